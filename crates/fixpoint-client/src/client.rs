@@ -1,0 +1,1 @@
+//! The typed client: one method for each call of the API.

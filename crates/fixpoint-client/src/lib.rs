@@ -1,0 +1,17 @@
+//! Wire types of the Fixpoint HTTP API, and a typed client for them.
+//!
+//! For whoever talks to a Fixpoint server: the command line, scripts, other services. Not for
+//! what the server keeps: its stores have records of their own. The surprise: a resource's spec
+//! is plain JSON here, because the kind that owns it (clusters, say) lives in the server's
+//! application, and this crate depends on no other.
+
+#[cfg(feature = "client")]
+mod client;
+mod types;
+
+#[cfg(feature = "client")]
+pub use client::{Client, Error};
+pub use types::{
+    ActiveStep, ErrorReport, FieldError, Iteration, LogLine, LogPage, PlannedStep, Problem, Resource,
+    ResourcePage, Run, RunPage, RunState, SeenFact, Waiting, WithheldStep,
+};

@@ -1,0 +1,318 @@
+//! The bodies of the HTTP API, one type each, as they stand on the wire.
+//!
+//! Not here: trace bodies, which are OTLP JSON as OpenTelemetry defines it. The surprise: every
+//! field that may be absent is left out of the JSON rather than sent as `null`.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A resource: what is wanted (`spec`), what was made (`status`), and how far the two agree.
+///
+/// `observed_generation == generation` says that the newest spec has been reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resource {
+    /// The kind's plural name, for example `clusters`.
+    pub kind: String,
+    /// Unique within its kind.
+    pub name: String,
+    /// Counts the changes of the spec, from 1. Also the resource's `ETag`.
+    pub generation: u64,
+    /// The newest generation that a run has taken to its fixpoint; 0 before the first.
+    pub observed_generation: u64,
+    /// What is wanted, in the kind's own words.
+    pub spec: serde_json::Value,
+    /// What the last iteration saw, with the ids of what was made.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub status: serde_json::Value,
+    /// True from DELETE until the termination run has converged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
+    /// The newest run for this resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// That run's state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_state: Option<RunState>,
+    /// That run's trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// When the resource was first asked for.
+    pub created_at: Timestamp,
+    /// When spec or status last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One page of resources.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ResourcePage {
+    /// By name, ascending.
+    pub items: Vec<Resource>,
+    /// Pass as `page_token` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// Where a run stands. `pending`, `running` and `waiting` go on; the others are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Recorded, not started yet.
+    Pending,
+    /// Planning or running steps.
+    Running,
+    /// All that runs now waits for the world; `Run::active` says for what.
+    Waiting,
+    /// The plan is solved: its last `create` returned no step.
+    Converged,
+    /// A step or `create` failed.
+    Failed,
+    /// The plan kept returning the same steps without effect, or went over a budget.
+    NotConverging,
+    /// Cancelled before it was solved.
+    Cancelled,
+}
+
+impl RunState {
+    /// True for states that no run leaves.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running | Self::Waiting)
+    }
+
+    /// The word used on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Converged => "converged",
+            Self::Failed => "failed",
+            Self::NotConverging => "not_converging",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// All states, in the order in which a run may pass them.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Running,
+        Self::Waiting,
+        Self::Converged,
+        Self::Failed,
+        Self::NotConverging,
+        Self::Cancelled,
+    ];
+}
+
+impl std::fmt::Display for RunState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One execution of a plan, with one trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// Unique and sortable by the time of its making.
+    pub id: String,
+    /// `kind/name`, for example `clusters/idg`.
+    pub resource: String,
+    /// The resource's generation that this run works towards.
+    pub generation: u64,
+    /// The plan's name, for example `create_cluster`.
+    pub plan: String,
+    /// Where it stands.
+    pub state: RunState,
+    /// The trace that holds every step and call of this run: 32 hex digits.
+    pub trace_id: String,
+    /// The run's own span in that trace: 16 hex digits.
+    pub span_id: String,
+    /// How many times `create` has answered.
+    pub iterations: u32,
+    /// How many steps have ended.
+    pub steps: u32,
+    /// How often a server has taken the run up: 1, and one more for each restart it lived through.
+    pub attempts: u32,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The steps that run at this moment, outermost first.
+    #[serde(default)]
+    pub active: Vec<ActiveStep>,
+    /// What each `create` answered, oldest first; the oldest are dropped past 200.
+    #[serde(default)]
+    pub plan_history: Vec<Iteration>,
+    /// Why it did not converge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorReport>,
+    /// When the runner will plan this resource again after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+}
+
+/// A step that runs at this moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ActiveStep {
+    /// The step's name.
+    pub name: String,
+    /// Its key: name and parameters, without secrets.
+    pub key: String,
+    /// When it started.
+    pub since: Timestamp,
+    /// Set while the step waits for the world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+}
+
+/// What a waiting step waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Waiting {
+    /// In the operator's words: "3 instances to be running".
+    pub reason: String,
+    /// The value that ends the wait.
+    pub wanted: String,
+    /// The value last seen; empty before the first look.
+    pub seen: String,
+    /// How often it has looked.
+    pub polls: u32,
+    /// When the wait gives up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+}
+
+/// One `create` and what it answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Iteration {
+    /// From 1.
+    pub iteration: u32,
+    /// When `create` answered.
+    pub at: Timestamp,
+    /// The steps chosen, in order. Empty: solved.
+    pub steps: Vec<PlannedStep>,
+    /// What the plan holds back, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<WithheldStep>,
+    /// What the plan saw of the world.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<SeenFact>,
+}
+
+/// A step as `create` returned it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedStep {
+    /// The step's name.
+    pub name: String,
+    /// Its key: name and parameters, without secrets.
+    pub key: String,
+}
+
+/// Something the plan does not do yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WithheldStep {
+    /// For example "add-on grafana".
+    pub what: String,
+    /// For example "waits for a healthy data node".
+    pub why: String,
+}
+
+/// A fact the plan saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SeenFact {
+    /// For example "registered nodes".
+    pub what: String,
+    /// For example "0 of 3".
+    pub value: String,
+}
+
+/// An error and its causes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorReport {
+    /// What failed, in one sentence.
+    pub message: String,
+    /// Why, outermost cause first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// The step it happened in, if in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<PlannedStep>,
+    /// True if trying again cannot help.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub permanent: bool,
+}
+
+/// One page of runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunPage {
+    /// Newest first.
+    pub items: Vec<Run>,
+    /// Pass as `page_token` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// The log lines of a trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LogPage {
+    /// Oldest first.
+    pub logs: Vec<LogLine>,
+    /// True if older lines than these were left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+/// One log line, as it is also printed on the server's stdout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LogLine {
+    /// When it was written.
+    pub time: Timestamp,
+    /// `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`.
+    pub level: String,
+    /// What happened.
+    pub message: String,
+    /// The trace it belongs to: 32 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The span it was written in: 16 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_id: Option<String>,
+    /// The module that wrote it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Everything else the line says.
+    #[serde(flatten)]
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An error answer: RFC 9457 problem details, with the trace that shows what happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// Names the kind of problem: `about:blank`, or `/problems/<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem, in a few words.
+    pub title: String,
+    /// The HTTP status again.
+    pub status: u16,
+    /// This problem, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The fields at fault, as JSON pointers, each with what is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// The trace of the request.
+    pub trace_id: String,
+}
+
+/// One field at fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldError {
+    /// A JSON pointer into the request's body, for example `/nodes`.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}

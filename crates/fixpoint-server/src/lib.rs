@@ -1,0 +1,9 @@
+//! The Fixpoint server as a library: resources, runs, the runner, the HTTP API and the pages.
+//!
+//! For applications that bring their own [`Kind`] of resource and want it provisioned, traced and
+//! looked at. Not for planning (that is `fixpoint`) nor for traces (`fixpoint-trace`). The
+//! surprise: this is no binary. Each application's binary is its own; ours is `fixpoint-cli`.
+
+mod kind;
+
+pub use kind::{Invalid, Kind, ResourceRef, StatusCell};

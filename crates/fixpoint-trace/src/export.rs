@@ -1,0 +1,1 @@
+//! Copies ended spans to an outside collector by OTLP.

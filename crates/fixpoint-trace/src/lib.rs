@@ -1,0 +1,18 @@
+//! Records, stores, reads and exports distributed traces: spans and the log lines beside them.
+//!
+//! For any process that wants its own traces kept, live and complete. Not a metrics library, and
+//! no knowledge of plans or runs lives here. The surprise: spans are stored when they *open*, so
+//! a trace can be read while it happens and survives the death of its process.
+//!
+//! The way of a span: `tracing` → [`layer::RecordLayer`] → [`record::Recorder`] → [`store`].
+
+pub mod export;
+pub mod layer;
+pub mod model;
+pub mod otlp;
+pub mod propagation;
+pub mod record;
+pub mod redact;
+pub mod semconv;
+pub mod store;
+pub mod testing;

@@ -1,0 +1,1 @@
+//! Trace context in and out of HTTP headers.

@@ -1,0 +1,95 @@
+//! What can go wrong, and the two marks that plan authors may put on an error.
+//!
+//! Not here: printing. `Display` says what this layer tried, `source` says why; whoever reports
+//! an error walks the chain. The surprise: a cancelled run is an error here, yet no failure.
+
+use crate::Seen;
+
+/// Any error that a plan or a step may return, so that `?` works with all of them.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Marks an error that trying again cannot mend: bad input, a missing permission.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Permanent {
+    what: String,
+    #[source]
+    source: Option<BoxError>,
+}
+
+impl Permanent {
+    /// A permanent error that is its own cause.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), source: None }
+    }
+
+    /// Marks `source` as permanent; `what` says what was tried.
+    pub fn because(what: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self { what: what.into(), source: Some(source.into()) }
+    }
+
+    /// True if `error` or one of its causes is marked.
+    pub fn is(error: &(dyn std::error::Error + 'static)) -> bool {
+        std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<Self>())
+    }
+}
+
+/// The run was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cancelled")]
+pub struct Cancelled;
+
+/// Why a plan was not taken to its fixpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `create` failed.
+    #[error("plan {plan} could not be created")]
+    Create {
+        /// The plan's name.
+        plan: String,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// A step failed.
+    #[error("step {name} failed")]
+    Step {
+        /// The step's name.
+        name: String,
+        /// The step's key.
+        key: String,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// The plan returned the same steps again and again, without effect.
+    #[error(
+        "plan {plan} does not converge: {} without effect, {repeats} times",
+        steps.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+    )]
+    NotConverging {
+        /// The plan's name.
+        plan: String,
+        /// Name and key of each step that had no effect.
+        steps: Vec<(String, String)>,
+        /// What the plan kept seeing.
+        seen: Vec<Seen>,
+        /// How often the same answer, or the same cycle of answers, came.
+        repeats: u32,
+    },
+    /// The run went over one of the scheduler's bounds.
+    #[error("plan {plan} went over its bound of {bound}")]
+    OverBound {
+        /// The plan's name.
+        plan: String,
+        /// The bound, with its unit: "500 iterations".
+        bound: String,
+    },
+    /// The observer could not record an event; what cannot be recorded is not done.
+    #[error("the run could not be recorded")]
+    Observer(#[source] BoxError),
+    /// The run was cancelled. Not a failure.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}

@@ -1,0 +1,1 @@
+//! Takes one plan to its fixpoint.

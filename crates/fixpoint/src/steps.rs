@@ -1,0 +1,1 @@
+//! The two steps that come with the library: [`Wait`] and [`Together`].
