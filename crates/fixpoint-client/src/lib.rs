@@ -12,6 +12,7 @@ mod types;
 #[cfg(feature = "client")]
 pub use client::{Client, Error};
 pub use types::{
-    ActiveStep, ErrorReport, FieldError, Iteration, LogLine, LogPage, PlannedStep, Problem, Resource,
-    ResourcePage, Run, RunPage, RunState, SeenFact, Waiting, WithheldStep,
+    ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, PlanPreview,
+    PlannedStep, Problem, Resource, ResourcePage, Run, RunPage, RunState, SeenFact, TracePage,
+    TraceSummary, Waiting, WithheldStep,
 };

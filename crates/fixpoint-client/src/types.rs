@@ -252,6 +252,76 @@ pub struct RunPage {
     pub next_page_token: Option<String>,
 }
 
+/// What `create` would answer now. Nothing was changed to find out.
+///
+/// Only the steps that `create` returns itself: inner steps are known when their step has run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanPreview {
+    /// The plan's name, for example `create_cluster`.
+    pub plan: String,
+    /// The trace of the look: 32 hex digits.
+    pub trace_id: String,
+    /// The answer.
+    #[serde(flatten)]
+    pub iteration: Iteration,
+}
+
+/// A trace in a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceSummary {
+    /// 32 hex digits.
+    pub trace_id: String,
+    /// The root span's name, or that of the earliest span while the root is unknown.
+    pub name: String,
+    /// The root's service.
+    pub service: String,
+    /// When its earliest span opened.
+    pub started_at: Timestamp,
+    /// When its last span ended; absent while one is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// True if the root span failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// How many spans there are.
+    pub spans: u32,
+    /// How many of them are open.
+    pub open: u32,
+    /// How many of them failed.
+    pub errors: u32,
+    /// How many log lines there are.
+    pub logs: u32,
+}
+
+/// One page of traces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TracePage {
+    /// Newest first.
+    pub items: Vec<TraceSummary>,
+    /// Pass as `page_token` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// What an id was found in, best match first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FindPage {
+    /// Runs, then resources, then traces.
+    pub hits: Vec<Hit>,
+}
+
+/// One thing found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Hit {
+    /// The run that has this id.
+    Run(Box<Run>),
+    /// A resource of this name.
+    Resource(Box<Resource>),
+    /// A trace in which the id occurs.
+    Trace(TraceSummary),
+}
+
 /// The log lines of a trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LogPage {
