@@ -1,12 +1,14 @@
 //! What can go wrong, and the two marks that plan authors may put on an error.
 //!
-//! Not here: printing. `Display` says what this layer tried, `source` says why; whoever reports
-//! an error walks the chain. The surprise: a cancelled run is an error here, yet no failure.
+//! `Display` says what a layer tried, `source` says why; whoever reports an error prints its
+//! [`Chain`]. Not here: retry. The surprise: a cancelled run is an error here, yet no failure.
+
+use std::{error::Error as StdError, fmt};
 
 use crate::Seen;
 
 /// Any error that a plan or a step may return, so that `?` works with all of them.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Marks an error that trying again cannot mend: bad input, a missing permission.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +31,8 @@ impl Permanent {
     }
 
     /// True if `error` or one of its causes is marked.
-    pub fn is(error: &(dyn std::error::Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<Self>())
+    pub fn is(error: &(dyn StdError + 'static)) -> bool {
+        causes(error).any(|e| e.is::<Self>())
     }
 }
 
@@ -38,6 +40,33 @@ impl Permanent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cancelled")]
 pub struct Cancelled;
+
+/// Prints an error and its causes in one line: "step a failed: cannot reach AWS: timed out".
+#[derive(Debug, Clone, Copy)]
+pub struct Chain<'a>(pub &'a (dyn StdError + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, error) in causes(self.0).enumerate() {
+            if depth > 0 {
+                f.write_str(": ")?;
+            }
+            // A message of several lines would break what reads logs by the line.
+            let text = error.to_string();
+            for (n, line) in text.lines().map(str::trim).filter(|l| !l.is_empty()).enumerate() {
+                write!(f, "{}{line}", if n > 0 { " " } else { "" })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error itself, then what caused it, then what caused that.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |e| (**e).source())
+}
 
 /// Why a plan was not taken to its fixpoint.
 #[derive(Debug, thiserror::Error)]

@@ -76,7 +76,7 @@ pub enum Outcome<'a> {
         inner: usize,
     },
     /// It failed; a panic is a failure.
-    Failed(&'a (dyn std::error::Error + 'static)),
+    Failed(&'a (dyn std::error::Error + Send + Sync + 'static)),
     /// The run was cancelled while it ran.
     Cancelled,
 }

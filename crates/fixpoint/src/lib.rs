@@ -6,18 +6,108 @@
 //! and keep it there. Not for fixed sequences that must be replayed: nothing is replayed here,
 //! the plan simply looks again. The surprise: a solved plan has always been created at least
 //! twice, because only an empty answer proves that nothing is left.
+//!
+//! # A first plan
+//!
+//! The world here is a shelf, the goal is that three jars stand on it. A step does one thing,
+//! and may be run twice without harm. The plan looks, and says what is missing.
+//!
+//! ```
+//! use std::{collections::BTreeSet, sync::{Arc, Mutex}};
+//! use fixpoint::{BoxError, Context, Plan, Scheduler, Step, Steps, async_trait};
+//!
+//! type Shelf = Arc<Mutex<BTreeSet<&'static str>>>;
+//!
+//! #[derive(Debug)]
+//! struct PutJar { jar: &'static str, shelf: Hidden }
+//!
+//! #[async_trait]
+//! impl Step for PutJar {
+//!     fn name(&self) -> &str {
+//!         "put_jar"
+//!     }
+//!     async fn run(&self, _: &Context) -> Result<Steps, BoxError> {
+//!         self.shelf.0.lock().unwrap().insert(self.jar);
+//!         Ok(Steps::none())
+//!     }
+//! }
+//!
+//! struct StockShelf { shelf: Shelf }
+//!
+//! #[async_trait]
+//! impl Plan for StockShelf {
+//!     fn name(&self) -> &str {
+//!         "stock_shelf"
+//!     }
+//!     async fn create(&self, _: &Context) -> Result<Steps, BoxError> {
+//!         let there = self.shelf.lock().unwrap().clone();
+//!         let mut steps = Steps::none();
+//!         for jar in ["honey", "jam", "salt"] {
+//!             if !there.contains(jar) {
+//!                 steps.push(PutJar { jar, shelf: Hidden(self.shelf.clone()) });
+//!             }
+//!         }
+//!         steps.saw("jars", format!("{} of 3", there.len()));
+//!         Ok(steps)
+//!     }
+//! }
+//!
+//! // A step's Debug is its key: what tells it from others of its name. So it shows the jar,
+//! // and nothing that is only a means, such as the shelf.
+//! struct Hidden(Shelf);
+//! impl std::fmt::Debug for Hidden {
+//!     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+//!         f.write_str("shelf")
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), fixpoint::Error> {
+//! let shelf = Shelf::default();
+//! shelf.lock().unwrap().insert("jam"); // A half-stocked shelf is completed, not stocked anew.
+//! let plan = StockShelf { shelf: shelf.clone() };
+//!
+//! let report = Scheduler::default().execute(&plan, &Context::new()).await?;
+//! assert_eq!((report.iterations, report.steps), (2, 2));
+//! assert_eq!(shelf.lock().unwrap().len(), 3);
+//!
+//! // Nothing is left, so looking again does nothing.
+//! let report = Scheduler::default().execute(&plan, &Context::new()).await?;
+//! assert_eq!((report.iterations, report.steps), (1, 0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to know before the second plan
+//!
+//! - **Look, don't remember.** A plan holds what is wanted and its clients, never what it once
+//!   saw. Whoever crashes, fails or is cancelled starts the plan over, and it looks again.
+//! - **Waiting is a step**, [`Wait`]: it says what it waits for, the value wanted and the value
+//!   seen. Steps that need not wait for one another run [`Together`].
+//! - **Retry is not a loop in a step.** Return the error; whoever runs the plan runs it again
+//!   later. Mark an error [`Permanent`] when that cannot help.
+//! - **A plan that gets nowhere is stopped**, as [`Error::NotConverging`], when its answers come
+//!   again and again unchanged: the same steps by name and key, the same facts. A plan whose
+//!   steps have small effects says with [`Steps::saw`] what it saw, to show that the world moves.
+//! - **Say why nothing happens** with [`Steps::withhold`]; it stands in the trace.
+//! - **Test it** with [`testing`]: reach the fixpoint, kill at every event, run each step twice.
 
 mod context;
+mod convergence;
 mod error;
 mod event;
 mod plan;
+mod run;
 mod scheduler;
-mod steps;
 pub mod testing;
+mod together;
+mod wait;
 
-pub use context::{Context, Pace};
-pub use error::{BoxError, Cancelled, Error, Permanent};
+pub use async_trait::async_trait;
+pub use context::{Context, NotAPace, Pace};
+pub use error::{BoxError, Cancelled, Chain, Error, Permanent};
 pub use event::{Event, Observer, Outcome};
 pub use plan::{Plan, Seen, Step, Steps, Withheld};
 pub use scheduler::{Report, Scheduler};
-pub use steps::{Observed, Together, Wait};
+pub use together::{Together, TogetherFailed};
+pub use wait::{Observed, TimedOut, Wait};

@@ -4,7 +4,7 @@
 //! steps. A plan also says what it withholds and what it saw, so that "why is nothing happening?"
 //! has an answer in the trace.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Display};
 
 use async_trait::async_trait;
 
@@ -82,6 +82,18 @@ pub struct Seen {
     pub what: String,
     /// For example "0 of 3".
     pub value: String,
+}
+
+impl Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.value)
+    }
 }
 
 impl Steps {

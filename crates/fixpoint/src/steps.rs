@@ -1,1 +1,0 @@
-//! The two steps that come with the library: [`Wait`] and [`Together`].
