@@ -7,10 +7,22 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod error;
+#[cfg(feature = "client")]
+mod follow;
+#[cfg(feature = "client")]
+mod sse;
+mod trace;
 mod types;
 
 #[cfg(feature = "client")]
-pub use client::{Client, Error};
+pub use client::{Accepted, Client, RunQuery};
+#[cfg(feature = "client")]
+pub use error::Error;
+#[cfg(feature = "client")]
+pub use follow::RunFollower;
+pub use trace::{Span, Trace};
 pub use types::{
     ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, PlanPreview,
     PlannedStep, Problem, Resource, ResourcePage, Run, RunPage, RunState, SeenFact, TracePage,
