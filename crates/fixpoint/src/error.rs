@@ -94,8 +94,9 @@ pub enum Error {
     },
     /// The plan returned the same steps again and again, without effect.
     #[error(
-        "plan {plan} does not converge: {} without effect, {repeats} times",
-        steps.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        "plan {plan} does not converge: {} without effect, {repeats} times{}",
+        list(steps.iter().map(|(name, _)| name)),
+        if seen.is_empty() { String::new() } else { format!(", still seeing {}", list(seen)) },
     )]
     NotConverging {
         /// The plan's name.
@@ -121,4 +122,8 @@ pub enum Error {
     /// The run was cancelled. Not a failure.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }

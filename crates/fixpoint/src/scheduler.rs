@@ -132,7 +132,7 @@ async fn solve(plan: &dyn Plan, cx: &Context) -> Result<Report, Error> {
             Verdict::Fresh => {}
             Verdict::Repeated { turns, pause } => {
                 tracing::warn!(
-                    "the same answer came {turns} times; looking again after {pause:?} of pause"
+                    "the same answer came {turns} times: it is run again after a pause of {pause:?}"
                 );
                 cx.sleep(pause).await?;
             }
