@@ -3,7 +3,7 @@
 //! Not here: any wire format; those are codecs of their own (`otlp.rs`). The surprise: a span
 //! without an end is not an error but a span that is still open.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -110,12 +110,17 @@ pub enum Value {
     Bool(bool),
     /// `intValue`
     Int(i64),
-    /// `doubleValue`
+    /// `doubleValue`. One that is not finite is stored as text, since JSON has no number for it.
+    #[serde(serialize_with = "finite_or_text")]
     Double(f64),
     /// `stringValue`
     String(String),
     /// `arrayValue`
     Array(Vec<Value>),
+}
+
+fn finite_or_text<S: serde::Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+    if value.is_finite() { s.serialize_f64(*value) } else { s.collect_str(value) }
 }
 
 /// Attributes by name, in the order in which they were set.
@@ -198,6 +203,13 @@ pub struct Span {
     pub resource: Arc<Resource>,
 }
 
+impl Span {
+    /// Its trace and its id.
+    pub fn context(&self) -> SpanContext {
+        SpanContext { trace_id: self.trace_id, span_id: self.span_id }
+    }
+}
+
 /// How grave a log line is, as `tracing` counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -245,6 +257,13 @@ pub enum Record {
     Log(LogRecord),
 }
 
+/// The time now.
+pub(crate) fn now() -> UnixNanos {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    // Overflows in the year 2554.
+    since.as_nanos() as UnixNanos
+}
+
 /// A whole trace: its spans by start time, its log lines by time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trace {
@@ -252,4 +271,38 @@ pub struct Trace {
     pub spans: Vec<Span>,
     /// By time.
     pub logs: Vec<LogRecord>,
+}
+
+impl Trace {
+    /// Puts spans and log lines in the order that the fields promise.
+    pub fn sort(&mut self) {
+        let depths = depths(&self.spans);
+        self.spans.sort_by_cached_key(|span| {
+            (span.start, depths.get(&span.span_id).copied().unwrap_or(0), span.span_id)
+        });
+        self.logs.sort_by_key(|log| log.time);
+    }
+}
+
+/// How many ancestors each span has among the spans. A circle of parents, which only a foreign
+/// sender can make, is cut open somewhere.
+fn depths(spans: &[Span]) -> HashMap<SpanId, usize> {
+    let parents: HashMap<_, _> = spans.iter().map(|span| (span.span_id, span.parent)).collect();
+    let mut depths = HashMap::with_capacity(spans.len());
+    let mut path = Vec::new();
+    for span in spans {
+        let mut at = Some(span.span_id);
+        while let Some(id) = at.filter(|id| parents.contains_key(id) && !depths.contains_key(id)) {
+            // Provisional, so that a circle ends here.
+            depths.insert(id, 0);
+            path.push(id);
+            at = parents.get(&id).copied().flatten();
+        }
+        let mut depth = at.and_then(|id| depths.get(&id)).map_or(0, |depth| depth + 1);
+        while let Some(id) = path.pop() {
+            depths.insert(id, depth);
+            depth += 1;
+        }
+    }
+    depths
 }

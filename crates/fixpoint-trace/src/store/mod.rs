@@ -3,10 +3,18 @@
 //! Not here: how records get here (`record.rs`) or leave (`otlp.rs`, `export.rs`). The surprise:
 //! whoever follows a trace is told of records only after they are durable.
 
+pub mod disk;
+pub mod memory;
+mod summary;
+mod tokens;
+
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::model::{LogRecord, Record, SpanId, Status, Trace, TraceId, UnixNanos};
+
+/// How many batches a follower may fall behind before it is told that it lagged.
+const FOLLOW: usize = 1024;
 
 /// Stores records and reads them back. Public so that another engine can stand in its place;
 /// `testing::contract` is the suite that every engine passes.
@@ -51,6 +59,20 @@ pub struct TraceQuery {
     pub limit: usize,
     /// Where the page before ended.
     pub before: Option<(UnixNanos, TraceId)>,
+}
+
+impl TraceQuery {
+    /// How many to list, with the default filled in.
+    fn limit(&self) -> usize {
+        if self.limit == 0 { 50 } else { self.limit }
+    }
+
+    /// Whether the summary has what is asked for; the time bounds are for the store to keep.
+    fn matches(&self, summary: &TraceSummary) -> bool {
+        self.root_name.as_ref().is_none_or(|name| *name == summary.name)
+            && self.service.as_ref().is_none_or(|service| *service == summary.service)
+            && self.error.is_none_or(|error| error == (summary.errors > 0))
+    }
 }
 
 /// A page of summaries.
@@ -98,6 +120,13 @@ pub struct LogQuery {
     pub span_id: Option<SpanId>,
     /// At most this many, the newest; 0 means 1,000.
     pub limit: usize,
+}
+
+impl LogQuery {
+    /// How many lines to read, with the default filled in.
+    fn limit(&self) -> usize {
+        if self.limit == 0 { 1000 } else { self.limit }
+    }
 }
 
 /// The store could not do what was asked.

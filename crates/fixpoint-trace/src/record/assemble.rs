@@ -1,0 +1,246 @@
+//! Makes whole records of what the emitting threads said, and takes secrets out of them.
+//!
+//! Not here: any I/O. The surprise: a span that opens and closes within one batch is stored once,
+//! as it ended, in the place where it opened; parents still come before children.
+
+use std::collections::HashMap;
+
+use super::queue::{Field, Line, Message, Opening};
+use crate::{
+    model::{
+        Attributes, Kind, LogRecord, Record, Span, SpanContext, Status, UnixNanos, Value,
+    },
+    redact,
+    semconv::special,
+};
+
+/// The spans now open, and the records of the batch being made.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    open: HashMap<SpanContext, Span>,
+    batch: Vec<Entry>,
+    /// Where in the batch a span is.
+    places: HashMap<SpanContext, usize>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    /// As it is in `open` when the batch is finished.
+    Open(SpanContext),
+    Done(Record),
+}
+
+impl Assembly {
+    pub(super) fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    pub(super) fn knows(&self, context: SpanContext) -> bool {
+        self.open.contains_key(&context)
+    }
+
+    /// Takes up a span that was stored before.
+    pub(super) fn adopt(&mut self, span: Span) {
+        self.open.insert(span.context(), span);
+    }
+
+    pub(super) fn take(&mut self, message: Message) {
+        match message {
+            Message::Open(opening) => self.open(opening),
+            Message::Set { context, fields } => {
+                self.change(context, |span| set(span, fields));
+            }
+            Message::Link { context, to } => self.change(context, |span| span.links.push(to)),
+            Message::Close { context, time } => self.close(context, time),
+            Message::Line(line) => self.batch.push(Entry::Done(Record::Log(log(*line)))),
+            Message::Whole(record) => self.whole(*record),
+            Message::Flush(_) => {}
+        }
+    }
+
+    /// The batch, in the order in which its spans opened and its lines were written.
+    pub(super) fn finish(&mut self) -> Vec<Record> {
+        self.places.clear();
+        let open = &self.open;
+        self.batch
+            .drain(..)
+            .filter_map(|entry| match entry {
+                Entry::Open(context) => open.get(&context).cloned().map(Record::Span),
+                Entry::Done(record) => Some(record),
+            })
+            .collect()
+    }
+
+    fn open(&mut self, opening: Opening) {
+        let Opening { context, parent, name, time, fields, resource, .. } = opening;
+        let span = self.open.entry(context).or_insert_with(|| Span {
+            trace_id: context.trace_id,
+            span_id: context.span_id,
+            parent: None,
+            name: name.to_owned(),
+            kind: Kind::Internal,
+            start: time,
+            end: None,
+            status: Status::Unset,
+            attributes: Attributes::with_capacity(fields.len()),
+            events: Vec::new(),
+            links: Vec::new(),
+            resource,
+        });
+        span.parent = parent.or(span.parent);
+        span.end = None;
+        span.status = Status::Unset;
+        set(span, fields);
+        self.place(context);
+    }
+
+    /// Changes an open span. One that is not known was dropped when it opened.
+    fn change(&mut self, context: SpanContext, change: impl FnOnce(&mut Span)) {
+        if let Some(span) = self.open.get_mut(&context) {
+            change(span);
+            self.place(context);
+        }
+    }
+
+    fn close(&mut self, context: SpanContext, time: UnixNanos) {
+        if let Some(mut span) = self.open.remove(&context) {
+            // The wall clock may have been set back meanwhile.
+            span.end = Some(time.max(span.start));
+            self.put(context, Record::Span(span));
+        }
+    }
+
+    fn whole(&mut self, mut record: Record) {
+        match &mut record {
+            Record::Span(span) => {
+                redact_all(&mut span.attributes);
+                let context = span.context();
+                if self.knows(context) && span.end.is_none() {
+                    self.adopt(span.clone());
+                } else {
+                    self.open.remove(&context);
+                }
+                self.put(context, record);
+            }
+            Record::Log(line) => {
+                redact_text(&mut line.message);
+                redact_all(&mut line.attributes);
+                self.batch.push(Entry::Done(record));
+            }
+        }
+    }
+
+    fn place(&mut self, context: SpanContext) {
+        let batch = &mut self.batch;
+        let place = *self.places.entry(context).or_insert(batch.len());
+        match batch.get_mut(place) {
+            Some(entry) => *entry = Entry::Open(context),
+            None => batch.push(Entry::Open(context)),
+        }
+    }
+
+    fn put(&mut self, context: SpanContext, record: Record) {
+        self.place(context);
+        if let Some(entry) = self.places.get(&context).and_then(|&at| self.batch.get_mut(at)) {
+            *entry = Entry::Done(record);
+        }
+    }
+}
+
+/// Acts on the special fields and keeps the others as attributes.
+fn set(span: &mut Span, fields: Vec<Field>) {
+    for (name, value) in fields {
+        match (name, text(&value)) {
+            (special::NAME, Some(name)) => redact::text(name).as_ref().clone_into(&mut span.name),
+            (special::KIND, Some(kind)) => span.kind = kind_named(kind),
+            (special::STATUS_CODE, Some(code)) => span.status = status(code, &span.status),
+            (special::STATUS_DESCRIPTION, Some(why)) => {
+                span.status = Status::Error(redact::text(why).into_owned());
+            }
+            (special::LINK, Some(links)) => span.links.extend(links.split(',').filter_map(link)),
+            _ => {
+                let name = name.strip_prefix("r#").unwrap_or(name);
+                span.attributes.insert(name.to_owned(), redacted(value, name));
+            }
+        }
+    }
+}
+
+fn log(line: Line) -> LogRecord {
+    let Line { context, time, level, target, mut message, fields } = line;
+    redact_text(&mut message);
+    LogRecord {
+        time,
+        level,
+        message,
+        target: target.to_owned(),
+        trace_id: context.map(|c| c.trace_id),
+        span_id: context.map(|c| c.span_id),
+        attributes: fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), redacted(value, name)))
+            .collect(),
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn kind_named(kind: &str) -> Kind {
+    [
+        ("server", Kind::Server),
+        ("client", Kind::Client),
+        ("producer", Kind::Producer),
+        ("consumer", Kind::Consumer),
+    ]
+    .into_iter()
+    .find_map(|(name, value)| kind.eq_ignore_ascii_case(name).then_some(value))
+    .unwrap_or_default()
+}
+
+/// A code keeps the description that came before it.
+fn status(code: &str, before: &Status) -> Status {
+    match (code.to_ascii_uppercase().as_str(), before) {
+        ("OK", _) => Status::Ok,
+        ("ERROR", Status::Error(why)) => Status::Error(why.clone()),
+        ("ERROR", _) => Status::Error(String::new()),
+        _ => Status::Unset,
+    }
+}
+
+fn link(link: &str) -> Option<SpanContext> {
+    let (trace_id, span_id) = link.trim().split_once('-')?;
+    Some(SpanContext { trace_id: trace_id.parse().ok()?, span_id: span_id.parse().ok()? })
+}
+
+fn redact_all(attributes: &mut Attributes) {
+    for (name, value) in attributes {
+        *value = redacted(std::mem::replace(value, Value::Bool(false)), name);
+    }
+}
+
+fn redacted(value: Value, name: &str) -> Value {
+    match value {
+        Value::String(_) if redact::is_secret_name(name) => {
+            Value::String(redact::REDACTED.to_owned())
+        }
+        Value::String(mut text) => {
+            redact_text(&mut text);
+            Value::String(text)
+        }
+        Value::Array(values) => {
+            Value::Array(values.into_iter().map(|value| redacted(value, name)).collect())
+        }
+        plain => plain,
+    }
+}
+
+fn redact_text(text: &mut String) {
+    if let std::borrow::Cow::Owned(clean) = redact::text(text) {
+        *text = clean;
+    }
+}

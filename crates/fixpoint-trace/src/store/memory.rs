@@ -1,0 +1,154 @@
+//! Traces in memory, for tests: the plainest store that keeps the contract.
+//!
+//! Not for production: nothing is ever forgotten, and everything is searched from end to end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use super::{
+    FOLLOW, LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary,
+    summary::Tally, tokens,
+};
+use crate::model::{LogRecord, Record, Span, Trace, TraceId};
+
+/// A trace store that is gone with the process.
+#[derive(Debug)]
+pub struct MemoryStore {
+    records: Mutex<Vec<Record>>,
+    followers: broadcast::Sender<Arc<Vec<Record>>>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { records: Mutex::default(), followers: broadcast::Sender::new(FOLLOW) }
+    }
+}
+
+impl MemoryStore {
+    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Summaries of all traces, newest first.
+    fn summaries(&self) -> Vec<TraceSummary> {
+        let mut found: Vec<Tally> = Vec::new();
+        let mut spans: Vec<Span> = Vec::new();
+        for record in self.records().iter() {
+            let Some(id) = trace_of(record) else { continue };
+            let place = found.iter().position(|tally| tally.summary().trace_id == id);
+            let place = place.unwrap_or_else(|| {
+                found.push(Tally::new(id));
+                found.len() - 1
+            });
+            match record {
+                Record::Span(span) => {
+                    let at = spans.iter().position(|known| known.context() == span.context());
+                    found[place].span(at.map(|at| &spans[at]), span);
+                    match at {
+                        Some(at) => spans[at] = span.clone(),
+                        None => spans.push(span.clone()),
+                    }
+                }
+                Record::Log(log) => found[place].log(log.time),
+            }
+        }
+        let mut found: Vec<_> = found.into_iter().map(Tally::into_summary).collect();
+        found.sort_by_key(|summary| std::cmp::Reverse((summary.start, summary.trace_id)));
+        found
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let mut spans: Vec<Span> = Vec::new();
+        for record in self.records().iter() {
+            if let Record::Span(span) = record {
+                spans.retain(|known| known.context() != span.context());
+                spans.push(span.clone());
+            }
+        }
+        spans
+    }
+}
+
+#[async_trait]
+impl TraceStore for MemoryStore {
+    async fn append(&self, records: Vec<Record>) -> Result<(), StoreError> {
+        let mut all = self.records();
+        all.extend(records.iter().cloned());
+        // Nobody may be following.
+        let _ = self.followers.send(Arc::new(records));
+        Ok(())
+    }
+
+    async fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
+        let mut trace = Trace { spans: self.spans(), logs: Vec::new() };
+        trace.spans.retain(|span| span.trace_id == id);
+        trace.logs = self.logs(&LogQuery { trace_id: Some(id), limit: usize::MAX, ..LogQuery::default() }).await?;
+        trace.sort();
+        Ok((trace != Trace::default()).then_some(trace))
+    }
+
+    async fn list(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
+        let mut items = self.summaries();
+        items.retain(|summary| {
+            query.matches(summary)
+                && query.since.is_none_or(|since| summary.start >= since)
+                && query.before.is_none_or(|before| (summary.start, summary.trace_id) < before)
+        });
+        let more = items.len() > query.limit();
+        items.truncate(query.limit());
+        let next = items.last().filter(|_| more).map(|last| (last.start, last.trace_id));
+        Ok(TracePage { items, next })
+    }
+
+    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
+        let wanted = tokens::normal(id);
+        let mut traces = Vec::new();
+        for record in self.records().iter() {
+            tokens::words(record, &mut |word| {
+                let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(&wanted);
+                if !wanted.is_empty() && (prefix || word == wanted) {
+                    traces.extend(trace_of(record));
+                }
+            });
+        }
+        let mut found = self.summaries();
+        found.retain(|summary| traces.contains(&summary.trace_id));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {
+        let mut spans = self.spans();
+        spans.retain(|span| span.end.is_none());
+        spans.sort_by_key(|span| span.start);
+        Ok(spans)
+    }
+
+    fn follow(&self) -> broadcast::Receiver<Arc<Vec<Record>>> {
+        self.followers.subscribe()
+    }
+
+    async fn logs(&self, query: &LogQuery) -> Result<Vec<LogRecord>, StoreError> {
+        let mut logs: Vec<_> = self
+            .records()
+            .iter()
+            .filter_map(|record| match record {
+                Record::Log(log) => Some(log.clone()),
+                Record::Span(_) => None,
+            })
+            .filter(|log| query.trace_id.is_none_or(|id| log.trace_id == Some(id)))
+            .filter(|log| query.span_id.is_none_or(|id| log.span_id == Some(id)))
+            .collect();
+        logs.sort_by_key(|log| log.time);
+        Ok(logs.split_off(logs.len().saturating_sub(query.limit())))
+    }
+}
+
+fn trace_of(record: &Record) -> Option<TraceId> {
+    match record {
+        Record::Span(span) => Some(span.trace_id),
+        Record::Log(log) => log.trace_id,
+    }
+}
