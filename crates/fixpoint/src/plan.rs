@@ -4,7 +4,7 @@
 //! steps. A plan also says what it withholds and what it saw, so that "why is nothing happening?"
 //! has an answer in the trace.
 
-use std::fmt::{self, Debug, Display};
+use std::fmt::{self, Debug, Display, Write};
 
 use async_trait::async_trait;
 
@@ -37,7 +37,11 @@ pub trait Step: Debug + Send + Sync {
     /// Tells this step from others of its name. The same key from one `create` to the next means:
     /// the same work again.
     fn key(&self) -> String {
-        format!("{self:?}")
+        // Room for most keys: the scheduler asks each step of each answer for its key.
+        let mut key = String::with_capacity(64);
+        // A String takes whatever is written; only the Debug itself could refuse.
+        let _ = write!(key, "{self:?}");
+        key
     }
 
     /// Does the work. Steps it returns run next, before its siblings.

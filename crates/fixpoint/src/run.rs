@@ -11,11 +11,12 @@ use std::{
     panic::AssertUnwindSafe,
     pin::pin,
     sync::atomic::{AtomicU64, Ordering},
+    task::Poll,
     time::Duration,
     vec,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, poll};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field::Empty};
@@ -129,27 +130,30 @@ impl Drop for Stack {
 }
 
 /// Runs `root` and all that it returns, depth first, on an explicit stack.
-pub(crate) async fn run_tree(cx: &Context, root: &dyn Step) -> Result<(), Error> {
+pub(crate) async fn run_tree(cx: &mut Context, root: &dyn Step) -> Result<(), Error> {
     let outside = cx.place;
-    let mut cx = cx.clone();
-    cx.place.depth = outside.depth + 1;
+    let mut root = Some(root);
     let mut stack = Stack(Vec::new());
-    if let Some(frame) = run_step(&mut cx, root, outside.step, &Span::none()).await? {
-        stack.0.push(frame);
-    }
     loop {
-        cx.place.depth = outside.depth + stack.0.len() + 1;
-        let Some(frame) = stack.0.last_mut() else { return Ok(()) };
-        match frame.inner.next() {
-            Some(step) => {
-                let inner = run_step(&mut cx, &*step, Some(frame.id), &frame.span).await?;
-                stack.0.extend(inner);
+        cx.place = Place { depth: outside.depth + stack.0.len() + 1, ..outside };
+        let inner;
+        let (step, parent, inside) = match (root.take(), stack.0.last_mut()) {
+            (Some(root), _) => (root, outside.step, &Span::none()),
+            (None, None) => break,
+            (None, Some(frame)) => {
+                let Some(next) = frame.inner.next() else {
+                    stack.0.pop();
+                    continue;
+                };
+                inner = next;
+                (&*inner, Some(frame.id), &frame.span)
             }
-            None => {
-                stack.0.pop();
-            }
-        }
+        };
+        let frame = run_step(cx, step, parent, inside).await?;
+        stack.0.extend(frame);
     }
+    cx.place = outside;
+    Ok(())
 }
 
 /// Starts one step, and sees it to its end. Nothing else starts steps.
@@ -199,10 +203,15 @@ pub(crate) async fn guarded<T>(
     cx: &Context,
     work: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, BoxError> {
-    let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let mut work = pin!(work.map(|r| r.unwrap_or_else(|panic| Err(Panicked::from(panic).into()))));
+    // Work that is done at once, as much is, need not pay for a way to interrupt it.
+    if let Poll::Ready(result) = poll!(&mut work) {
+        return result;
+    }
     tokio::select! {
         biased;
-        result = &mut work => result.unwrap_or_else(|panic| Err(Panicked::from(panic).into())),
+        result = &mut work => result,
         () = cx.run.overdue.cancelled() => Err(cx.run.check_overdue().err().map_or_else(
             || Cancelled.into(),
             BoxError::from,

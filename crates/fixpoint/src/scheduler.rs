@@ -119,6 +119,7 @@ impl Scheduler {
 }
 
 async fn solve(plan: &dyn Plan, cx: &Context) -> Result<Report, Error> {
+    let mut inside = cx.clone();
     let mut history = History::new(cx.run.bounds.repeats);
     for iteration in 1..=cx.run.bounds.iterations {
         let answer = create(plan, cx, iteration).await?;
@@ -142,7 +143,7 @@ async fn solve(plan: &dyn Plan, cx: &Context) -> Result<Report, Error> {
             }
         }
         for step in answer.steps() {
-            run_tree(cx, &**step).await?;
+            run_tree(&mut inside, &**step).await?;
         }
     }
     Err(cx.run.over(format!("{} iterations", cx.run.bounds.iterations)))

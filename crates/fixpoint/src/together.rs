@@ -85,16 +85,18 @@ impl Step for Together {
     }
 
     async fn run(&self, cx: &Context) -> Result<Steps, BoxError> {
-        let mut cx = cx.clone();
-        cx.place.nesting += 1;
-        let cx = &cx;
+        let branch = |step| {
+            let mut cx = cx.clone();
+            cx.place.nesting += 1;
+            async move { run_tree(&mut cx, step).await }
+        };
         let mut waiting = self.steps.steps().iter();
         let mut running = FuturesUnordered::new();
         let mut failures = Vec::new();
         loop {
             while failures.is_empty() && running.len() < self.limit {
                 let Some(step) = waiting.next() else { break };
-                running.push(run_tree(cx, &**step));
+                running.push(branch(&**step));
             }
             match running.next().await {
                 Some(Ok(())) => {}

@@ -1,4 +1,4 @@
-//! 2. A run is bounded, whatever plan and steps do; depth costs no call stack.
+//! (2) A run is bounded, whatever plan and steps do; depth costs no call stack.
 
 use std::time::Duration;
 

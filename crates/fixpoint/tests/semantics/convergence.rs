@@ -1,4 +1,4 @@
-//! 3. A plan that goes in circles is caught, and named; a world that moves is no false alarm.
+//! (3) A plan that goes in circles is caught, and named; a world that moves is no false alarm.
 
 use std::{
     sync::{

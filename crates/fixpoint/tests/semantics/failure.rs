@@ -1,4 +1,4 @@
-//! 5 and 6. The first error ends the run; a panic is a failure, cancellation is none; nothing is
+//! (5, 6) The first error ends the run; a panic is a failure, cancellation is none; nothing is
 //! retried in here, and executing the plan again is always safe.
 
 use std::sync::{

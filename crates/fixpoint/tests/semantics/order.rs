@@ -1,4 +1,4 @@
-//! 1. Steps run in order, depth first; a solved plan answered empty after its last step.
+//! (1) Steps run in order, depth first; a solved plan answered empty after its last step.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! 7. What is recorded: the planning report, each step's span with how it ended, and log lines
+//! (7) What is recorded: the planning report, each step's span with how it ended, and log lines
 //! that tell the story.
 
 use fixpoint::{Context, Scheduler, Steps};

@@ -1,4 +1,4 @@
-//! 8. The test kit finds the mistakes it is for.
+//! (8) The test kit finds the mistakes it is for.
 
 use std::sync::{
     Arc,

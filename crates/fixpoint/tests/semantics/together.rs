@@ -1,4 +1,4 @@
-//! 4. Together runs steps at once, under a limit, and ends in order when one fails.
+//! (4) Together runs steps at once, under a limit, and ends in order when one fails.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! 4. Waiting is a step: it says what for, what it saw, and how long; cancelling wakes it.
+//! (4) Waiting is a step: it says what for, what it saw, and how long; cancelling wakes it.
 
 use std::{
     sync::{Arc, Mutex},
