@@ -12,6 +12,8 @@ use crate::{BoxError, Report, Step, Steps};
 /// Is told what a run does, before the run goes on.
 #[async_trait]
 pub trait Observer: Send + Sync {
+    /// Takes notice of one event. The run goes on when this has answered.
+    ///
     /// # Errors
     /// An error ends the run with [`Error::Observer`](crate::Error::Observer).
     async fn on_event(&self, event: Event<'_>) -> Result<(), BoxError>;

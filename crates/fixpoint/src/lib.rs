@@ -13,13 +13,11 @@
 //! and may be run twice without harm. The plan looks, and says what is missing.
 //!
 //! ```
-//! use std::{collections::BTreeSet, sync::{Arc, Mutex}};
+//! use std::{collections::BTreeSet, fmt, sync::{Arc, Mutex}};
 //! use fixpoint::{BoxError, Context, Plan, Scheduler, Step, Steps, async_trait};
 //!
-//! type Shelf = Arc<Mutex<BTreeSet<&'static str>>>;
-//!
 //! #[derive(Debug)]
-//! struct PutJar { jar: &'static str, shelf: Hidden }
+//! struct PutJar { jar: &'static str, shelf: Shelf }
 //!
 //! #[async_trait]
 //! impl Step for PutJar {
@@ -32,7 +30,7 @@
 //!     }
 //! }
 //!
-//! struct StockShelf { shelf: Shelf }
+//! struct StockShelf { jars: Vec<&'static str>, shelf: Shelf }
 //!
 //! #[async_trait]
 //! impl Plan for StockShelf {
@@ -40,36 +38,38 @@
 //!         "stock_shelf"
 //!     }
 //!     async fn create(&self, _: &Context) -> Result<Steps, BoxError> {
-//!         let there = self.shelf.lock().unwrap().clone();
+//!         let there = self.shelf.0.lock().unwrap().clone();
 //!         let mut steps = Steps::none();
-//!         for jar in ["honey", "jam", "salt"] {
+//!         for jar in &self.jars {
 //!             if !there.contains(jar) {
-//!                 steps.push(PutJar { jar, shelf: Hidden(self.shelf.clone()) });
+//!                 steps.push(PutJar { jar, shelf: self.shelf.clone() });
 //!             }
 //!         }
-//!         steps.saw("jars", format!("{} of 3", there.len()));
+//!         steps.saw("jars", format!("{} of {}", there.len(), self.jars.len()));
 //!         Ok(steps)
 //!     }
 //! }
 //!
-//! // A step's Debug is its key: what tells it from others of its name. So it shows the jar,
-//! // and nothing that is only a means, such as the shelf.
-//! struct Hidden(Shelf);
-//! impl std::fmt::Debug for Hidden {
-//!     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-//!         f.write_str("shelf")
+//! #[derive(Clone, Default)]
+//! struct Shelf(Arc<Mutex<BTreeSet<&'static str>>>);
+//!
+//! // A step's Debug is its key, what tells it from others of its name: `PutJar { jar: "jam", .. }`.
+//! // The shelf is only a means to it, as a client would be, so it does not show what is inside.
+//! impl fmt::Debug for Shelf {
+//!     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+//!         f.write_str("Shelf")
 //!     }
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), fixpoint::Error> {
 //! let shelf = Shelf::default();
-//! shelf.lock().unwrap().insert("jam"); // A half-stocked shelf is completed, not stocked anew.
-//! let plan = StockShelf { shelf: shelf.clone() };
+//! shelf.0.lock().unwrap().insert("jam"); // A half-stocked shelf is completed, not stocked anew.
+//! let plan = StockShelf { jars: vec!["honey", "jam", "salt"], shelf: shelf.clone() };
 //!
 //! let report = Scheduler::default().execute(&plan, &Context::new()).await?;
 //! assert_eq!((report.iterations, report.steps), (2, 2));
-//! assert_eq!(shelf.lock().unwrap().len(), 3);
+//! assert_eq!(shelf.0.lock().unwrap().len(), 3);
 //!
 //! // Nothing is left, so looking again does nothing.
 //! let report = Scheduler::default().execute(&plan, &Context::new()).await?;

@@ -118,6 +118,14 @@ impl Steps {
         self
     }
 
+    /// Adds all that `other` says, after what is already there. A plan made of parts asks each
+    /// of them, and appends their answers.
+    pub fn append(&mut self, mut other: Self) {
+        self.steps.append(&mut other.steps);
+        self.withheld.append(&mut other.withheld);
+        self.seen.append(&mut other.seen);
+    }
+
     /// Says that something is not done yet, and why.
     pub fn withhold(&mut self, what: impl Into<String>, why: impl Into<String>) {
         self.withheld.push(Withheld { what: what.into(), why: why.into() });

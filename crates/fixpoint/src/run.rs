@@ -91,10 +91,11 @@ impl Run {
     }
 
     pub(crate) fn check_overdue(&self) -> Result<(), Error> {
-        if self.overdue.is_cancelled() {
-            return Err(self.over(format!("{:?} of wall time", self.bounds.wall)));
-        }
-        Ok(())
+        if self.overdue.is_cancelled() { Err(self.too_late()) } else { Ok(()) }
+    }
+
+    fn too_late(&self) -> Error {
+        self.over(format!("{:?} of wall time", self.bounds.wall))
     }
 
     fn next_id(&self, place: Place) -> Result<u64, Error> {
@@ -212,10 +213,7 @@ pub(crate) async fn guarded<T>(
     tokio::select! {
         biased;
         result = &mut work => result,
-        () = cx.run.overdue.cancelled() => Err(cx.run.check_overdue().err().map_or_else(
-            || Cancelled.into(),
-            BoxError::from,
-        )),
+        () = cx.run.overdue.cancelled() => Err(cx.run.too_late().into()),
     }
 }
 
@@ -246,12 +244,17 @@ fn step_span(step: &dyn Step) -> Span {
 }
 
 fn record_failure(span: &Span, name: &str, error: &Error) {
-    if matches!(error, Error::Cancelled(_)) {
-        span.record("fixpoint.step.cancelled", true);
-        tracing::info!("step {name} was cancelled");
-    } else {
-        fail_span(span, error);
-        tracing::error!("{}", Chain(error));
+    match error {
+        Error::Cancelled(_) => {
+            span.record("fixpoint.step.cancelled", true);
+            tracing::info!("step {name} was cancelled");
+        }
+        Error::Step { .. } => {
+            fail_span(span, error);
+            tracing::error!("{}", Chain(error));
+        }
+        // The run's own end: logged once, where the run ends.
+        _ => fail_span(span, error),
     }
 }
 

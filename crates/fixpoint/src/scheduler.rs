@@ -84,7 +84,10 @@ impl Scheduler {
     ///   anything else starts in its place, even if it panics.
     ///
     /// Assumptions: a step that ran only in part, or whose answer was lost, may be run again.
-    /// Dropping the future is such a case: it is what a crash looks like.
+    /// Dropping the future is such a case: it is what a crash looks like. And no step executes
+    /// another plan with the context it was given, for the observer would take that plan's
+    /// events for the run's: a plan asks another plan by its `create`, and
+    /// [appends](crate::Steps::append) the answer.
     ///
     /// Caveats: needs a Tokio runtime with time enabled. An answer that repeats is run again
     /// only after a pause (5 s of world time, then twice that, up to a minute), so that a world
@@ -188,7 +191,9 @@ async fn create(plan: &dyn Plan, cx: &Context, iteration: u32) -> Result<Steps, 
                 Err(source) => Error::Create { plan: plan.name().to_owned(), source },
             };
             run::fail_span(&span, &error);
-            tracing::error!("{}", Chain(&error));
+            if let Error::Create { .. } = error {
+                tracing::error!("{}", Chain(&error));
+            }
             Err(error)
         }
     }

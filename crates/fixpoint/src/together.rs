@@ -19,6 +19,20 @@ const LIMIT: usize = 16;
 /// branch, while the others go on. With a limit of one it is a sequence.
 ///
 /// When a step fails, those that already run go on to their end, and no other starts.
+///
+/// ```
+/// # use fixpoint::{BoxError, Context, Step, Steps, Together, async_trait};
+/// # #[derive(Debug)]
+/// # struct CreateSubnet(&'static str);
+/// # #[async_trait]
+/// # impl Step for CreateSubnet {
+/// #     fn name(&self) -> &str { "create_subnet" }
+/// #     async fn run(&self, _: &Context) -> Result<Steps, BoxError> { Ok(Steps::none()) }
+/// # }
+/// let subnets = Steps::none().with(CreateSubnet("a")).with(CreateSubnet("b"));
+/// let step = Together::new(subnets).named("create_subnets").limit(4);
+/// assert_eq!(step.key(), r#"Together(create_subnets [CreateSubnet("a"), CreateSubnet("b")])"#);
+/// ```
 pub struct Together {
     name: &'static str,
     limit: usize,

@@ -142,7 +142,9 @@ impl Step for Wait {
         let deadline = cx.pace().wall(self.deadline);
         let mut pause = self.every;
         let mut last = None;
-        for polls in 1_u32.. {
+        let mut polls = 0_u32;
+        loop {
+            polls = polls.saturating_add(1);
             let observed = tokio::select! {
                 biased;
                 () = cx.cancelled() => return Err(Cancelled.into()),
@@ -168,8 +170,7 @@ impl Step for Wait {
             }
             last = Some(seen);
             cx.sleep(pause.min(cx.pace().world(left))).await?;
-            pause = (pause + pause / 2).min(self.backing_off_to).max(self.every);
+            pause = pause.saturating_add(pause / 2).min(self.backing_off_to).max(self.every);
         }
-        Ok(Steps::none())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use fixpoint::{Context, Scheduler, Steps};
 use proptest::prelude::*;
 
-use crate::kit::{Diary, noting, once, plan, solve, step};
+use crate::kit::{Diary, noop, noting, once, plan, solve, step};
 
 #[tokio::test]
 async fn a_plan_with_nothing_left_is_solved_without_a_step() {
@@ -78,6 +78,20 @@ async fn one_scheduler_serves_two_runs_at_once() {
     let (a, b) = (Context::new(), Context::new());
     let (a, b) = tokio::join!(scheduler.execute(&three, &a), scheduler.execute(&five, &b));
     assert_eq!((a.unwrap().steps, b.unwrap().steps), (3, 5));
+}
+
+#[tokio::test]
+async fn a_plan_made_of_parts_appends_what_each_part_says() {
+    let part = |name: &'static str| {
+        let mut steps = Steps::none().with(noop(name));
+        steps.withhold(name, "not yet");
+        steps.saw(name, "0 of 1");
+        steps
+    };
+    let mut whole = part("a");
+    whole.append(part("b"));
+    assert_eq!((whole.len(), whole.withheld().len(), whole.seen().len()), (2, 2, 2));
+    assert_eq!(whole.steps()[1].key(), "b");
 }
 
 /// A tree of steps, each named by its place in the order wanted.
