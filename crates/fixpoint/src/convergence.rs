@@ -17,14 +17,14 @@ use crate::{Seen, Steps};
 /// two; wider ones than this have not been met, and end at the bound on iterations.
 const WIDEST: usize = 8;
 
-/// AWS shows most effects within seconds.
+/// A cloud that is consistent only eventually shows most effects within seconds.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Beyond this the caller's own backoff is the better place to wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the past says of a new answer.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Verdict {
     /// Not seen lately.
     Fresh,

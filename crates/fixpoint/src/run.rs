@@ -19,7 +19,7 @@ use std::{
 use futures_util::{FutureExt, poll};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, field::Empty};
+use tracing::{Instrument, Span, field::Empty, record_all};
 
 use crate::{
     BoxError, Cancelled, Chain, Context, Error, Event, Outcome, Permanent, Step, Steps, TimedOut,
@@ -47,26 +47,25 @@ pub(crate) struct Bounds {
     pub(crate) repeats: u32,
 }
 
-/// Every real plan so far needed fewer than 20; hundreds mean that it counts in small steps or
-/// goes in circles too wide for the convergence check.
+/// A plan that looks honestly comes to its end in tens of iterations. Hundreds mean that it goes
+/// in a circle too wide for the convergence check.
 const ITERATIONS: u32 = 500;
 
-/// A cluster of a hundred nodes takes about 2,000. A runaway of ten times that still fits a
-/// trace store and ends within minutes.
+/// Ten steps for each of 2,000 nodes. More would also be more spans than anybody reads.
 const STEPS: u32 = 20_000;
 
-/// Hand-written plans nest three or four deep. More than this is a step that returns itself.
+/// Plans written by hand nest a few deep. More than this is a step that returns itself.
 const DEPTH: usize = 1_000;
 
-/// Longer than the slowest creation on AWS (tens of minutes), short enough that whoever runs
+/// Longer than the slowest things a cloud makes (tens of minutes), short enough that whoever runs
 /// the plan looks afresh a few times in a working day.
 const WALL: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Twice can be a world that shows an effect late; three times is a plan without effect.
 const REPEATS: u32 = 3;
 
-/// Together in Together costs call stack, unlike inner steps: about 5 kB each in a debug build,
-/// of the 2 MB that a thread has.
+/// A `Together` within another is polled through it, so unlike inner steps it costs call stack.
+/// Far more than a plan needs, far less than what a thread's 2 MB hold, also in a debug build.
 const NESTING: usize = 32;
 
 impl Default for Bounds {
@@ -267,9 +266,12 @@ pub(crate) fn fail_span(span: &Span, error: &Error) {
         Error::Step { source, .. } | Error::Create { source, .. } => Chain(&**source),
         error => Chain(error),
     };
-    span.record("error.type", error_type(error));
-    span.record("otel.status_code", "ERROR");
-    span.record("otel.status_description", tracing::field::display(why));
+    record_all!(
+        span,
+        error.r#type = error_type(error),
+        otel.status_code = "ERROR",
+        otel.status_description = %why,
+    );
 }
 
 /// Few values, as `error.type` asks for; what exactly went wrong is in the description.

@@ -11,8 +11,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::{BoxError, Chain, Context, Error, Step, Steps, run::run_tree};
 
-/// More calls at once than this run into AWS's limits on one account, and gain little: a cluster
-/// has about this many things that do not depend on one another.
+/// As much as most plans have that does not depend on one another, and still within the bursts of
+/// some tens of calls that a cloud lets one account make.
 const LIMIT: usize = 16;
 
 /// Runs steps at once, under a limit. The steps that one of them returns run after it, in their

@@ -11,13 +11,14 @@ use tracing::{Span, record_all};
 
 use crate::{BoxError, Cancelled, Context, Event, Step, Steps};
 
-/// EC2 and ELB take tens of seconds to bring something up; looking more often only costs calls.
+/// What is worth waiting for in a cloud takes tens of seconds; looking more often only costs calls.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Keeps the last look close to the moment of change, even after minutes of waiting.
 const BACKING_OFF_TO: Duration = Duration::from_secs(15);
 
-/// The slowest thing waited for in the reference application takes five minutes.
+/// Machines and load balancers are up within a few minutes, or something is wrong. What takes
+/// longer by its nature says so.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 type Looking = Pin<Box<dyn Future<Output = Result<Observed, BoxError>> + Send>>;
