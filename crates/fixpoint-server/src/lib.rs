@@ -4,6 +4,18 @@
 //! looked at. Not for planning (that is `fixpoint`) nor for traces (`fixpoint-trace`). The
 //! surprise: this is no binary. Each application's binary is its own; ours is `fixpoint-cli`.
 
+mod http;
+mod intents;
 mod kind;
+mod kinds;
+mod metrics;
+mod records;
+mod resource;
+mod run;
+mod runner;
+mod server;
+pub mod store;
 
+pub use http::{Control, ControlError};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
+pub use server::{Builder, Error, Server};

@@ -1,0 +1,84 @@
+//! The HTTP API: one file a resource. Only this folder names axum.
+//!
+//! Not here: what a request does to the records (`intents.rs`) and the pages' templates (`ui/`).
+//! The surprise: routes are made for each kind by name, `/v1/clusters/{name}`, so that spans,
+//! metrics and the OpenAPI document name the kind and not a placeholder.
+
+mod body;
+mod dev;
+mod find;
+mod health;
+mod logs;
+mod openapi;
+mod page;
+mod pages;
+mod problem;
+mod resources;
+mod runs;
+mod sse;
+mod trace;
+mod traces;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{Extension, Router, middleware, routing::get};
+use fixpoint::Pace;
+use fixpoint_trace::{record::Recorder, store::TraceStore};
+use tokio_util::sync::CancellationToken;
+
+pub use dev::{Control, ControlError};
+pub(crate) use problem::Problem;
+
+use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records};
+
+/// What the handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App {
+    /// The kinds served, by name.
+    pub(crate) kinds: Arc<Kinds>,
+    /// Resources and runs, to read.
+    pub(crate) records: Records,
+    /// Resources and runs, to change.
+    pub(crate) intents: Intents,
+    /// Traces and logs.
+    pub(crate) traces: Arc<dyn TraceStore>,
+    /// Where spans are recorded.
+    pub(crate) recorder: Recorder,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) controls: Arc<BTreeMap<String, Arc<dyn Control>>>,
+    pub(crate) pace: Pace,
+    /// Cancelled when the server is to stop; whatever streams ends then.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// All routes.
+pub(crate) fn router(app: App) -> Router {
+    let mut routes = Router::new()
+        .merge(runs::routes())
+        .merge(traces::routes())
+        .route("/v1/logs", get(logs::list))
+        .route("/v1/find", get(find::find))
+        .route("/v1/openapi.json", get(openapi::document))
+        .route("/metrics", get(health::metrics))
+        .route("/healthz", get(health::healthz))
+        .merge(dev::routes(&app))
+        .merge(pages::routes());
+    for kind in app.kinds.values() {
+        let kind_routes = resources::routes(kind.name()).layer(Extension(Arc::clone(kind)));
+        routes = routes.merge(kind_routes);
+    }
+    routes
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn_with_state(app.clone(), trace::trace))
+        .with_state(app)
+}
+
+/// Answers requests until `stopping`, and then those that are open.
+pub(crate) async fn serve(
+    listener: tokio::net::TcpListener,
+    app: App,
+    stopping: CancellationToken,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(app)).with_graceful_shutdown(stopping.cancelled_owned()).await
+}

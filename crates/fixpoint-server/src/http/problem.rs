@@ -1,0 +1,158 @@
+//! Error answers: RFC 9457 problem details, with a hint and the trace that shows what happened.
+//!
+//! Not here: what can go wrong, which each handler knows. The surprise: an internal error says
+//! nothing of itself to the client. Its whole chain is a log line in the trace that it names.
+
+use std::{borrow::Cow, error::Error as StdError};
+
+use axum::{
+    extract::OriginalUri,
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use fixpoint::Chain;
+use fixpoint_client::FieldError;
+use fixpoint_trace::layer;
+
+use crate::{intents::Refusal, store::StoreError};
+
+/// An error answer on its way.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    hint: Option<Cow<'static, str>>,
+    errors: Vec<FieldError>,
+}
+
+impl Problem {
+    /// `code` names the kind of problem for programs, `title` for people; `detail` is this one.
+    pub(crate) fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { status, code, title, detail: detail.into(), hint: None, errors: Vec::new() }
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says which fields are at fault.
+    pub(crate) fn fields(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    pub(crate) fn bad_request(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, title, detail)
+    }
+
+    pub(crate) fn not_found(what: impl std::fmt::Display) -> Self {
+        let detail = format!("There is no {what}.");
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    /// A failure of ours. What it was is logged, not told.
+    pub(crate) fn internal(error: &(dyn StdError + 'static)) -> Self {
+        tracing::error!("the request failed: {}", Chain(error));
+        let detail = "The server could not do it. The trace has the details.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+            .hint("Nothing about the request was wrong; try it again in a moment.")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let trace_id = layer::current().map(|span| span.trace_id.to_string());
+        let body = fixpoint_client::Problem {
+            kind: format!("/problems/{}", self.code),
+            title: self.title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            hint: self.hint.map(Cow::into_owned),
+            errors: self.errors,
+            trace_id: trace_id.unwrap_or_default(),
+        };
+        let mut response = (self.status, axum::Json(body)).into_response();
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<fixpoint_trace::store::StoreError> for Problem {
+    fn from(error: fixpoint_trace::store::StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let conflict = |code, title, detail| Self::new(StatusCode::CONFLICT, code, title, detail);
+        match refusal {
+            Refusal::NotFound(what) => Self::not_found(what),
+            Refusal::Exists(key) => {
+                conflict("exists", "Exists already", format!("{key} is there already."))
+                    .hint("Change it with PATCH, or choose another name.")
+            }
+            Refusal::Deleting(key) => {
+                conflict("deleting", "Being deleted", format!("{key} is being deleted."))
+                    .hint("Wait until its termination run has converged.")
+            }
+            Refusal::Stale { found } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                "Changed meanwhile",
+                format!("The resource is at generation {found}, not at one that If-Match names."),
+            )
+            .hint("GET it again, and decide anew."),
+            Refusal::Invalid(errors) => {
+                let detail = match &errors[..] {
+                    [one] if one.pointer.is_empty() => format!("{}.", one.detail),
+                    [one] => format!("{}: {}.", one.pointer, one.detail),
+                    many => format!("{} fields are at fault.", many.len()),
+                };
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Self::new(status, "invalid", "Not a valid resource", detail)
+                    .fields(errors)
+                    .hint("/v1/openapi.json has the schema.")
+            }
+            Refusal::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "Idempotency key used before",
+                "This Idempotency-Key came with another body before.",
+            )
+            .hint("Use a new key for each new request."),
+            Refusal::Ended(id) => conflict("ended", "Run has ended", format!("Run {id} has ended.")),
+            Refusal::Store(error) => Self::internal(&error),
+            Refusal::Unplannable(error) => Self::internal(&*error),
+        }
+    }
+}
+
+/// Answers requests for paths that are not there.
+pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {
+    Problem::not_found(format_args!("{}", uri.path()))
+        .hint("/v1/openapi.json lists every path.")
+}
+
+/// Answers requests with a method that the path does not take.
+pub(super) async fn no_such_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
+    let detail = format!("{} does not take {method}.", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail)
+        .hint("The Allow header lists what it takes.")
+}

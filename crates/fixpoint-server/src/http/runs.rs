@@ -1,0 +1,123 @@
+//! `/v1/runs`: what is being done, and what was done.
+//!
+//! Not here: starting a run, which a change of a resource does. The surprise: cancelling is asked
+//! for and answered at once; the run is `cancelled` when its step at work has finished.
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use fixpoint_client::{Run, RunPage, RunState};
+use futures_util::{FutureExt, stream};
+use serde::Deserialize;
+
+use super::{
+    App, Problem,
+    page::{self, Params, bad_parameter},
+    sse,
+};
+use crate::{records::ResourceKey, store::Watch};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/runs", get(list))
+        .route("/v1/runs/{id}", get(show))
+        .route("/v1/runs/{id}/cancel", post(cancel))
+        .route("/v1/runs/{id}/events", get(events))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    resource: Option<String>,
+    state: Option<RunState>,
+    limit: Option<usize>,
+    page_token: Option<String>,
+}
+
+async fn list(
+    State(app): State<App>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<RunPage>, Problem> {
+    let resource = match params.resource.as_deref() {
+        None => None,
+        Some(text) => Some(ResourceKey::parse(text).ok_or_else(|| {
+            bad_parameter(format!("resource is {text}; kind/name is wanted, like clusters/idg."))
+        })?),
+    };
+    let state = params.state.map_or("", RunState::as_str);
+    let list = format!("runs {} {state}", params.resource.as_deref().unwrap_or_default());
+    let limit = page::limit(params.limit)?;
+    let before = page::after(&list, params.page_token.as_deref())?;
+    let found = app.records.runs(resource.as_ref(), params.state, before.as_deref(), limit).await?;
+    let next_page_token =
+        found.items.last().filter(|_| found.more).map(|last| page::token(&list, &last.id));
+    Ok(Json(RunPage { items: found.items, next_page_token }))
+}
+
+async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Run>, Problem> {
+    let run = app.records.run_with_history(&id).await?;
+    run.map(Json).ok_or_else(|| no_run(&id))
+}
+
+async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Run>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(app.intents.cancel(&id).await?)))
+}
+
+fn no_run(id: &str) -> Problem {
+    Problem::not_found(format_args!("run {id}"))
+        .hint("/v1/find?q= finds a run by its trace, resource or any id in it.")
+}
+
+/// Follows a run: event `run` with the whole run at once and on every change, until it has ended.
+async fn events(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Problem> {
+    // Before the first look, so that no change falls between the two.
+    let watch = app.records.watch_run(&id);
+    if app.records.run(&id).await?.is_none() {
+        return Err(no_run(&id));
+    }
+    let follower = Follower { app, id, watch, told: None };
+    Ok(sse::stream(stream::unfold(follower, async |mut follower| {
+        let run = follower.next().await?;
+        Some((sse::event("run", &run), follower))
+    })))
+}
+
+struct Follower {
+    app: App,
+    id: String,
+    watch: Watch,
+    told: Option<Run>,
+}
+
+impl Follower {
+    /// The run as it is after its next change; none once its end was told.
+    async fn next(&mut self) -> Option<Run> {
+        loop {
+            if self.told.as_ref().is_some_and(|run| run.state.is_final()) {
+                return None;
+            }
+            let run = self.app.records.run_with_history(&self.id).await;
+            let run = run.inspect_err(|e| tracing::error!("a run cannot be followed: {e}")).ok()??;
+            if self.told.as_ref() != Some(&run) {
+                self.told = Some(run.clone());
+                return Some(run);
+            }
+            tokio::select! {
+                changed = self.watch.next() => drop(changed?),
+                () = self.app.stopping.cancelled() => return None,
+            }
+            // One look serves all changes so far.
+            while self.watch.next().now_or_never().is_some_and(|changed| changed.is_some()) {}
+        }
+    }
+}

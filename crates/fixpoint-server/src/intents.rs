@@ -1,0 +1,421 @@
+//! What users may ask for: create, change, delete, run again, cancel. Each is one transaction.
+//!
+//! Not here: HTTP (`http/`) and doing what was asked (`runner/`). The surprise: the run is
+//! recorded in the same transaction as the change that it is for, so an answer that names a run
+//! names one that will happen, whatever dies next.
+
+use fixpoint::BoxError;
+use fixpoint_client::{FieldError, Resource, Run};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    StatusCell,
+    kinds::AnyKind,
+    records::{Records, ResourceKey, Stored, key, put},
+    resource::{ResourceRecord, name_fault},
+    run::{Cause, RunRecord},
+    runner::Wakes,
+    store::{Precondition, StoreError, Version, Write},
+};
+
+/// Takes users' wishes.
+#[derive(Debug, Clone)]
+pub(crate) struct Intents {
+    records: Records,
+    wakes: Wakes,
+}
+
+/// What became of a wish that was granted.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Accepted {
+    pub(crate) resource: Resource,
+    /// The run that works on it; none if nothing had to change.
+    pub(crate) run_id: Option<String>,
+}
+
+/// Why a wish was not granted. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("there is no {0}")]
+    NotFound(String),
+    #[error("{0} is there already")]
+    Exists(ResourceKey),
+    #[error("{0} is being deleted")]
+    Deleting(ResourceKey),
+    #[error("the generation is {found} now")]
+    Stale { found: u64 },
+    #[error("the spec is not valid")]
+    Invalid(Vec<FieldError>),
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    #[error("run {0} has ended")]
+    Ended(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the resource could not be planned")]
+    Unplannable(#[source] BoxError),
+}
+
+/// The generations that a request wants the resource to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// Any, as long as the resource is there.
+    Any,
+    /// One of these.
+    Generations(Vec<u64>),
+}
+
+/// What the first request with an idempotency key was, and what it got.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    pub(crate) at: Timestamp,
+    fingerprint: String,
+    run_id: String,
+    resource: Resource,
+}
+
+/// A resource as it would be, and the version it replaces.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) record: ResourceRecord,
+    replaces: Option<Version>,
+    /// False if it is what is there already.
+    changes: bool,
+}
+
+impl Intents {
+    pub(crate) fn new(records: Records, wakes: Wakes) -> Self {
+        Self { records, wakes }
+    }
+
+    /// A new resource from `{"name": …, <spec>}`.
+    pub(crate) async fn draft_create(
+        &self,
+        kind: &dyn AnyKind,
+        mut body: Map<String, Value>,
+    ) -> Result<Draft, Refusal> {
+        let name = match body.shift_remove("name") {
+            Some(Value::String(name)) => match name_fault(&name) {
+                None => Ok(name),
+                Some(fault) => Err(fault),
+            },
+            Some(_) => Err("a text is wanted".to_owned()),
+            None => Err("a name is wanted".to_owned()),
+        };
+        // The name's mistake and the spec's are told together where that is possible.
+        let checked = kind.check(name.as_deref().unwrap_or(""), Value::Object(body), None);
+        let (name, spec) = match (name, checked) {
+            (Ok(name), Ok(spec)) => (name, spec),
+            (name, checked) => {
+                let mut errors = checked.err().unwrap_or_default();
+                if let Err(detail) = name {
+                    errors.retain(|error| error.pointer != "/name");
+                    errors.insert(0, FieldError { pointer: "/name".to_owned(), detail });
+                }
+                return Err(Refusal::Invalid(errors));
+            }
+        };
+        let now = Timestamp::now();
+        let record = ResourceRecord {
+            kind: kind.name().to_owned(),
+            name,
+            generation: 1,
+            observed_generation: 0,
+            spec,
+            status: Value::Null,
+            deleting: false,
+            run_id: String::new(),
+            failures: 0,
+            retry_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        match self.records.resource(&record.key()).await? {
+            Some(there) if there.record.deleting => Err(Refusal::Deleting(record.key())),
+            Some(_) => Err(Refusal::Exists(record.key())),
+            None => Ok(Draft { record, replaces: None, changes: true }),
+        }
+    }
+
+    /// The resource with a JSON merge patch (RFC 7396) applied to its spec.
+    pub(crate) async fn draft_patch(
+        &self,
+        kind: &dyn AnyKind,
+        name: &str,
+        mut patch: Map<String, Value>,
+        only: Option<&IfMatch>,
+    ) -> Result<Draft, Refusal> {
+        let Stored { mut record, version } = self.existing(kind, name, only).await?;
+        if record.deleting {
+            return Err(Refusal::Deleting(record.key()));
+        }
+        // The name may be repeated, as in a whole resource sent back, but not changed.
+        if patch.shift_remove("name").is_some_and(|new| new != record.name) {
+            let detail = "a resource cannot be renamed".to_owned();
+            return Err(Refusal::Invalid(vec![FieldError { pointer: "/name".to_owned(), detail }]));
+        }
+        let mut spec = record.spec.clone();
+        merge(&mut spec, Value::Object(patch));
+        let spec = kind.check(name, spec, Some(&record.spec)).map_err(Refusal::Invalid)?;
+        let changes = spec != record.spec;
+        if changes {
+            record.spec = spec;
+            record.generation += 1;
+        }
+        Ok(Draft { record, replaces: Some(version), changes })
+    }
+
+    /// The resource as one that is to go.
+    pub(crate) async fn draft_delete(
+        &self,
+        kind: &dyn AnyKind,
+        name: &str,
+        only: Option<&IfMatch>,
+    ) -> Result<Draft, Refusal> {
+        let Stored { mut record, version } = self.existing(kind, name, only).await?;
+        let changes = !record.deleting;
+        if changes {
+            record.deleting = true;
+            record.generation += 1;
+        }
+        Ok(Draft { record, replaces: Some(version), changes })
+    }
+
+    /// The resource as it is.
+    pub(crate) async fn draft_same(&self, kind: &dyn AnyKind, name: &str) -> Result<Draft, Refusal> {
+        let Stored { record, version } = self.existing(kind, name, None).await?;
+        Ok(Draft { record, replaces: Some(version), changes: false })
+    }
+
+    /// Creates a resource. The same `idempotency` key with the same body gets the same answer.
+    pub(crate) async fn create(
+        &self,
+        kind: &dyn AnyKind,
+        body: Map<String, Value>,
+        idempotency: Option<&str>,
+        cause: Cause,
+    ) -> Result<Accepted, Refusal> {
+        let fingerprint = hex::encode(Sha256::digest(Value::Object(body.clone()).to_string()));
+        let memory = idempotency.map(|key| key::idempotency(kind.name(), key));
+        loop {
+            if let Some(memory) = &memory
+                && let Some(Stored { record, .. }) = self.records.read::<Remembered>(memory).await?
+            {
+                if record.fingerprint != fingerprint {
+                    return Err(Refusal::KeyReused);
+                }
+                return Ok(Accepted { resource: record.resource, run_id: Some(record.run_id) });
+            }
+            let draft = self.draft_create(kind, body.clone()).await?;
+            let remember = |resource: &Resource, run_id: &str| {
+                let Some(memory) = &memory else { return Ok(None) };
+                let remembered = Remembered {
+                    at: Timestamp::now(),
+                    fingerprint: fingerprint.clone(),
+                    run_id: run_id.to_owned(),
+                    resource: resource.clone(),
+                };
+                put(memory.clone(), &remembered, Precondition::Absent).map(Some)
+            };
+            match self.start(kind, draft, cause, remember).await {
+                // Another request made it, or this one came twice at once: look again.
+                Err(Refusal::Store(error)) if error.is_conflict() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Changes a resource's spec.
+    pub(crate) async fn patch(
+        &self,
+        kind: &dyn AnyKind,
+        name: &str,
+        patch: Map<String, Value>,
+        only: Option<&IfMatch>,
+        cause: Cause,
+    ) -> Result<Accepted, Refusal> {
+        loop {
+            let draft = self.draft_patch(kind, name, patch.clone(), only).await?;
+            if !draft.changes {
+                let resource = self.records.show(draft.record).await?;
+                return Ok(Accepted { resource, run_id: None });
+            }
+            match self.start(kind, draft, cause, |_, _| Ok(None)).await {
+                Err(Refusal::Store(error)) if error.is_conflict() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Deletes a resource, once its termination run has converged.
+    pub(crate) async fn delete(
+        &self,
+        kind: &dyn AnyKind,
+        name: &str,
+        only: Option<&IfMatch>,
+        cause: Cause,
+    ) -> Result<Accepted, Refusal> {
+        loop {
+            let draft = self.draft_delete(kind, name, only).await?;
+            match self.start_unless_running(kind, draft, cause).await {
+                Err(Refusal::Store(error)) if error.is_conflict() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Plans a resource again as it is, unless a run is at it.
+    pub(crate) async fn run_again(
+        &self,
+        kind: &dyn AnyKind,
+        name: &str,
+        cause: Cause,
+    ) -> Result<Accepted, Refusal> {
+        loop {
+            let draft = self.draft_same(kind, name).await?;
+            match self.start_unless_running(kind, draft, cause).await {
+                Err(Refusal::Store(error)) if error.is_conflict() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Asks for the end of a run.
+    pub(crate) async fn cancel(&self, id: &str) -> Result<Run, Refusal> {
+        let not_found = || Refusal::NotFound(format!("run {id}"));
+        let run = self.records.run(id).await?.ok_or_else(not_found)?.record.run;
+        let resource = ResourceKey::parse(&run.resource).ok_or_else(not_found)?;
+        // Written on the condition that the run is still unfinished, so that no wish is left over.
+        let Some(version) = self.records.unfinished_since(&resource, id).await? else {
+            return Err(Refusal::Ended(id.to_owned()));
+        };
+        let writes = vec![
+            Write::put(key::cancel(id), "", Precondition::Any),
+            Write::put(key::unfinished(&resource, id), "", Precondition::Version(version)),
+        ];
+        match self.records.commit(writes).await {
+            Ok(_) => self.wakes.wake(resource),
+            Err(error) if error.is_conflict() => return Err(Refusal::Ended(id.to_owned())),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(run)
+    }
+
+    /// Starts a run, unless the draft changes nothing and a run is at it.
+    async fn start_unless_running(
+        &self,
+        kind: &dyn AnyKind,
+        draft: Draft,
+        cause: Cause,
+    ) -> Result<Accepted, Refusal> {
+        if !draft.changes
+            && let Some(Stored { record, .. }) = self.records.run(&draft.record.run_id).await?
+            && !record.run.state.is_final()
+        {
+            let resource = draft.record.show(Some(&record.run));
+            return Ok(Accepted { resource, run_id: Some(record.run.id) });
+        }
+        self.start(kind, draft, cause, |_, _| Ok(None)).await
+    }
+
+    /// Records the draft and a run for it, and wakes the runner.
+    async fn start(
+        &self,
+        kind: &dyn AnyKind,
+        draft: Draft,
+        cause: Cause,
+        also: impl Fn(&Resource, &str) -> Result<Option<Write>, StoreError>,
+    ) -> Result<Accepted, Refusal> {
+        let Draft { mut record, replaces, .. } = draft;
+        let plan = kind.plan(&record, StatusCell::default()).map_err(Refusal::Unplannable)?;
+        let run = RunRecord::new(&record, plan.name().to_owned(), cause);
+        drop(plan);
+        let key = record.key();
+        record.run_id.clone_from(&run.run.id);
+        record.failures = 0;
+        record.retry_at = None;
+        record.updated_at = run.run.created_at;
+        let only = replaces.map_or(Precondition::Absent, Precondition::Version);
+        let mut writes = run.create(&key)?;
+        writes.push(put(key::resource(&key), &record, only)?);
+        let resource = record.show(Some(&run.run));
+        writes.extend(also(&resource, &run.run.id)?);
+        self.records.commit(writes).await?;
+        self.wakes.wake(key);
+        Ok(Accepted { resource, run_id: Some(run.run.id) })
+    }
+
+    async fn existing(
+        &self,
+        kind: &dyn AnyKind,
+        name: &str,
+        only: Option<&IfMatch>,
+    ) -> Result<Stored<ResourceRecord>, Refusal> {
+        let key = ResourceKey::new(kind.name(), name);
+        let stored = self.records.resource(&key).await?;
+        let stored = stored.ok_or_else(|| Refusal::NotFound(key.to_string()))?;
+        let found = stored.record.generation;
+        match only {
+            Some(IfMatch::Generations(wanted)) if !wanted.contains(&found) => {
+                Err(Refusal::Stale { found })
+            }
+            _ => Ok(stored),
+        }
+    }
+}
+
+/// JSON merge patch, RFC 7396 §2.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    if let Value::Object(target) = target {
+        for (name, value) in patch {
+            if value.is_null() {
+                target.shift_remove(&name);
+            } else {
+                merge(target.entry(name).or_insert(Value::Null), value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The table of RFC 7396, appendix A.
+    #[test]
+    fn merge_patches_do_what_the_rfc_says() {
+        for (original, patch, result) in [
+            (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
+            (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),
+            (json!({"a":"b"}), json!({"a":null}), json!({})),
+            (json!({"a":"b","b":"c"}), json!({"a":null}), json!({"b":"c"})),
+            (json!({"a":["b"]}), json!({"a":"c"}), json!({"a":"c"})),
+            (json!({"a":"c"}), json!({"a":["b"]}), json!({"a":["b"]})),
+            (json!({"a":{"b":"c"}}), json!({"a":{"b":"d","c":null}}), json!({"a":{"b":"d"}})),
+            (json!({"a":[{"b":"c"}]}), json!({"a":[1]}), json!({"a":[1]})),
+            (json!(["a","b"]), json!(["c","d"]), json!(["c","d"])),
+            (json!({"a":"b"}), json!(["c"]), json!(["c"])),
+            (json!({"a":"foo"}), json!(null), json!(null)),
+            (json!({"a":"foo"}), json!("bar"), json!("bar")),
+            (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
+            (json!([1,2]), json!({"a":"b","c":null}), json!({"a":"b"})),
+            (json!({}), json!({"a":{"bb":{"ccc":null}}}), json!({"a":{"bb":{}}})),
+        ] {
+            let mut target = original.clone();
+            merge(&mut target, patch.clone());
+            assert_eq!(target, result, "{original} with {patch}");
+        }
+    }
+}

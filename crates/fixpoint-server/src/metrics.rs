@@ -1,0 +1,148 @@
+//! What the server counts, for Prometheus.
+//!
+//! Written by hand in the text format 0.0.4 (<https://prometheus.io/docs/instrumenting/exposition_formats/>):
+//! two counters and two histograms need no library. Not for traces. The surprise: labels are only
+//! ever routes, kinds and states, never names or ids, so their number stays small.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use fixpoint_client::RunState;
+
+/// Upper bounds in seconds. From a store read to a step that waits for a load balancer.
+const BUCKETS: [f64; 12] =
+    [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0];
+
+/// Counts since the server started.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// By labels, as they stand in the exposition.
+    requests: BTreeMap<String, Histogram>,
+    steps: BTreeMap<String, Histogram>,
+    runs: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Default)]
+struct Histogram {
+    /// Observations at or below each bound, and not below the one before.
+    buckets: [u64; BUCKETS.len()],
+    count: u64,
+    sum: f64,
+}
+
+impl Histogram {
+    fn observe(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        if let Some(place) = BUCKETS.iter().position(|bound| seconds <= *bound) {
+            self.buckets[place] += 1;
+        }
+        self.count += 1;
+        self.sum += seconds;
+    }
+}
+
+/// What is true at this moment, read when somebody asks.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    /// Unfinished runs by state.
+    pub(crate) open_runs: BTreeMap<&'static str, u64>,
+    /// Records that the trace recorder lost.
+    pub(crate) dropped: u64,
+}
+
+impl Metrics {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+        self.counts().requests.entry(labels).or_default().observe(took);
+    }
+
+    pub(crate) fn step_ended(&self, kind: &str, outcome: &str, took: Duration) {
+        let labels = format!("kind=\"{kind}\",outcome=\"{outcome}\"");
+        self.counts().steps.entry(labels).or_default().observe(took);
+    }
+
+    pub(crate) fn run_ended(&self, kind: &str, state: RunState) {
+        *self.counts().runs.entry(format!("kind=\"{kind}\",state=\"{state}\"")).or_default() += 1;
+    }
+
+    /// Everything, as Prometheus reads it.
+    pub(crate) fn exposition(&self, now: &Gauges) -> String {
+        let counts = self.counts();
+        let mut out = String::new();
+        histogram(&mut out, "fixpoint_http_request_duration_seconds", "Answered requests.", &counts.requests);
+        histogram(&mut out, "fixpoint_step_duration_seconds", "Ended steps.", &counts.steps);
+        head(&mut out, "fixpoint_runs_total", "Ended runs.", "counter");
+        for (labels, count) in &counts.runs {
+            line(&mut out, "fixpoint_runs_total", labels, *count as f64);
+        }
+        head(&mut out, "fixpoint_open_runs", "Runs that have not ended.", "gauge");
+        for (state, count) in &now.open_runs {
+            line(&mut out, "fixpoint_open_runs", &format!("state=\"{state}\""), *count as f64);
+        }
+        let dropped = "fixpoint_trace_records_dropped_total";
+        head(&mut out, dropped, "Spans and log lines that were lost.", "counter");
+        line(&mut out, dropped, "", now.dropped as f64);
+        out
+    }
+}
+
+fn histogram(out: &mut String, name: &str, help: &str, by_labels: &BTreeMap<String, Histogram>) {
+    head(out, name, help, "histogram");
+    for (labels, histogram) in by_labels {
+        let mut below = 0;
+        for (bound, count) in BUCKETS.iter().zip(histogram.buckets) {
+            below += count;
+            line(out, &format!("{name}_bucket"), &format!("{labels},le=\"{bound}\""), below as f64);
+        }
+        let all = histogram.count as f64;
+        line(out, &format!("{name}_bucket"), &format!("{labels},le=\"+Inf\""), all);
+        line(out, &format!("{name}_sum"), labels, histogram.sum);
+        line(out, &format!("{name}_count"), labels, all);
+    }
+}
+
+fn head(out: &mut String, name: &str, help: &str, kind: &str) {
+    let _never_fails = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+}
+
+fn line(out: &mut String, name: &str, labels: &str, value: f64) {
+    let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+    let _never_fails = writeln!(out, "{name}{labels} {value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exposition_counts_cumulatively_and_ends_with_inf() {
+        let metrics = Metrics::default();
+        for millis in [1, 3, 700_000] {
+            metrics.request("GET", "/healthz", 200, Duration::from_millis(millis));
+        }
+        metrics.run_ended("clusters", RunState::Converged);
+        let text = metrics.exposition(&Gauges::default());
+        let labels = "method=\"GET\",route=\"/healthz\",status=\"200\"";
+        for wanted in [
+            format!("fixpoint_http_request_duration_seconds_bucket{{{labels},le=\"0.001\"}} 1"),
+            format!("fixpoint_http_request_duration_seconds_bucket{{{labels},le=\"600\"}} 2"),
+            format!("fixpoint_http_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} 3"),
+            format!("fixpoint_http_request_duration_seconds_sum{{{labels}}} 700.004"),
+            "fixpoint_runs_total{kind=\"clusters\",state=\"converged\"} 1".to_owned(),
+            "fixpoint_trace_records_dropped_total 0".to_owned(),
+        ] {
+            assert!(text.lines().any(|line| line == wanted), "{wanted} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The typed face of the run store: which record lives under which key, and how it is read.
+//!
+//! Not here: what a record means (`resource.rs`, `run.rs`) and who may change it (`intents.rs`,
+//! `runner/`). The surprise: a run's iterations are entries of their own, so that writing down
+//! a step costs the same in the first iteration as in the two-hundredth.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `resources/<kind>/<name>` | [`ResourceRecord`] |
+//! | `runs/<run>` | [`RunRecord`] |
+//! | `iterations/<run>/<number>` | [`Iteration`] |
+//! | `unfinished/<kind>/<name>/<run>` | empty; there until the run has ended |
+//! | `runs-of/<kind>/<name>/<run>` | empty; for listing by resource |
+//! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
+//! | `cancel/<run>` | empty; somebody asked to cancel the run |
+//! | `idempotency/<kind>/<key>` | what the first request with this key was and got |
+
+use std::{fmt, sync::Arc};
+
+use fixpoint_client::{Iteration, Resource, Run, RunState};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    resource::ResourceRecord,
+    run::RunRecord,
+    store::{Entry, Precondition, RunStore, Scan, StoreError, Version, Watch, Write},
+};
+
+/// Names a resource: its kind and its name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ResourceKey {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+}
+
+impl ResourceKey {
+    pub(crate) fn new(kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind: kind.into(), name: name.into() }
+    }
+
+    /// Reads `clusters/idg`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (kind, name) = text.split_once('/')?;
+        (!kind.is_empty() && !name.is_empty() && !name.contains('/'))
+            .then(|| Self::new(kind, name))
+    }
+}
+
+impl fmt::Display for ResourceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// The keys, each in one place.
+pub(crate) mod key {
+    use super::ResourceKey;
+
+    pub(crate) fn resource(resource: &ResourceKey) -> String {
+        format!("resources/{resource}")
+    }
+    pub(crate) fn run(id: &str) -> String {
+        format!("runs/{id}")
+    }
+    pub(crate) fn iteration(run: &str, number: u32) -> String {
+        format!("iterations/{run}/{number:06}")
+    }
+    pub(crate) fn unfinished(resource: &ResourceKey, run: &str) -> String {
+        format!("unfinished/{resource}/{run}")
+    }
+    pub(crate) fn run_of(resource: &ResourceKey, run: &str) -> String {
+        format!("runs-of/{resource}/{run}")
+    }
+    pub(crate) fn run_in(trace: &str, run: &str) -> String {
+        format!("runs-in/{trace}/{run}")
+    }
+    pub(crate) fn cancel(run: &str) -> String {
+        format!("cancel/{run}")
+    }
+    pub(crate) fn idempotency(kind: &str, key: &str) -> String {
+        format!("idempotency/{kind}/{key}")
+    }
+}
+
+/// A record and the version at which it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stored<T> {
+    pub(crate) record: T,
+    pub(crate) version: Version,
+}
+
+/// Some records, and whether there are more.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) more: bool,
+}
+
+/// Reads and writes records. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    store: Arc<dyn RunStore>,
+}
+
+impl Records {
+    pub(crate) fn new(store: Arc<dyn RunStore>) -> Self {
+        Self { store }
+    }
+
+    pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Version, StoreError> {
+        self.store.commit(writes).await
+    }
+
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<Stored<T>>, StoreError> {
+        self.store.get(key).await?.as_ref().map(decode).transpose()
+    }
+
+    pub(crate) async fn resource(
+        &self,
+        resource: &ResourceKey,
+    ) -> Result<Option<Stored<ResourceRecord>>, StoreError> {
+        self.read(&key::resource(resource)).await
+    }
+
+    /// The resources of a kind by name, starting after `after`.
+    pub(crate) async fn resources(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ResourceRecord>, StoreError> {
+        let after = after.map(|name| key::resource(&ResourceKey::new(kind, name)));
+        let scan = Scan::prefix(format!("resources/{kind}/")).after(after).limit(limit);
+        let listing = self.store.list(&scan).await?;
+        let items = listing.entries.iter().map(|e| Ok(decode::<ResourceRecord>(e)?.record));
+        Ok(Page { items: items.collect::<Result<_, StoreError>>()?, more: listing.more })
+    }
+
+    /// The resource as the API shows it, with the state and the trace of its newest run.
+    pub(crate) async fn show(&self, resource: ResourceRecord) -> Result<Resource, StoreError> {
+        let run = self.run(&resource.run_id).await?;
+        Ok(resource.show(run.as_ref().map(|r| &r.record.run)))
+    }
+
+    pub(crate) async fn run(&self, id: &str) -> Result<Option<Stored<RunRecord>>, StoreError> {
+        self.read(&key::run(id)).await
+    }
+
+    /// The run as the API shows it, with what each `create` answered.
+    pub(crate) async fn run_with_history(&self, id: &str) -> Result<Option<Run>, StoreError> {
+        let Some(Stored { record, .. }) = self.run(id).await? else { return Ok(None) };
+        let scan = Scan::prefix(format!("iterations/{id}/"));
+        let listing = self.store.list(&scan).await?;
+        let mut run = record.run;
+        run.plan_history = listing
+            .entries
+            .iter()
+            .map(|entry| Ok(decode::<Iteration>(entry)?.record))
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Some(run))
+    }
+
+    /// Runs from the newest to the oldest, without their history; those older than `before`,
+    /// of one resource or all, in one state or any.
+    pub(crate) async fn runs(
+        &self,
+        resource: Option<&ResourceKey>,
+        state: Option<RunState>,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Run>, StoreError> {
+        let prefix = match resource {
+            Some(resource) => format!("runs-of/{resource}/"),
+            None => "runs/".to_owned(),
+        };
+        let mut after = before.map(|id| format!("{prefix}{id}"));
+        let mut items = Vec::new();
+        loop {
+            // State has no index: it changes often, and what is looked for is mostly recent.
+            let scan = Scan::prefix(&*prefix).descending().after(after.take()).limit(limit.max(100));
+            let listing = self.store.list(&scan).await?;
+            after = listing.entries.last().map(|e| e.key.clone());
+            for entry in &listing.entries {
+                let run = match resource {
+                    None => decode::<RunRecord>(entry)?.record.run,
+                    Some(_) => match self.run(last_part(&entry.key)).await? {
+                        Some(stored) => stored.record.run,
+                        None => continue,
+                    },
+                };
+                if state.is_none_or(|state| run.state == state) {
+                    if items.len() == limit {
+                        return Ok(Page { items, more: true });
+                    }
+                    items.push(run);
+                }
+            }
+            if !listing.more {
+                return Ok(Page { items, more: false });
+            }
+        }
+    }
+
+    /// The runs whose spans are in this trace, oldest first.
+    pub(crate) async fn runs_in(&self, trace: &str) -> Result<Vec<Run>, StoreError> {
+        let mut runs = Vec::new();
+        for entry in self.store.list(&Scan::prefix(format!("runs-in/{trace}/"))).await?.entries {
+            if let Some(stored) = self.run(last_part(&entry.key)).await? {
+                runs.push(stored.record.run);
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The resource's runs that have not ended, oldest first.
+    pub(crate) async fn unfinished(
+        &self,
+        resource: &ResourceKey,
+    ) -> Result<Vec<Stored<RunRecord>>, StoreError> {
+        let mut runs = Vec::new();
+        let scan = Scan::prefix(format!("unfinished/{resource}/"));
+        for entry in self.store.list(&scan).await?.entries {
+            runs.extend(self.run(last_part(&entry.key)).await?);
+        }
+        Ok(runs)
+    }
+
+    /// Resources that have a run which has not ended, of any kind.
+    pub(crate) async fn with_unfinished_runs(&self) -> Result<Vec<(ResourceKey, String)>, StoreError> {
+        let mut found = Vec::new();
+        self.each("unfinished/", |entry| {
+            let path = entry.key.strip_prefix("unfinished/").and_then(|key| key.rsplit_once('/'));
+            if let Some((resource, run)) = path
+                && let Some(resource) = ResourceKey::parse(resource)
+            {
+                found.push((resource, run.to_owned()));
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Resources of any kind that are to be planned again at some time.
+    pub(crate) async fn with_retry(&self) -> Result<Vec<ResourceKey>, StoreError> {
+        let mut found = Vec::new();
+        self.each("resources/", |entry| {
+            let resource = decode::<ResourceRecord>(entry)?.record;
+            if resource.retry_at.is_some() {
+                found.push(resource.key());
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// The version of the mark that the run is unfinished; none if it has ended.
+    pub(crate) async fn unfinished_since(
+        &self,
+        resource: &ResourceKey,
+        run: &str,
+    ) -> Result<Option<Version>, StoreError> {
+        Ok(self.store.get(&key::unfinished(resource, run)).await?.map(|entry| entry.version))
+    }
+
+    /// True if somebody asked to cancel the run.
+    pub(crate) async fn cancel_asked(&self, run: &str) -> Result<bool, StoreError> {
+        Ok(self.store.get(&key::cancel(run)).await?.is_some())
+    }
+
+    /// Follows one run: its record and its iterations.
+    pub(crate) fn watch_run(&self, id: &str) -> Watch {
+        self.store.watch(&key::run(id))
+    }
+
+    /// Calls `look` with every entry under `prefix`.
+    pub(crate) async fn each(
+        &self,
+        prefix: &str,
+        mut look: impl FnMut(&Entry) -> Result<(), StoreError> + Send,
+    ) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let listing = self.store.list(&Scan::prefix(prefix).after(after)).await?;
+            listing.entries.iter().try_for_each(&mut look)?;
+            after = listing.entries.last().map(|e| e.key.clone());
+            if !listing.more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Writes `record` as JSON.
+pub(crate) fn put<T: Serialize>(
+    key: String,
+    record: &T,
+    only: Precondition,
+) -> Result<Write, StoreError> {
+    match serde_json::to_vec(record) {
+        Ok(bytes) => Ok(Write::put(key, bytes, only)),
+        Err(source) => Err(StoreError::Corrupt { key, source: source.into() }),
+    }
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(entry: &Entry) -> Result<Stored<T>, StoreError> {
+    serde_json::from_slice(&entry.value)
+        .map(|record| Stored { record, version: entry.version })
+        .map_err(|source| StoreError::Corrupt { key: entry.key.clone(), source: source.into() })
+}
+
+fn last_part(key: &str) -> &str {
+    key.rsplit_once('/').map_or(key, |(_, last)| last)
+}

@@ -1,0 +1,188 @@
+//! A run as it is stored, and its state machine.
+//!
+//! Not here: executing it (`runner/`). The surprise: a run's trace and span ids are drawn and
+//! stored before its span opens, so that whoever takes it up after a crash goes on in the same span.
+
+use fixpoint_client::{Run, RunState};
+use fixpoint_trace::model::{SpanContext, SpanId, TraceId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    records::{ResourceKey, key, put},
+    resource::ResourceRecord,
+    store::{Precondition, StoreError, Write},
+};
+
+/// What is stored of a run: what the API shows (but for `plan_history`), and where its span hangs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunRecord {
+    #[serde(flatten)]
+    pub(crate) run: Run,
+    /// The request's span that asked for the run, in the same trace.
+    pub(crate) parent: Option<SpanId>,
+    /// The run before, if the runner started this one by itself.
+    pub(crate) link: Option<SpanContext>,
+}
+
+/// Why there is a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cause {
+    /// A request asked for it; its span, if requests are traced.
+    Request(Option<SpanContext>),
+    /// The run before this one failed.
+    Retry(SpanContext),
+}
+
+impl RunRecord {
+    /// A new run for the resource as it now is.
+    pub(crate) fn new(resource: &ResourceRecord, plan: String, cause: Cause) -> Self {
+        let (trace_id, parent, link) = match cause {
+            Cause::Request(Some(span)) => (span.trace_id, Some(span.span_id), None),
+            Cause::Request(None) => (TraceId::random(), None, None),
+            Cause::Retry(last) => (TraceId::random(), None, Some(last)),
+        };
+        let now = Timestamp::now();
+        let run = Run {
+            id: new_id(now),
+            resource: resource.key().to_string(),
+            generation: resource.generation,
+            plan,
+            state: RunState::Pending,
+            trace_id: trace_id.to_string(),
+            span_id: SpanId::random().to_string(),
+            iterations: 0,
+            steps: 0,
+            attempts: 0,
+            created_at: now,
+            ended_at: None,
+            active: Vec::new(),
+            plan_history: Vec::new(),
+            error: None,
+            retry_at: None,
+        };
+        Self { run, parent, link }
+    }
+
+    /// The run's own span.
+    pub(crate) fn span(&self) -> Option<SpanContext> {
+        let (trace_id, span_id) = (self.run.trace_id.parse().ok()?, self.run.span_id.parse().ok()?);
+        Some(SpanContext { trace_id, span_id })
+    }
+
+    /// The writes that record a new run.
+    pub(crate) fn create(&self, resource: &ResourceKey) -> Result<Vec<Write>, StoreError> {
+        let id = &self.run.id;
+        Ok(vec![
+            put(key::run(id), self, Precondition::Absent)?,
+            Write::put(key::unfinished(resource, id), "", Precondition::Any),
+            Write::put(key::run_of(resource, id), "", Precondition::Any),
+            Write::put(key::run_in(&self.run.trace_id, id), "", Precondition::Any),
+        ])
+    }
+
+    /// Moves to the state that follows from `event`.
+    pub(crate) fn apply(&mut self, event: RunEvent) -> Result<(), IllegalEvent> {
+        self.run.state = next(self.run.state, event)?;
+        Ok(())
+    }
+}
+
+/// Something that moves a run from one state to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunEvent {
+    /// A runner took the run up, for the first time or after a crash.
+    TakenUp,
+    /// All that runs now waits for the world.
+    Waits,
+    /// Something other than waiting goes on.
+    Moves,
+    /// The plan is solved.
+    Converged,
+    /// It ended with an error.
+    Failed,
+    /// The plan went round in circles, or over a budget.
+    NotConverging,
+    /// A user or a newer run ended it.
+    Cancelled,
+}
+
+/// The event cannot happen in this state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a run that is {state} cannot take the event {event:?}")]
+pub(crate) struct IllegalEvent {
+    state: RunState,
+    event: RunEvent,
+}
+
+/// The state machine.
+pub(crate) fn next(state: RunState, event: RunEvent) -> Result<RunState, IllegalEvent> {
+    use RunState::{Cancelled, Converged, Failed, NotConverging, Pending, Running, Waiting};
+    match (state, event) {
+        (Pending | Running | Waiting, RunEvent::TakenUp) => Ok(Running),
+        (Running | Waiting, RunEvent::Waits) => Ok(Waiting),
+        (Running | Waiting, RunEvent::Moves) => Ok(Running),
+        (Running | Waiting, RunEvent::Converged) => Ok(Converged),
+        (Running | Waiting, RunEvent::NotConverging) => Ok(NotConverging),
+        // Also before it is taken up: its resource may not be readable, or be superseded.
+        (Pending | Running | Waiting, RunEvent::Failed) => Ok(Failed),
+        (Pending | Running | Waiting, RunEvent::Cancelled) => Ok(Cancelled),
+        _ => Err(IllegalEvent { state, event }),
+    }
+}
+
+/// A run id that sorts by the time of its making: `run-`, milliseconds since 1970 in 12 hex
+/// digits, 12 random ones.
+fn new_id(now: Timestamp) -> String {
+    format!("run-{:012x}{:012x}", now.as_millisecond(), fastrand::u64(0..1 << 48))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: [RunEvent; 7] = [
+        RunEvent::TakenUp,
+        RunEvent::Waits,
+        RunEvent::Moves,
+        RunEvent::Converged,
+        RunEvent::Failed,
+        RunEvent::NotConverging,
+        RunEvent::Cancelled,
+    ];
+
+    #[test]
+    fn no_event_leaves_a_final_state() {
+        for state in RunState::ALL.into_iter().filter(|state| state.is_final()) {
+            for event in EVENTS {
+                assert_eq!(next(state, event), Err(IllegalEvent { state, event }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_pending_run_must_be_taken_up_before_it_can_converge() {
+        assert!(next(RunState::Pending, RunEvent::Converged).is_err());
+        assert!(next(RunState::Pending, RunEvent::Waits).is_err());
+        let running = next(RunState::Pending, RunEvent::TakenUp);
+        assert_eq!(running, Ok(RunState::Running));
+        assert_eq!(next(RunState::Running, RunEvent::Converged), Ok(RunState::Converged));
+    }
+
+    #[test]
+    fn every_unfinished_state_can_be_taken_up_cancelled_and_failed() {
+        for state in RunState::ALL.into_iter().filter(|state| !state.is_final()) {
+            assert_eq!(next(state, RunEvent::TakenUp), Ok(RunState::Running));
+            assert_eq!(next(state, RunEvent::Cancelled), Ok(RunState::Cancelled));
+            assert_eq!(next(state, RunEvent::Failed), Ok(RunState::Failed));
+        }
+    }
+
+    #[test]
+    fn run_ids_sort_by_the_time_of_their_making() {
+        let early = new_id(Timestamp::from_second(1_700_000_000).unwrap());
+        let late = new_id(Timestamp::from_second(1_800_000_000).unwrap());
+        assert!(early < late);
+        assert_eq!(early.len(), 28);
+    }
+}

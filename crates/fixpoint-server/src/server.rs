@@ -1,0 +1,245 @@
+//! Puts kinds, stores and the HTTP API together, and runs them until told to stop.
+//!
+//! Not here: reading flags, installing a subscriber, opening stores, binding a port, listening for
+//! signals; all that is the binary's. The surprise: stopping has two stages, and the second is
+//! dropping the future. At the first, no run starts, waits wake, and each run's step at work
+//! finishes; what is unfinished goes on at the next start. Dropped, everything ends where it is,
+//! as in a crash, and goes on at the next start too.
+
+use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
+
+use fixpoint::{Pace, Scheduler};
+use fixpoint_trace::{record::Recorder, store::TraceStore};
+use tokio::{net::TcpListener, sync::Semaphore, time};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Kind,
+    http::{self, App, Control},
+    intents::Intents,
+    kinds::{AnyKind, Kinds},
+    metrics::Metrics,
+    records::Records,
+    runner::{Runner, Shared, TakeoverError},
+    store::RunStore,
+};
+
+/// A run mostly waits, so many fit one process; this bounds the calls that are made at once.
+const MAX_RUNS: usize = 64;
+
+/// How long open requests may take once the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the server could not be built, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing was given for something the server needs.
+    #[error("a server needs {0}")]
+    Missing(&'static str),
+    /// The name cannot stand in a URL beside the others.
+    #[error("{name:?} cannot be the name of a kind or control")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// The work of a dead server could not be taken over.
+    #[error("what an earlier server left behind could not be taken over")]
+    TakeOver(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The listener failed.
+    #[error("requests could not be served")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A Fixpoint server, ready to run.
+pub struct Server {
+    app: App,
+    runner: Runner,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("kinds", &self.app.kinds.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Starts to put a server together.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Serves until `shutdown` completes and every run has come to a place where it can be taken
+    /// up again. Drop the future to end at once.
+    ///
+    /// # Errors
+    /// If the stores cannot be read at the start, or the listener fails.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let stopping = self.app.stopping.clone();
+        // Whatever ends first, ends the others.
+        let _guard = stopping.clone().drop_guard();
+        let served = axum_serve(listener, self.app, stopping.clone());
+        let ran = async {
+            let result = self.runner.run().await;
+            stopping.cancel();
+            result
+        };
+        let stop = async {
+            tokio::select! {
+                () = shutdown => stopping.cancel(),
+                () = stopping.cancelled() => {}
+            }
+        };
+        let (served, ran, ()) = tokio::join!(served, ran, stop);
+        ran.map_err(|error: TakeoverError| Error::TakeOver(error.into()))?;
+        served.map_err(Error::Serve)
+    }
+
+    /// The API without a listener and the runner without its task, for tests.
+    #[cfg(test)]
+    pub(crate) fn into_parts(self) -> (App, Runner) {
+        (self.app, self.runner)
+    }
+}
+
+/// Serves requests; once `stopping`, for no longer than [`GRACE`].
+async fn axum_serve(
+    listener: TcpListener,
+    app: App,
+    stopping: CancellationToken,
+) -> std::io::Result<()> {
+    let serving = http::serve(listener, app, stopping.clone());
+    tokio::select! {
+        result = serving => {
+            stopping.cancel();
+            result
+        }
+        () = async {
+            stopping.cancelled().await;
+            let _elapsed = time::timeout(GRACE, future::pending::<()>()).await;
+        } => Ok(()),
+    }
+}
+
+/// Takes the parts of a server.
+#[derive(Default)]
+pub struct Builder {
+    kinds: Kinds,
+    runs: Option<Arc<dyn RunStore>>,
+    traces: Option<(Arc<dyn TraceStore>, Recorder)>,
+    controls: BTreeMap<String, Arc<dyn Control>>,
+    scheduler: Scheduler,
+    pace: Pace,
+    max_runs: Option<usize>,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("kinds", &self.kinds.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Serves a kind of resource. At least one.
+    #[must_use]
+    pub fn kind<K: Kind>(mut self, kind: K) -> Self {
+        let kind: Arc<dyn AnyKind> = Arc::new(kind);
+        self.kinds.insert(kind.name(), kind);
+        self
+    }
+
+    /// Keeps resources and runs here.
+    #[must_use]
+    pub fn runs(mut self, store: Arc<dyn RunStore>) -> Self {
+        self.runs = Some(store);
+        self
+    }
+
+    /// Reads traces from `store`. `recorder` is the one whose layer is installed and whose writer
+    /// stores there; without a layer there are no traces, without a running writer no run starts.
+    #[must_use]
+    pub fn traces(mut self, store: Arc<dyn TraceStore>, recorder: Recorder) -> Self {
+        self.traces = Some((store, recorder));
+        self
+    }
+
+    /// How fast the world's clock goes. Real if not set.
+    #[must_use]
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// The bounds of each run. The scheduler's own if not set.
+    #[must_use]
+    pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
+        self.scheduler = scheduler;
+        self
+    }
+
+    /// How many runs may go on at the same time. 64 if not set; others stay pending.
+    #[must_use]
+    pub fn max_runs(mut self, runs: usize) -> Self {
+        self.max_runs = Some(runs.max(1));
+        self
+    }
+
+    /// Mounts a control at `/dev/{name}`. For development servers only.
+    #[must_use]
+    pub fn control(mut self, name: impl Into<String>, control: Arc<dyn Control>) -> Self {
+        self.controls.insert(name.into(), control);
+        self
+    }
+
+    /// Puts the server together. Nothing runs yet.
+    ///
+    /// # Errors
+    /// If a part is missing, or a name cannot stand in a URL.
+    pub fn build(self) -> Result<Server, Error> {
+        let store = self.runs.ok_or(Error::Missing("a run store"))?;
+        let (traces, recorder) = self.traces.ok_or(Error::Missing("a trace store"))?;
+        if self.kinds.is_empty() {
+            return Err(Error::Missing("a kind of resource"));
+        }
+        // What the API itself serves under /v1.
+        let taken = ["runs", "traces", "logs", "find", "openapi.json"];
+        let kinds = self.kinds.keys().copied();
+        for name in kinds.chain(self.controls.keys().map(String::as_str)) {
+            if crate::resource::name_fault(name).is_some() || taken.contains(&name) {
+                return Err(Error::BadName { name: name.to_owned() });
+            }
+        }
+        let (kinds, records) = (Arc::new(self.kinds), Records::new(store));
+        let metrics = Arc::new(Metrics::default());
+        let stopping = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            kinds: Arc::clone(&kinds),
+            records: records.clone(),
+            traces: Arc::clone(&traces),
+            recorder: recorder.clone(),
+            metrics: Arc::clone(&metrics),
+            scheduler: self.scheduler,
+            pace: self.pace,
+            room: Semaphore::new(self.max_runs.unwrap_or(MAX_RUNS)),
+            born: crate::runner::now(),
+            stopping: stopping.clone(),
+        });
+        let (wakes, runner) = Runner::new(shared);
+        let app = App {
+            kinds,
+            intents: Intents::new(records.clone(), wakes),
+            records,
+            traces,
+            recorder,
+            metrics,
+            controls: Arc::new(self.controls),
+            pace: self.pace,
+            stopping,
+        };
+        Ok(Server { app, runner })
+    }
+}
