@@ -203,10 +203,7 @@ mod tests {
     fn the_most_precise_format_wins_and_an_invalid_one_is_passed_over() {
         let other = "11111111111111111111111111111111";
         let (w3c, b3) = (format!("00-{TRACE}-{SPAN}-01"), format!("{other}-{SPAN}-1"));
-        assert_eq!(
-            read(&[("b3", &b3), ("traceparent", &w3c)]),
-            Some(format!("{TRACE} {SPAN}"))
-        );
+        assert_eq!(read(&[("b3", &b3), ("traceparent", &w3c)]), Some(format!("{TRACE} {SPAN}")));
         assert_eq!(
             read(&[("b3", &b3), ("traceparent", "00-nonsense")]),
             Some(format!("{other} {SPAN}"))
@@ -229,9 +226,6 @@ mod tests {
         let headers: HeaderMap = response_headers(context).into_iter().collect();
         assert_eq!(headers["x-trace-id"], TRACE);
         assert_eq!(headers["traceresponse"], format!("00-{TRACE}-{SPAN}-01"));
-        assert_eq!(
-            headers["server-timing"],
-            format!("traceparent;desc=\"00-{TRACE}-{SPAN}-01\"")
-        );
+        assert_eq!(headers["server-timing"], format!("traceparent;desc=\"00-{TRACE}-{SPAN}-01\""));
     }
 }

@@ -25,10 +25,7 @@ use tracing_subscriber::{
 };
 
 pub use self::lines::JsonLines;
-use self::{
-    fields::Fields,
-    noise::is_noise,
-};
+use self::{fields::Fields, noise::is_noise};
 use crate::{
     model::{self, Resource, SpanContext, SpanId, TraceId},
     record::{Line, Message, Opening, Recorder},
@@ -39,6 +36,7 @@ use crate::{
 ///
 /// Fields named in [`semconv::special`](crate::semconv::special) steer how a span is recorded.
 /// Otherwise a span belongs to the trace of its parent, and one without a parent starts a trace.
+/// As always with `tracing`, a span closes when the last handle to it and its last child have gone.
 pub struct RecordLayer {
     recorder: Recorder,
     resource: Arc<Resource>,
@@ -75,7 +73,10 @@ pub fn context(span: &tracing::Span) -> Option<SpanContext> {
     })?
 }
 
-fn find<S: Subscriber + for<'a> LookupSpan<'a>>(dispatch: &Dispatch, id: &Id) -> Option<SpanContext> {
+fn find<S: Subscriber + for<'a> LookupSpan<'a>>(
+    dispatch: &Dispatch,
+    id: &Id,
+) -> Option<SpanContext> {
     nearest(dispatch.downcast_ref::<S>()?.span(id)?)
 }
 
@@ -163,7 +164,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
     }
 }
 
-fn own<S: Subscriber + for<'a> LookupSpan<'a>>(cx: &Context<'_, S>, id: &Id) -> Option<SpanContext> {
+fn own<S: Subscriber + for<'a> LookupSpan<'a>>(
+    cx: &Context<'_, S>,
+    id: &Id,
+) -> Option<SpanContext> {
     cx.span(id)?.extensions().get().copied()
 }
-

@@ -258,9 +258,9 @@ fn value_in(value: wire::AnyValue) -> Value {
         .or(value.bool_value.map(Value::Bool))
         .or(value.int_value.map(|int| Value::Int(int.0)))
         .or(value.double_value.map(|double| Value::Double(double.0)))
-        .or(value.array_value.map(|array| {
-            Value::Array(array.values.into_iter().map(value_in).collect())
-        }))
+        .or(value
+            .array_value
+            .map(|array| Value::Array(array.values.into_iter().map(value_in).collect())))
         .or(value.kvlist_value.map(|map| Value::String(map.to_string())))
         .unwrap_or_else(|| Value::String(String::new()))
 }

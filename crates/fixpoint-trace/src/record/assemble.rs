@@ -7,9 +7,7 @@ use std::collections::HashMap;
 
 use super::queue::{Field, Line, Message, Opening};
 use crate::{
-    model::{
-        Attributes, Kind, LogRecord, Record, Span, SpanContext, Status, UnixNanos, Value,
-    },
+    model::{Attributes, Kind, LogRecord, Record, Span, SpanContext, Status, UnixNanos, Value},
     redact,
     semconv::special,
 };

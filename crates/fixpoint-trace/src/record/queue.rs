@@ -62,9 +62,7 @@ impl Message {
             + match self {
                 Self::Open(opening) => fields(&opening.fields),
                 Self::Set { fields: set, .. } => fields(set),
-                Self::Line(line) => {
-                    size_of::<Line>() + line.message.len() + fields(&line.fields)
-                }
+                Self::Line(line) => size_of::<Line>() + line.message.len() + fields(&line.fields),
                 Self::Whole(_) => 1024,
                 Self::Link { .. } | Self::Close { .. } | Self::Flush(_) => 0,
             }
@@ -102,12 +100,7 @@ struct Waiting {
 
 impl Queue {
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            waiting: Mutex::default(),
-            filled: Notify::new(),
-            dropped: AtomicU64::new(0),
-            limit,
-        }
+        Self { waiting: Mutex::default(), filled: Notify::new(), dropped: AtomicU64::new(0), limit }
     }
 
     pub(crate) fn push(&self, message: Message) {

@@ -28,8 +28,8 @@ use indexmap::IndexMap;
 use tokio::{sync::broadcast, task::spawn_blocking};
 
 use super::{
-    FOLLOW, LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary,
-    summary::Tally, tokens,
+    FOLLOW, LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary, summary::Tally,
+    tokens,
 };
 use crate::model::{self, LogRecord, Record, Span, SpanContext, Trace, TraceId, UnixNanos};
 
@@ -329,7 +329,9 @@ impl Shared {
         let limit = query.limit();
         let mut logs = Vec::new();
         let mut keep = |line: Option<LogRecord>| {
-            logs.extend(line.filter(|line| query.span_id.is_none_or(|id| line.span_id == Some(id))));
+            logs.extend(
+                line.filter(|line| query.span_id.is_none_or(|id| line.span_id == Some(id))),
+            );
             logs.len() < limit
         };
         if let Some(trace) = query.trace_id {
@@ -365,7 +367,9 @@ struct Changes {
     words: HashSet<Vec<u8>>,
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: Option<fjall::Slice>) -> Result<Option<T>, BoxError> {
+fn read<T: serde::de::DeserializeOwned>(
+    value: Option<fjall::Slice>,
+) -> Result<Option<T>, BoxError> {
     value.map(|value| serde_json::from_slice(&value)).transpose().map_err(Into::into)
 }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{
-    FOLLOW, LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary,
-    summary::Tally, tokens,
+    FOLLOW, LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary, summary::Tally,
+    tokens,
 };
 use crate::model::{LogRecord, Record, Span, Trace, TraceId};
 
@@ -84,7 +84,9 @@ impl TraceStore for MemoryStore {
     async fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
         let mut trace = Trace { spans: self.spans(), logs: Vec::new() };
         trace.spans.retain(|span| span.trace_id == id);
-        trace.logs = self.logs(&LogQuery { trace_id: Some(id), limit: usize::MAX, ..LogQuery::default() }).await?;
+        trace.logs = self
+            .logs(&LogQuery { trace_id: Some(id), limit: usize::MAX, ..LogQuery::default() })
+            .await?;
         trace.sort();
         Ok((trace != Trace::default()).then_some(trace))
     }
