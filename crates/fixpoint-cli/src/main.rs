@@ -1,1 +1,150 @@
-fn main() {}
+//! The `fixpoint` command.
+//!
+//! Arguments in, exit code out; the work is in `commands/`, one file each. The surprise: one
+//! binary is both the client and the server, so that a newcomer has one thing to start.
+
+mod commands;
+mod document;
+mod error;
+mod host;
+mod output;
+mod progress;
+mod waterfall;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use fixpoint_client::Client;
+
+use crate::{
+    error::Result,
+    output::{Color, Format, Output},
+};
+
+/// Provisions what you describe, and shows each run as a trace.
+#[derive(Debug, Parser)]
+#[command(name = "fixpoint", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fixpoint demo                                    the whole story, in under a minute
+  fixpoint dev --data ./data --time-scale 60       a server on a sandbox of AWS
+  fixpoint apply -f examples/cluster.yaml --wait   create a cluster, and watch its steps
+  fixpoint trace idg                               its newest run, as a waterfall
+  fixpoint find i-0a1b2c3d4e5f60718                where any id occurs
+
+Exit codes: 0 done, 1 the run failed, 2 wrong use, 3 the server cannot be reached";
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// The server's address
+    #[arg(
+        long,
+        global = true,
+        env = "FIXPOINT_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:7171",
+        value_name = "URL",
+        help_heading = "Global options"
+    )]
+    url: String,
+    /// The form of data on stdout
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help = "The form of data on stdout: text or json",
+        help_heading = "Global options"
+    )]
+    output: Format,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        help = "When to use colours: auto, always or never",
+        help_heading = "Global options"
+    )]
+    color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(commands::demo::Args),
+    Dev(commands::dev::Args),
+    Serve(commands::serve::Args),
+    Apply(commands::apply::Args),
+    Get(commands::get::Args),
+    Delete(commands::delete::Args),
+    Plan(commands::plan::Args),
+    Runs(commands::runs::Args),
+    Trace(commands::trace::Args),
+    Logs(commands::logs::Args),
+    Find(commands::find::Args),
+    Completions(commands::completions::Args),
+}
+
+/// What a client command works with.
+#[derive(Debug)]
+struct Session {
+    client: Client,
+    output: Output,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.global.output, cli.global.color);
+    match run(cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(&output),
+    }
+}
+
+fn run(cli: Cli, output: Output) -> Result {
+    let session = || Ok::<_, error::CliError>(Session { client: Client::new(&cli.global.url)?, output });
+    match cli.command {
+        Command::Completions(args) => args.run(&output),
+        Command::Demo(args) => runtime()?.block_on(args.run(output)),
+        Command::Dev(args) => runtime()?.block_on(args.run(output)),
+        Command::Serve(args) => runtime()?.block_on(args.run(output)),
+        Command::Apply(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Get(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Delete(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Plan(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Runs(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Trace(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Logs(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Find(args) => runtime()?.block_on(args.run(&session()?)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error::CliError::because("the runtime could not be started", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -11,12 +11,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    Error, FieldError, Iteration, LogPage, Problem, Resource, ResourcePage, Run, RunFollower,
+    Error, FieldError, FindPage, LogPage, PlanPreview, Problem, Resource, ResourcePage, Run, RunFollower,
     RunPage, RunState, Trace, sse::Events,
 };
 
 /// Long enough for a page of runs from a busy server, short enough that nobody thinks it hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Asks what a change would lead to, instead of making it.
+const DRY_RUN: [(&str, &str); 1] = [("dry_run", "true")];
 
 /// A client of one server. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -30,7 +33,7 @@ pub struct Client {
 pub struct Accepted {
     /// The resource, with its new generation.
     pub resource: Resource,
-    /// The run, if the change needs one.
+    /// The run that does it; none if nothing had to change.
     pub run_id: Option<String>,
     /// The trace of the request, which goes on with the run.
     pub trace_id: Option<String>,
@@ -109,10 +112,7 @@ impl Client {
         patch: &Value,
         generation: Option<u64>,
     ) -> Result<Accepted, Error> {
-        let mut request = self
-            .request(Method::PATCH, &["v1", kind, name])?
-            .header(header::CONTENT_TYPE, "application/merge-patch+json")
-            .body(patch.to_string());
+        let mut request = self.merge_patch(kind, name, patch)?;
         if let Some(generation) = generation {
             request = request.header(header::IF_MATCH, format!("\"{generation}\""));
         }
@@ -161,22 +161,35 @@ impl Client {
         }
     }
 
-    /// What the plan of an existing resource would do now: `POST /v1/{kind}/{name}/plan`.
-    /// With a `patch`, what it would do after that change. Nothing is changed.
+    /// What the plan of an existing resource would do now: `GET /v1/{kind}/{name}/plan`. Changes
+    /// nothing.
     ///
     /// # Errors
     /// A [`Problem`] with status 404 if there is none.
-    pub async fn plan(
+    pub async fn plan(&self, kind: &str, name: &str) -> Result<PlanPreview, Error> {
+        self.json(self.request(Method::GET, &["v1", kind, name, "plan"])?).await
+    }
+
+    /// What [`Client::create`] would lead to: the same with `?dry_run=true`. Changes nothing.
+    ///
+    /// # Errors
+    /// As for [`Client::create`].
+    pub async fn plan_create(&self, kind: &str, body: &Value) -> Result<PlanPreview, Error> {
+        let request = self.request(Method::POST, &["v1", kind])?.json(body);
+        self.json(request.query(&DRY_RUN)).await
+    }
+
+    /// What [`Client::patch`] would lead to: the same with `?dry_run=true`. Changes nothing.
+    ///
+    /// # Errors
+    /// As for [`Client::patch`].
+    pub async fn plan_patch(
         &self,
         kind: &str,
         name: &str,
-        patch: Option<&Value>,
-    ) -> Result<Iteration, Error> {
-        let mut request = self.request(Method::POST, &["v1", kind, name, "plan"])?;
-        if let Some(patch) = patch {
-            request = request.json(patch);
-        }
-        self.json(request).await
+        patch: &Value,
+    ) -> Result<PlanPreview, Error> {
+        self.json(self.merge_patch(kind, name, patch)?.query(&DRY_RUN)).await
     }
 
     /// A page of runs, newest first: `GET /v1/runs`.
@@ -240,8 +253,8 @@ impl Client {
     ///
     /// # Errors
     /// As for any call.
-    pub async fn find(&self, id: &str) -> Result<Value, Error> {
-        self.json(self.request(Method::GET, &["v1", "find"])?.query(&[("id", id)])).await
+    pub async fn find(&self, id: &str) -> Result<FindPage, Error> {
+        self.json(self.request(Method::GET, &["v1", "find"])?.query(&[("q", id)])).await
     }
 
     /// Reads a control of a development server: `GET /dev/{name}`.
@@ -280,14 +293,19 @@ impl Client {
         Ok(self.http.request(method, url).timeout(ANSWER_TIMEOUT))
     }
 
+    fn merge_patch(&self, kind: &str, name: &str, patch: &Value) -> Result<RequestBuilder, Error> {
+        let request = self.request(Method::PATCH, &["v1", kind, name])?;
+        let request = request.header(header::CONTENT_TYPE, "application/merge-patch+json");
+        Ok(request.body(patch.to_string()))
+    }
+
     async fn accepted(&self, request: RequestBuilder) -> Result<Accepted, Error> {
         let response = self.answer(request).await?;
         let trace_id = text_header(&response, "x-trace-id");
         let location = text_header(&response, header::LOCATION.as_str());
         let resource: Resource = self.read(response).await?;
         let run_id = location
-            .and_then(|location| Some(location.rsplit_once("/runs/")?.1.to_owned()))
-            .or_else(|| resource.run_id.clone());
+            .and_then(|location| Some(location.rsplit_once("/runs/")?.1.to_owned()));
         Ok(Accepted { resource, run_id, trace_id })
     }
 

@@ -79,22 +79,23 @@ impl RunFollower {
                 }
                 // Not there, or not reachable: say so. Any other answer: go on without a stream.
                 Err(error) if error.is_unreachable() || error.status() == Some(404) => Err(error),
-                Err(_) => self.ask_after(POLL).await,
+                Err(_) => ask_after(POLL, &self.client, &self.id).await,
             };
         };
         match stream.next().await {
             Some(Ok(event)) => Ok(serde_json::from_str(&event.data).ok()),
             Some(Err(_)) | None => {
                 self.stream = None;
-                self.ask_after(POLL / 5).await
+                ask_after(POLL / 5, &self.client, &self.id).await
             }
         }
     }
+}
 
-    async fn ask_after(&self, wait: Duration) -> Result<Option<Run>, Error> {
-        pause(wait).await;
-        self.client.run(&self.id).await.map(Some)
-    }
+/// No method: a stream cannot be shared, so a future that holds `&self` could not be sent.
+async fn ask_after(wait: Duration, client: &Client, id: &str) -> Result<Option<Run>, Error> {
+    pause(wait).await;
+    client.run(id).await.map(Some)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a client has no run that could be cancelled")]

@@ -1,0 +1,237 @@
+//! The story's chapters, and what must be true in each for it to have gone as told.
+//!
+//! Not here: the server it plays on. The surprise: a chapter that did not go as told does not end
+//! the story. It is said at the end, and by the exit code, so that a broken build shows all that
+//! is broken.
+
+use std::{path::Path, time::Duration};
+
+use fixpoint_client::{Client, Run, RunState, Span, Trace};
+use serde_json::json;
+
+use crate::{
+    commands::{nanos_between, state},
+    error::{CliError, Result},
+    output::{Output, Paint, duration},
+    progress::{self, Screen},
+    waterfall::many,
+};
+
+/// The step that the story is about.
+const STEP: &str = "register_cluster_node_to_lb";
+
+/// A run and its trace, read when it had ended.
+pub(super) struct Told {
+    run: Run,
+    trace: Trace,
+}
+
+/// Tells the story, and remembers what went otherwise.
+pub(super) struct Story<'a> {
+    client: &'a Client,
+    output: Output,
+    paint: Paint,
+    chapter: u32,
+    checks: Vec<(String, bool)>,
+}
+
+impl<'a> Story<'a> {
+    pub(super) fn new(client: &'a Client, output: Output) -> Self {
+        Self { client, output, paint: output.out, chapter: 0, checks: Vec::new() }
+    }
+
+    fn say(&self, text: impl AsRef<str>) -> Result {
+        Ok(self.output.text(text)?)
+    }
+
+    fn chapter(&mut self, title: &str) -> Result {
+        self.chapter += 1;
+        let number = self.paint.link(self.chapter.to_string());
+        self.say(format!("\n{number}  {}\n", self.paint.bold(title)))
+    }
+
+    /// Remembers whether something is as the story has it.
+    fn check(&mut self, what: impl Into<String>, holds: bool) {
+        self.checks.push((what.into(), holds));
+    }
+
+    pub(super) fn opening(&self, log: &Path, times: f64) -> Result {
+        let paint = self.paint;
+        self.say(paint.bold("Fixpoint: what a customer's cluster should be, and how it came to be"))?;
+        self.say(format!("\n   page  {}", paint.link(self.client.page("/"))))?;
+        self.say(format!("   AWS   a sandbox in this process, {times} times as fast as real"))?;
+        self.say(format!("   log   {}", log.display()))
+    }
+
+    /// A cluster that comes to its end.
+    pub(super) async fn good_cluster(&mut self) -> Result<Told> {
+        self.chapter("Create cluster idg: three nodes and Grafana behind a load balancer")?;
+        let told = self.create("idg").await?;
+        let calls = told.trace.aws_calls().count();
+        let roots = told.trace.roots().count();
+        let orphans = told.trace.orphans().len();
+        self.check("idg converged", told.run.state == RunState::Converged);
+        self.check(format!("its trace has 40 AWS calls or more ({calls})"), calls >= 40);
+        self.check(
+            format!("its trace has one root and no orphan ({roots}, {orphans})"),
+            roots == 1 && orphans == 0,
+        );
+        Ok(told)
+    }
+
+    /// The same plan, asked again.
+    pub(super) async fn plan_again(&mut self, good: &Told) -> Result {
+        self.chapter("Ask the same plan again")?;
+        self.say("   GET /v1/clusters/idg/plan")?;
+        let preview = self.client.plan("clusters", "idg").await?;
+        let left = preview.iteration.steps.len();
+        let said = match left {
+            0 => self.paint.good("nothing left to do").to_string(),
+            _ => self.paint.bad(format!("{} left", many(left, "step"))),
+        };
+        self.say(format!("\n   {said}: {} looked at the world and returned {}", preview.plan, many(left, "step")))?;
+        self.check("the same plan has nothing left to do", left == 0);
+        self.check("it is the plan that ran", preview.plan == good.run.plan);
+        Ok(())
+    }
+
+    /// A cluster that does not, because an error was swallowed.
+    pub(super) async fn bad_cluster(&mut self) -> Result<Told> {
+        self.chapter("Create cluster umbrella, for which AWS hides its target groups")?;
+        self.say("   From now on ELBv2.DescribeTargetGroups answers with an empty page where it is")?;
+        self.say("   asked by umbrella's load balancer. No error is reported, and none is raised.\n")?;
+        self.client
+            .set_control(
+                "faults",
+                &json!({"rules": [{
+                    "operation": "ELBv2.DescribeTargetGroups",
+                    "where": {"LoadBalancerArn": "*umbrella*"},
+                    "every": true,
+                    "fault": {"kind": "empty_page"},
+                }]}),
+            )
+            .await?;
+        let told = self.create("umbrella").await?;
+        let last = told.run.plan_history.last();
+        let steps: Vec<&str> =
+            last.iter().flat_map(|last| &last.steps).map(|step| step.name.as_str()).collect();
+        for error in &told.run.error {
+            self.say(format!("   {}", self.paint.bad(&error.message)))?;
+        }
+        for fact in last.iter().flat_map(|last| &last.seen).filter(|fact| fact.value.starts_with("0 of")) {
+            self.say(format!("   it kept seeing  {}: {}", fact.what, self.paint.bad(&fact.value)))?;
+        }
+        self.check("umbrella does not converge", told.run.state == RunState::NotConverging);
+        self.check(format!("{STEP} is what it kept planning"), steps.contains(&STEP));
+        Ok(told)
+    }
+
+    /// The two traces, side by side.
+    pub(super) async fn what_happened(&mut self, good: &Told, bad: &Told) -> Result {
+        self.chapter("What just happened?")?;
+        let usual = calls(&good.trace);
+        let here = calls(&bad.trace);
+        self.say(format!("   The calls that {} made:\n", self.paint.bold(STEP)))?;
+        self.say(format!("   idg       {}", usual.join(", ")))?;
+        self.say(format!("   umbrella  {}", here.join(", ")))?;
+        let missing: Vec<&String> = usual.iter().filter(|call| !here.contains(call)).collect();
+        for call in &missing {
+            self.say(format!("             {}", self.paint.bad(format!("{call} is missing"))))?;
+        }
+        let failed = bad.trace.aws_calls().filter(|call| call.error.is_some()).count();
+        self.say(format!(
+            "\n   {} of its {} AWS calls failed. Whoever asks AWS sees every resource, and no node\n   \
+             behind the load balancer. The traces show which call was never made.\n",
+            if failed == 0 { "None".into() } else { failed.to_string() },
+            bad.trace.aws_calls().count(),
+        ))?;
+        for told in [good, bad] {
+            let name = told.run.resource.rsplit('/').next().unwrap_or_default();
+            let page = self.client.page(&format!("/runs/{}", told.run.id));
+            self.say(format!("   {name:<9} {}", self.paint.link(page)))?;
+            self.say(format!("   {:<9} {}", "", self.paint.dim(format!("trace {}", told.run.trace_id))))?;
+        }
+        self.check("a good run makes two calls there", usual.len() == 2);
+        self.check(
+            "the other one made the first of them only",
+            here.len() == 1 && here.first() == usual.first(),
+        );
+        Ok(())
+    }
+
+    /// Whether it all went as told.
+    pub(super) fn ending(&self, exit: bool) -> Result {
+        let wrong: Vec<&str> =
+            self.checks.iter().filter(|(_, holds)| !holds).map(|(what, _)| what.as_str()).collect();
+        if exit || !wrong.is_empty() {
+            self.say("")?;
+            for (what, holds) in &self.checks {
+                let mark = if *holds { self.paint.good("✓") } else { self.paint.bad("✗") };
+                self.say(format!("   {mark} {what}"))?;
+            }
+        }
+        if !wrong.is_empty() {
+            let error = CliError::failed("the story did not go as told");
+            return Err(wrong.into_iter().fold(error, |error, what| error.detail(format!("not so: {what}"))));
+        }
+        if !exit {
+            let url = self.client.base();
+            self.say("\nIt stays up until Ctrl-C. Open the page, or look from another terminal:\n")?;
+            self.say(format!("   export FIXPOINT_URL={url}"))?;
+            self.say("   fixpoint trace umbrella       fixpoint runs       fixpoint get clusters idg")?;
+        }
+        Ok(())
+    }
+
+    /// Creates a cluster with live progress, and reads its trace when it has ended.
+    async fn create(&self, name: &str) -> Result<Told> {
+        let body = json!({"name": name, "nodes": 3, "addons": ["grafana"]});
+        self.say(format!("   POST /v1/clusters {body}"))?;
+        let accepted = self.client.create("clusters", &body).await?;
+        let run_id = accepted
+            .run_id
+            .ok_or_else(|| CliError::failed(format!("creating {name} started no run")))?;
+        self.say(self.paint.dim(format!("   {}\n", self.client.page(&format!("/runs/{run_id}")))))?;
+        let screen = Screen::on_stdout(self.output);
+        let runs = progress::follow(self.client, screen, std::slice::from_ref(&run_id)).await?;
+        let run = runs
+            .into_iter()
+            .next()
+            .ok_or_else(|| CliError::failed(format!("run {run_id} did not end")))?;
+        let trace = self.ended_trace(&run.trace_id).await?;
+        self.say(format!(
+            "\n   {} in {}: {}, {}, {}",
+            state(run.state, self.paint),
+            duration(nanos_between(run.created_at, run.ended_at)),
+            many(run.iterations as usize, "iteration"),
+            many(run.steps as usize, "step"),
+            many(trace.aws_calls().count(), "AWS call"),
+        ))?;
+        Ok(Told { run, trace })
+    }
+
+    /// A run's end is known a moment before the last of its spans is stored.
+    async fn ended_trace(&self, id: &str) -> Result<Trace> {
+        let mut trace = self.client.trace(id).await?;
+        for _ in 0..50 {
+            if trace.spans.iter().all(|span| span.end.is_some()) {
+                break;
+            }
+            pause(Duration::from_millis(100)).await;
+            trace = self.client.trace(id).await?;
+        }
+        Ok(trace)
+    }
+}
+
+/// The calls that the step made when it first ran, in order.
+fn calls(trace: &Trace) -> Vec<String> {
+    let step: Option<&Span> = trace.spans.iter().find(|span| span.name == STEP);
+    let calls = step.map(|step| trace.aws_calls_of(step)).unwrap_or_default();
+    calls.iter().map(|call| call.name.clone()).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "no run is involved")]
+async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}

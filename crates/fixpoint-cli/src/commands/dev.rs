@@ -1,0 +1,108 @@
+//! `fixpoint dev`: a server on a sandbox of AWS, for trying things out.
+//!
+//! The flags it shares with `serve` live here. The surprise: a time scale above 1 makes the
+//! sandbox's own latencies shorter, too, so a creation of ten minutes takes seconds.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::{Path, PathBuf},
+};
+
+use fixpoint::Pace;
+use fixpoint_aws::sandbox::Faults;
+
+use crate::{
+    error::{CliError, Result},
+    host::{self, Cloud, Host, Lines, Options},
+    output::Output,
+};
+
+/// Start a server on a sandbox of AWS: no account, no cost
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    shared: Shared,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fixpoint dev
+  fixpoint dev --listen 127.0.0.1:7171 --data ./data --time-scale 60
+  fixpoint dev --faults examples/faults.yaml
+
+Log lines go to stdout as JSON, each with its trace_id. While it runs:
+  curl -X PUT -H 'content-type: application/json' http://127.0.0.1:7171/dev/faults -d @faults.json
+  curl http://127.0.0.1:7171/dev/sandbox           what the sandbox holds
+Traces are copied to an OpenTelemetry collector if OTEL_EXPORTER_OTLP_ENDPOINT is set.";
+
+/// What `dev` and `serve` have in common.
+#[derive(Debug, clap::Args)]
+pub(super) struct Shared {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value_t = DEFAULT_LISTEN, value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// The folder of resources, runs and traces
+    #[arg(long, default_value = "fixpoint-data", value_name = "DIR")]
+    data: PathBuf,
+    /// How many times faster than real the world goes: 60 makes a minute's wait a second
+    #[arg(long, default_value_t = 1.0, value_name = "N", value_parser = time_scale)]
+    time_scale: f64,
+    /// Rules of how the sandbox misbehaves, YAML or JSON; see examples/faults.yaml
+    #[arg(long, value_name = "FILE")]
+    pub(super) faults: Option<PathBuf>,
+    /// Listen on an address that others can reach, though nobody has to sign in
+    #[arg(long)]
+    allow_remote_without_auth: bool,
+}
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7171));
+
+fn time_scale(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(times) if (0.01..=10_000.0).contains(&times) => Ok(times),
+        _ => Err("a number from 0.01 to 10000 is wanted".into()),
+    }
+}
+
+impl Args {
+    pub(crate) async fn run(self, output: Output) -> Result {
+        let faults = match &self.shared.faults {
+            Some(path) => read_faults(path)?,
+            None => Faults::default(),
+        };
+        self.shared.serve(Cloud::Sandbox(faults), output).await
+    }
+}
+
+impl Shared {
+    pub(super) async fn serve(self, cloud: Cloud, output: Output) -> Result {
+        if !self.listen.ip().is_loopback() && !self.allow_remote_without_auth {
+            let what = format!("{} can be reached by others, and nobody has to sign in", self.listen);
+            return Err(CliError::usage(what).hint(
+                "listen on 127.0.0.1 behind a proxy that signs people in, or give \
+                 --allow-remote-without-auth",
+            ));
+        }
+        let host = Host::start(Options {
+            listen: self.listen,
+            data: self.data,
+            pace: Pace::times(self.time_scale),
+            cloud,
+            lines: Lines::Stdout,
+        })
+        .await?;
+        output.note(format!("listening on http://{}", host.address));
+        host::serve(host).await
+    }
+}
+
+fn read_faults(path: &Path) -> Result<Faults> {
+    let said = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CliError::usage_because(format!("{said} could not be read"), error))?;
+    serde_saphyr::from_str(&text).map_err(|error| {
+        CliError::usage_because(format!("{said} holds no fault rules"), error)
+            .hint("examples/faults.yaml shows what a rule can say")
+    })
+}

@@ -1,0 +1,83 @@
+//! `fixpoint get`: lists resources, or shows one.
+
+use fixpoint_client::Resource;
+use serde_json::{Value, json};
+
+use super::{state_word, time};
+use crate::{Session, document::DEFAULT_KIND, error::Result, output::table};
+
+/// List clusters, or show one
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The kind of resource
+    #[arg(default_value = DEFAULT_KIND)]
+    kind: String,
+    /// Only this one, with its spec and status
+    name: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fixpoint get
+  fixpoint get clusters idg
+  fixpoint get clusters idg -o json | jq .status";
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session) -> Result {
+        let (kind, name) = match self.kind.split_once('/') {
+            Some((kind, name)) if self.name.is_none() => (kind, Some(name)),
+            _ => (self.kind.as_str(), self.name.as_deref()),
+        };
+        let output = &session.output;
+        if let Some(name) = name {
+            let resource = session.client.resource(kind, name).await?;
+            return match output.is_json() {
+                true => Ok(output.json(&resource)?),
+                false => Ok(output.text(yaml(&resource))?),
+            };
+        }
+        let resources = session.client.all_resources(kind).await?;
+        if output.is_json() {
+            return Ok(output.json(&json!({ "items": resources }))?);
+        }
+        if resources.is_empty() {
+            output.note(format!("no {kind} yet; create one with `fixpoint apply -f FILE`"));
+            return Ok(());
+        }
+        let rows: Vec<Vec<String>> = resources.iter().map(row).collect();
+        let head = ["NAME", "GENERATION", "RUN", "CHANGED", "TRACE"];
+        Ok(output.text(table(&head, &rows, |row, column, cell| match (row, column) {
+            (0, _) => output.out.dim(cell),
+            (_, 2) => state_word(cell, output.out),
+            _ => cell.to_owned(),
+        }))?)
+    }
+}
+
+fn row(resource: &Resource) -> Vec<String> {
+    let Resource { generation, observed_generation, .. } = resource;
+    let reached = if generation == observed_generation {
+        generation.to_string()
+    } else {
+        format!("{generation} ({observed_generation} reached)")
+    };
+    let state = resource.run_state.map(|state| state.to_string()).unwrap_or_default();
+    let name = resource.name.clone();
+    let name = if resource.deleting { format!("{name} (deleting)") } else { name };
+    let trace = resource.trace_id.clone().unwrap_or_default();
+    vec![name, reached, state, time(resource.updated_at), trace]
+}
+
+/// The resource as YAML, without what is empty.
+fn yaml(resource: &Resource) -> String {
+    let value = match serde_json::to_value(resource) {
+        Ok(Value::Object(fields)) => {
+            fields.into_iter().filter(|(_, value)| !value.is_null()).collect()
+        }
+        Ok(other) => other,
+        Err(error) => return error.to_string(),
+    };
+    // What JSON can say, YAML can say as well.
+    serde_saphyr::to_string(&value).unwrap_or_else(|error| error.to_string())
+}

@@ -1,0 +1,152 @@
+//! `fixpoint runs`: lists runs, or shows one with what its plan answered.
+
+use fixpoint_client::{Iteration, Run, RunQuery, RunState};
+use serde_json::json;
+
+use super::{nanos_between, reasons, state, state_word, time, wait};
+use crate::{
+    Session,
+    error::Result,
+    output::{Paint, duration, table},
+};
+
+/// List runs, or show one
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Only this run, with what its plan answered
+    id: Option<String>,
+    /// Only runs of this resource, as clusters/NAME
+    #[arg(long, value_name = "KIND/NAME", conflicts_with = "id")]
+    resource: Option<String>,
+    /// Only runs in this state: pending, running, waiting, converged, failed, not_converging or
+    /// cancelled
+    #[arg(long, value_name = "STATE", conflicts_with = "id", value_parser = parse_state)]
+    state: Option<RunState>,
+    /// At most this many, the newest
+    #[arg(long, default_value_t = 20, value_name = "N", conflicts_with = "id")]
+    limit: usize,
+    /// Stay until the run has ended, and show its steps
+    #[arg(long, requires = "id")]
+    follow: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fixpoint runs --resource clusters/idg
+  fixpoint runs --state not_converging -o json
+  fixpoint runs RUN --follow";
+
+fn parse_state(word: &str) -> std::result::Result<RunState, String> {
+    let known = RunState::ALL.into_iter().find(|state| state.as_str() == word);
+    known.ok_or_else(|| format!("one of {}", RunState::ALL.map(RunState::as_str).join(", ")))
+}
+
+impl Args {
+    pub(crate) async fn run(self, session: &Session) -> Result {
+        let output = &session.output;
+        match &self.id {
+            Some(id) if self.follow => wait(session, std::slice::from_ref(id)).await,
+            Some(id) => {
+                let run = session.client.run(id).await?;
+                match output.is_json() {
+                    true => Ok(output.json(&run)?),
+                    false => Ok(output.text(whole(&run, output.out))?),
+                }
+            }
+            None => self.list(session).await,
+        }
+    }
+
+    async fn list(self, session: &Session) -> Result {
+        let output = &session.output;
+        let mut query =
+            RunQuery { resource: self.resource, state: self.state, ..RunQuery::default() };
+        let mut runs = Vec::new();
+        loop {
+            query.limit = Some((self.limit - runs.len()).min(100));
+            let page = session.client.runs(&query).await?;
+            runs.extend(page.items);
+            query.page_token = page.next_page_token;
+            if query.page_token.is_none() || runs.len() >= self.limit {
+                break;
+            }
+        }
+        if output.is_json() {
+            return Ok(output.json(&json!({ "items": runs }))?);
+        }
+        if runs.is_empty() {
+            output.note("no such runs");
+            return Ok(());
+        }
+        let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
+        let head = ["RUN", "RESOURCE", "STATE", "STEPS", "STARTED", "TOOK", "TRACE"];
+        Ok(output.text(table(&head, &rows, |row, column, cell| match (row, column) {
+            (0, _) => output.out.dim(cell),
+            (_, 2) => state_word(cell, output.out),
+            _ => cell.to_owned(),
+        }))?)
+    }
+}
+
+fn row(run: &Run) -> Vec<String> {
+    vec![
+        run.id.clone(),
+        run.resource.clone(),
+        run.state.to_string(),
+        run.steps.to_string(),
+        time(run.created_at),
+        duration(nanos_between(run.created_at, run.ended_at)),
+        run.trace_id.clone(),
+    ]
+}
+
+fn whole(run: &Run, paint: Paint) -> String {
+    let mut lines = vec![
+        format!("{}  {}", paint.bold(&run.resource), state(run.state, paint)),
+        format!("run         {}", run.id),
+        format!("trace       {}", run.trace_id),
+        format!("plan        {} for generation {}", run.plan, run.generation),
+        format!("started     {} UTC", time(run.created_at)),
+        format!("took        {}", duration(nanos_between(run.created_at, run.ended_at))),
+        format!("progress    {} iterations, {} steps", run.iterations, run.steps),
+    ];
+    if run.attempts > 1 {
+        lines.push(format!("attempts    {}: the server was restarted meanwhile", run.attempts));
+    }
+    for step in &run.active {
+        let waits = step.waiting.as_ref().map(|waiting| {
+            let seen = if waiting.seen.is_empty() { "nothing yet" } else { &waiting.seen };
+            format!(": {}, wanted {}, seen {seen}", waiting.reason, waiting.wanted)
+        });
+        let name = paint.busy(&step.name);
+        lines.push(format!("running     {name}{}", waits.unwrap_or_default()));
+    }
+    lines.push(String::new());
+    lines.extend(run.plan_history.iter().map(|iteration| answer(iteration, paint)));
+    for (at, reason) in run.error.iter().flat_map(reasons).enumerate() {
+        lines.push(if at == 0 { format!("\n{}", paint.bad(reason)) } else { format!("  {reason}") });
+    }
+    if let Some(at) = run.retry_at {
+        lines.push(format!("the server plans it again at {} UTC", time(at)));
+    }
+    lines.join("\n")
+}
+
+fn answer(iteration: &Iteration, paint: Paint) -> String {
+    let steps: Vec<&str> = iteration.steps.iter().map(|step| step.name.as_str()).collect();
+    let steps = match steps.is_empty() {
+        true => paint.good("nothing left"),
+        false => steps.join(", "),
+    };
+    let facts: Vec<String> =
+        iteration.seen.iter().map(|fact| format!("{}: {}", fact.what, fact.value)).collect();
+    let mut text = format!("{} → {steps}", paint.dim(format!("#{:<3}", iteration.iteration)));
+    if !facts.is_empty() {
+        text += &format!("\n       {}", paint.dim(format!("saw {}", facts.join(", "))));
+    }
+    for held in &iteration.withheld {
+        text += &format!("\n       {} {}: {}", paint.busy("withheld"), held.what, held.why);
+    }
+    text
+}

@@ -1,0 +1,258 @@
+//! Puts a whole server together in this process: stores, recorder, AWS, the clusters application.
+//!
+//! For `dev`, `serve` and `demo`, which differ in the cloud beneath and in where log lines go.
+//! Not here: the server itself. The surprise: what records spans ends last. Only when the server
+//! has stopped is the recorder told to store what it still has, so its last spans are not lost.
+
+mod controls;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clusters::Clusters;
+use fixpoint::Pace;
+use fixpoint_aws::{
+    Aws, AwsOptions,
+    sandbox::{Faults, Sandbox, SandboxOptions},
+};
+use fixpoint_server::{Server, store::DiskStore as RunStore};
+use fixpoint_trace::{
+    export::Exporter,
+    layer::{JsonLines, RecordLayer},
+    model::Value,
+    record::Recorder,
+    store::{TraceStore, disk::DiskStore as SpanStore},
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::error::{CliError, Result};
+
+/// What to put together.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+    /// The folder of everything that is to survive.
+    pub(crate) data: PathBuf,
+    /// How much faster than real the world's clock goes.
+    pub(crate) pace: Pace,
+    /// What provisions.
+    pub(crate) cloud: Cloud,
+    /// Where log lines go.
+    pub(crate) lines: Lines,
+}
+
+/// What provisions.
+#[derive(Debug)]
+pub(crate) enum Cloud {
+    /// A cloud in this process.
+    Sandbox(Faults),
+    /// AWS, by the ordinary credential chain.
+    Aws { region: Option<String>, endpoint_url: Option<String> },
+}
+
+/// Where log lines go, besides the trace store.
+#[derive(Debug)]
+pub(crate) enum Lines {
+    Stdout,
+    File(PathBuf),
+}
+
+/// A server that listens, and what works beside it.
+pub(crate) struct Host {
+    server: Server,
+    listener: TcpListener,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    background: Background,
+}
+
+impl Host {
+    /// Opens the stores, connects to the cloud and binds the port. Serves nothing yet.
+    pub(crate) async fn start(options: Options) -> Result<Self> {
+        let Options { listen, data, pace, cloud, lines } = options;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            CliError::because(format!("cannot listen on {listen}"), error)
+                .hint("choose another address with --listen; port 0 takes a free one")
+        })?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| CliError::because("the address is not known", error))?;
+        std::fs::create_dir_all(&data).map_err(|error| unusable(&data, error))?;
+        let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
+        let spans = SpanStore::open(data.join("traces")).map_err(|error| unusable(&data, error))?;
+        let spans: Arc<dyn TraceStore> = Arc::new(spans);
+        let (recorder, writer) = Recorder::new(Arc::clone(&spans));
+        record(&recorder, lines)?;
+
+        let mut background = Background::default();
+        background.spawn(|stop| writer.run(stop));
+        if exports() {
+            let exporter = Exporter::from_environment()
+                .map_err(|error| CliError::because("traces cannot be exported", error))?;
+            let spans = spans.follow();
+            background.spawn(|stop| exporter.run(spans, stop));
+        }
+
+        let mut server = Server::builder()
+            .runs(Arc::new(runs))
+            .traces(spans, recorder)
+            .pace(pace);
+        let aws = match cloud {
+            Cloud::Sandbox(faults) => {
+                let options = SandboxOptions {
+                    data: Some(data.join("cloud")),
+                    pace,
+                    faults,
+                    ..SandboxOptions::default()
+                };
+                let sandbox = Sandbox::open(options).map_err(|error| unusable(&data, error))?;
+                server = server
+                    .control("faults", Arc::new(controls::FaultRules(sandbox.clone())))
+                    .control("sandbox", Arc::new(controls::Inventory(sandbox.clone())));
+                AwsOptions { sandbox: Some(sandbox), pace, ..AwsOptions::default() }
+            }
+            Cloud::Aws { region, endpoint_url } => {
+                AwsOptions { region, endpoint_url, pace, ..AwsOptions::default() }
+            }
+        };
+        let server = server
+            .kind(Clusters::new(Aws::connect(aws).await))
+            .build()
+            .map_err(|error| CliError::because("the server could not be built", error))?;
+        tracing::info!(%address, data = %data.display(), "listening");
+        Ok(Self { server, listener, address, background })
+    }
+
+    /// Serves until `stop` completes and every run can be left; at `abort`, ends at once. Either
+    /// way what is unfinished goes on at the next start.
+    pub(crate) async fn run(
+        self,
+        stop: impl Future<Output = ()>,
+        abort: impl Future<Output = ()>,
+    ) -> Result {
+        let Self { server, listener, background, .. } = self;
+        let result = tokio::select! {
+            result = server.run(listener, stop) => result,
+            () = abort => Ok(()),
+        };
+        tracing::info!("stopped");
+        background.finish().await;
+        result.map_err(|error| CliError::because("the server stopped", error))
+    }
+}
+
+/// Serves until SIGINT or SIGTERM; a second one ends at once.
+pub(crate) async fn serve(host: Host) -> Result {
+    let mut signals = Signals::new()?;
+    let (first, stop) = oneshot::channel();
+    let (second, abort) = oneshot::channel();
+    let watcher = tokio::spawn(async move {
+        signals.next().await;
+        tracing::info!("stopping; runs are left where they can be taken up again");
+        // The receivers are gone once the server has stopped by itself.
+        let _stopped = first.send(());
+        signals.next().await;
+        let _stopped = second.send(());
+    });
+    let received = async |signal: oneshot::Receiver<()>| {
+        if signal.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let result = host.run(received(stop), received(abort)).await;
+    watcher.abort();
+    result
+}
+
+/// The signals that ask a process to end.
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Takes the signals over from the system's default, which is to end at once.
+    pub(crate) fn new() -> Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let unheard = |error| CliError::because("signals cannot be listened for", error);
+            Ok(Self { terminate: signal(SignalKind::terminate()).map_err(unheard)? })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// The next one.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _heard = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Work beside the server that must end after it.
+#[derive(Default)]
+struct Background(Vec<(oneshot::Sender<()>, JoinHandle<()>)>);
+
+impl Background {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        work: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
+    ) {
+        let (stop, stopped) = oneshot::channel();
+        // An error says that the sender is gone, which is as good a reason to stop.
+        let stopped = Box::pin(async move { drop(stopped.await) });
+        self.0.push((stop, tokio::spawn(work(stopped))));
+    }
+
+    /// Ends what was spawned, the writer first: an exporter copies what is durable.
+    async fn finish(self) {
+        for (stop, task) in self.0 {
+            let _ended = stop.send(());
+            let _panicked = task.await;
+        }
+    }
+}
+
+/// Sends every span and log line of this process to the recorder, and lines where they are wanted.
+fn record(recorder: &Recorder, lines: Lines) -> Result {
+    let resource = [
+        ("service.name", std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "fixpoint".into())),
+        ("service.version", env!("CARGO_PKG_VERSION").into()),
+        ("process.pid", std::process::id().to_string()),
+    ];
+    let resource = resource.map(|(name, value)| (name.to_owned(), Value::String(value)));
+    let layer = RecordLayer::new(recorder.clone(), resource.into_iter().collect());
+    let filter = EnvFilter::try_from_env("RUST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::registry().with(filter).with(layer);
+    let installed = match lines {
+        Lines::Stdout => subscriber.with(JsonLines::stdout()).try_init(),
+        Lines::File(path) => {
+            let file = std::fs::File::create(&path).map_err(|error| unusable(&path, error))?;
+            subscriber.with(JsonLines::to(file)).try_init()
+        }
+    };
+    installed.map_err(|error| CliError::because("spans cannot be recorded", error))
+}
+
+/// True if the environment names a collector.
+fn exports() -> bool {
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn unusable(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+    CliError::because(format!("{} cannot be used", path.display()), error)
+        .hint("is another server running on this folder? Choose another with --data")
+}
