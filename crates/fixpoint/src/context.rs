@@ -144,10 +144,11 @@ impl fmt::Debug for Context {
     }
 }
 
-/// Sleeps in wall time and wakes for nothing else: the caller selects on what may interrupt it.
+/// Sleeps in wall time, from this call on, and wakes for nothing else: the caller selects on what
+/// may interrupt it.
 #[expect(clippy::disallowed_methods, reason = "this is what Context::sleep is made of")]
-pub(crate) async fn wall_sleep(pause: Duration) {
-    tokio::time::sleep(pause).await;
+pub(crate) fn wall_sleep(pause: Duration) -> tokio::time::Sleep {
+    tokio::time::sleep(pause)
 }
 
 /// How fast the world's clock goes, in world seconds per wall second.

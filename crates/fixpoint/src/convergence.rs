@@ -55,7 +55,7 @@ struct Said {
 impl History {
     pub(crate) fn new(repeats: u32) -> Self {
         let recent = VecDeque::with_capacity(WIDEST + 1);
-        Self { repeats: repeats.max(2), recent, matches: [0; WIDEST], suspects: VecDeque::new() }
+        Self { repeats, recent, matches: [0; WIDEST], suspects: VecDeque::new() }
     }
 
     /// Adds an answer.
@@ -76,10 +76,8 @@ impl History {
             self.suspects.pop_front();
         }
         // The narrowest circle has turned most often: A, A, A, A is also A, A twice.
-        let (turns, width) = (1..=WIDEST)
-            .map(|width| (1 + self.matches[width - 1] / width, width))
-            .max_by_key(|(turns, width)| (*turns, WIDEST - width))
-            .unwrap_or((1, 1));
+        let turned = |width: usize| (1 + self.matches[width - 1] / width, width);
+        let (turns, width) = (1..=WIDEST).map(turned).max().unwrap_or((1, 1));
         let turns = u32::try_from(turns).unwrap_or(u32::MAX);
         match turns {
             0 | 1 => Verdict::Fresh,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fixpoint::{Chain, Context, Error, Plan, Scheduler, Steps, Together};
 
-use crate::kit::{Do, Spans, noop, once, plan, step};
+use crate::kit::{Diary, Do, Spans, failing, noop, noting, once, plan, solve, step};
 
 async fn bound(scheduler: Scheduler, plan: &dyn Plan) -> String {
     match scheduler.execute(plan, &Context::new()).await {
@@ -48,6 +48,16 @@ async fn a_step_that_returns_itself_forever_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_bound_is_what_may_be_and_not_what_may_not() {
+    let deep = || once(|| Steps::none().with(nested(1, || noop("third"))));
+    let scheduler = Scheduler::default().max_iterations(2).max_steps(3).max_depth(3);
+    assert!(scheduler.execute(&deep(), &Context::new()).await.is_ok());
+    assert_eq!(bound(scheduler.max_iterations(1), &deep()).await, "1 iterations");
+    assert_eq!(bound(scheduler.max_steps(2), &deep()).await, "2 steps");
+    assert_eq!(bound(scheduler.max_depth(2), &deep()).await, "2 steps within one another");
+}
+
+#[tokio::test]
 async fn ten_thousand_steps_within_one_another_do_not_overflow_the_stack() {
     let deep = once(|| Steps::none().with(nested(10_000, || noop("bottom"))));
     let scheduler = Scheduler::default().max_depth(20_000);
@@ -57,7 +67,7 @@ async fn ten_thousand_steps_within_one_another_do_not_overflow_the_stack() {
 #[tokio::test]
 async fn neither_do_their_spans_when_the_innermost_fails() {
     let (spans, _guard) = Spans::watch();
-    let deep = once(|| Steps::none().with(nested(10_000, || crate::kit::failing("bottom", "no"))));
+    let deep = once(|| Steps::none().with(nested(10_000, || failing("bottom", "no"))));
     let scheduler = Scheduler::default().max_depth(20_000);
     let error = scheduler.execute(&deep, &Context::new()).await.unwrap_err();
     assert_eq!(Chain(&error).to_string(), "step bottom failed: no");
@@ -73,7 +83,7 @@ async fn togethers_within_one_another_end_in_an_error_and_not_in_a_stack_overflo
         })
     }
     let ends = once(|| Steps::none().with(within(31)));
-    assert_eq!(crate::kit::solve(&ends).await.unwrap().steps, 33);
+    assert_eq!(solve(&ends).await.unwrap().steps, 33);
     let too_deep = once(|| Steps::none().with(within(32)));
     let stopped = bound(Scheduler::default(), &too_deep).await;
     assert_eq!(stopped, "32 Togethers within one another");
@@ -90,6 +100,25 @@ async fn a_step_that_hangs_is_abandoned_when_the_wall_time_is_over() {
         Steps::none().with(Together::new(all).limit(1))
     });
     assert_eq!(bound(scheduler, &together).await, "60s of wall time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_starts_once_the_wall_time_is_over() {
+    let diary = Diary::default();
+    let noted = diary.clone();
+    let late = plan(move |_| {
+        noted.note("create");
+        Ok(Steps::none()
+            .with(step("slow", |_| async {
+                tokio::time::advance(Duration::from_secs(61)).await;
+                tokio::task::yield_now().await;
+                Ok(Steps::none())
+            }))
+            .with(noting(&noted, "never", Steps::none)))
+    });
+    let scheduler = Scheduler::default().max_wall(Duration::from_secs(60));
+    assert_eq!(bound(scheduler, &late).await, "60s of wall time");
+    assert_eq!(diary.lines(), ["create"]);
 }
 
 #[tokio::test(start_paused = true)]

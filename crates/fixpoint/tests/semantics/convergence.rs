@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fixpoint::{Chain, Context, Error, Pace, Scheduler, Steps};
+use fixpoint::{BoxError, Chain, Context, Error, Pace, Scheduler, Step, Steps, async_trait};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +86,35 @@ async fn the_same_steps_in_a_world_that_moves_are_no_false_alarm() {
     let began = Instant::now();
     assert_eq!(solve(&counting).await.unwrap().steps, 100);
     assert_eq!(began.elapsed(), Duration::ZERO, "nothing to pause for");
+}
+
+/// Tells its work from that of others of its name by its key alone.
+struct CreateInstance(u32);
+
+impl std::fmt::Debug for CreateInstance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "data-{}", self.0)
+    }
+}
+
+#[async_trait]
+impl Step for CreateInstance {
+    fn name(&self) -> &str {
+        "create_instance"
+    }
+
+    async fn run(&self, _: &Context) -> Result<Steps, BoxError> {
+        Ok(Steps::none())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_of_one_name_with_other_keys_are_other_work() {
+    let rolling = plan(|nth| {
+        let next = Steps::none().with(CreateInstance(nth));
+        Ok(if nth <= 20 { next } else { Steps::none() })
+    });
+    assert_eq!(solve(&rolling).await.unwrap().steps, 20);
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,9 +106,15 @@ async fn a_run_that_is_cancelled_before_it_starts_does_not_even_look() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let cx = Context::new().with_cancel(cancel);
-    let asked = plan(|_| panic!("asked"));
+    let diary = Diary::default();
+    let noted = diary.clone();
+    let asked = plan(move |_| {
+        noted.note("looked");
+        Ok(Steps::none())
+    });
     let error = Scheduler::default().execute(&asked, &cx).await.unwrap_err();
     assert!(matches!(error, Error::Cancelled(_)), "{error}");
+    assert!(diary.lines().is_empty());
 }
 
 #[tokio::test]
