@@ -54,6 +54,7 @@ pub(super) fn handle(operation: &str, call: &mut Call<'_>) -> Answer {
     match operation {
         "CreateRole" => create_role(call),
         "GetRole" => get_role(call),
+        "ListRoles" => list_roles(call),
         "ListRoleTags" => list_role_tags(call),
         "TagRole" => tag_role(call),
         "DeleteRole" => delete_role(call),
@@ -64,6 +65,7 @@ pub(super) fn handle(operation: &str, call: &mut Call<'_>) -> Answer {
         "ListAttachedRolePolicies" => list_attached_role_policies(call),
         "CreateInstanceProfile" => create_instance_profile(call),
         "GetInstanceProfile" => get_instance_profile(call),
+        "ListInstanceProfiles" => list_instance_profiles(call),
         "AddRoleToInstanceProfile" => add_role_to_instance_profile(call),
         "RemoveRoleFromInstanceProfile" => remove_role_from_instance_profile(call),
         "DeleteInstanceProfile" => delete_instance_profile(call),
@@ -179,6 +181,17 @@ fn get_role(call: &mut Call<'_>) -> Answer {
     Ok(xml)
 }
 
+fn list_roles(call: &mut Call<'_>) -> Answer {
+    let prefix = call.params.text("PathPrefix").unwrap_or("/");
+    let roles: Vec<&Role> =
+        call.iam.roles.values().filter(|role| role.path.starts_with(prefix)).collect();
+    let (roles, marker) = page(call, roles, |role| role.name.clone())?;
+    let mut xml = call.xml();
+    xml.list("Roles", roles, write_role);
+    finish(&mut xml, marker);
+    Ok(xml)
+}
+
 fn list_role_tags(call: &mut Call<'_>) -> Answer {
     let tags: Vec<_> = role(call)?.tags.iter().collect();
     let (tags, marker) = page(call, tags, |(key, _)| (*key).clone())?;
@@ -279,6 +292,17 @@ fn get_instance_profile(call: &mut Call<'_>) -> Answer {
     let profile = call.iam.profiles.get(name).ok_or_else(|| missing("Instance Profile", name))?;
     let mut xml = call.xml();
     xml.node("InstanceProfile", |xml| write_profile(xml, profile, call.iam));
+    Ok(xml)
+}
+
+fn list_instance_profiles(call: &mut Call<'_>) -> Answer {
+    let prefix = call.params.text("PathPrefix").unwrap_or("/");
+    let profiles: Vec<&Profile> =
+        call.iam.profiles.values().filter(|profile| profile.path.starts_with(prefix)).collect();
+    let (profiles, marker) = page(call, profiles, |profile| profile.name.clone())?;
+    let mut xml = call.xml();
+    xml.list("InstanceProfiles", profiles, |xml, profile| write_profile(xml, profile, call.iam));
+    finish(&mut xml, marker);
     Ok(xml)
 }
 
