@@ -15,6 +15,8 @@ mod run;
 mod runner;
 mod server;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 pub use http::{Control, ControlError};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};

@@ -97,7 +97,7 @@ fn too_large() -> Problem {
 }
 
 fn is_too_long(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error| (*error).source())
         .any(|error| error.is::<http_body_util::LengthLimitError>())
 }
 

@@ -15,7 +15,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Answers with a stream of events.
 pub(super) fn stream<S>(events: S) -> Sse<impl Stream<Item = Result<Event, Infallible>>>
 where
-    S: Stream<Item = Result<Event, Infallible>>,
+    S: Stream<Item = Result<Event, Infallible>> + Send + 'static,
 {
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }

@@ -7,7 +7,7 @@
 
 use std::{error::Error as StdError, pin::pin, sync::Arc, time::Duration};
 
-use fixpoint::{BoxError, Context, Error, Permanent, Plan, Report};
+use fixpoint::{Context, Error, Permanent, Plan, Report};
 use fixpoint_client::{ErrorReport, PlannedStep, RunState};
 use fixpoint_trace::redact;
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ use crate::{
     store::{Precondition, StoreError, Write},
 };
 
-/// How long to wait when the run store fails, and at most when it keeps failing.
+/// How long to wait when the run store fails: twice this at first, at most that.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 const STORE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -68,7 +68,8 @@ pub(super) async fn look_after(shared: Arc<Shared>, resource: ResourceKey, look:
             Err(error) => {
                 let error: &(dyn StdError + 'static) = &error;
                 tracing::error!(error, "{resource} could not be looked after");
-                std::mem::replace(&mut pause, (pause * 2).min(STORE_PAUSE_MAX))
+                pause = (pause * 2).min(STORE_PAUSE_MAX);
+                pause
             }
         };
         tokio::select! {
@@ -283,7 +284,7 @@ impl Ending {
 /// An error and its causes, for the run's record.
 fn report(error: &Error) -> ErrorReport {
     let text = |error: &dyn StdError| redact::text(&error.to_string()).into_owned();
-    let causes = std::iter::successors(error.source(), |error| error.source());
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     ErrorReport {
         message: text(error),
         causes: causes.map(|cause| text(cause)).collect(),

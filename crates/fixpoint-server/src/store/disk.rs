@@ -56,18 +56,16 @@ impl DiskStore {
     /// # Errors
     /// If the directory cannot be used, or another process has it open.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let engine = |e| StoreError::engine("be opened", e);
+        let engine = |e: fjall::Error| StoreError::engine("be opened", e);
         let database = Database::builder(directory)
             .max_journaling_size(MAX_JOURNAL)
             .open()
-            .map_err(|e| engine(Box::new(e)))?;
+            .map_err(engine)?;
         let keyspace = |name| {
-            database
-                .keyspace(name, KeyspaceCreateOptions::default)
-                .map_err(|e| StoreError::engine("be opened", e))
+            database.keyspace(name, KeyspaceCreateOptions::default).map_err(engine)
         };
         let (entries, meta) = (keyspace("entries")?, keyspace("meta")?);
-        let revision = match meta.get(REVISION).map_err(|e| engine(Box::new(e)))? {
+        let revision = match meta.get(REVISION).map_err(engine)? {
             Some(bytes) => decode(REVISION, &bytes)?.0,
             None => 0,
         };
@@ -83,7 +81,7 @@ impl DiskStore {
         let committer = thread::Builder::new()
             .name("run-store".to_owned())
             .spawn(move || committer.run(&waiting))
-            .map_err(|e| engine(Box::new(e)))?;
+            .map_err(|e| StoreError::engine("start its committer", e))?;
         Ok(Self { entries, changes, commits: Some(commits), committer: Some(committer) })
     }
 }

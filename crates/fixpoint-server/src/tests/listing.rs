@@ -1,0 +1,93 @@
+//! Lists and what finds things in them.
+
+use fixpoint_client::{FindPage, Hit, ResourcePage, RunPage, TracePage};
+use serde_json::json;
+
+use super::Harness;
+
+#[tokio::test]
+async fn pages_of_resources_and_runs_lose_nothing_and_repeat_nothing() {
+    let server = Harness::new();
+    let names = ["ada", "bob", "cyd", "dan", "eve"];
+    for name in names {
+        server.make(json!({"name": name, "bricks": 1})).await;
+    }
+    let (mut found, mut token) = (Vec::new(), String::new());
+    loop {
+        let page: ResourcePage = server.get(&format!("/v1/toys?limit=2{token}")).await.json();
+        found.extend(page.items.into_iter().map(|toy| toy.name));
+        let Some(next) = page.next_page_token else { break };
+        token = format!("&page_token={next}");
+    }
+    assert_eq!(found, names);
+
+    for filter in ["", "&state=converged"] {
+        let (mut found, mut token) = (Vec::new(), String::new());
+        loop {
+            let page: RunPage = server.get(&format!("/v1/runs?limit=2{filter}{token}")).await.json();
+            found.extend(page.items.into_iter().map(|run| run.resource));
+            let Some(next) = page.next_page_token else { break };
+            token = format!("&page_token={next}");
+        }
+        assert_eq!(found, ["toys/eve", "toys/dan", "toys/cyd", "toys/bob", "toys/ada"]);
+    }
+    let none: RunPage = server.get("/v1/runs?state=failed").await.json();
+    assert_eq!(none.items, []);
+    let one: RunPage = server.get("/v1/runs?resource=toys/cyd").await.json();
+    assert_eq!(one.items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_of_one_list_is_refused_by_another() {
+    let server = Harness::new();
+    for name in ["ada", "bob"] {
+        server.make(json!({"name": name})).await;
+    }
+    let token = server.get("/v1/toys?limit=1").await.value()["next_page_token"].clone();
+    let token = token.as_str().unwrap();
+    let answer = server.get(&format!("/v1/runs?page_token={token}")).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text.contains("another list"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn any_id_finds_what_it_belongs_to() {
+    let server = Harness::new();
+    let run = server.make(json!({"name": "car"})).await;
+    server.recorder.flush().await.unwrap();
+    for q in [&run.id, &run.trace_id, "car", "toys/car", &run.trace_id[..12]] {
+        let page: FindPage = server.get(&format!("/v1/find?q={q}")).await.json();
+        assert!(!page.hits.is_empty(), "{q} finds nothing");
+        let in_trace = page.hits.iter().any(|hit| match hit {
+            Hit::Run(hit) => hit.id == run.id,
+            Hit::Resource(hit) => hit.name == "car",
+            Hit::Trace(hit) => hit.trace_id == run.trace_id,
+        });
+        assert!(in_trace, "{q} finds only {page:?}");
+    }
+    let page: FindPage = server.get("/v1/find?q=nothing-has-this").await.json();
+    assert_eq!(page.hits, []);
+}
+
+#[tokio::test]
+async fn traces_are_listed_newest_first_and_filtered_by_their_root() {
+    let server = Harness::new();
+    let run = server.make(json!({"name": "car"})).await;
+    server.recorder.flush().await.unwrap();
+    let page: TracePage = server.get("/v1/traces?name=POST%20/v1/toys").await.json();
+    assert_eq!(page.items.len(), 1);
+    assert_eq!(page.items[0].trace_id, run.trace_id);
+    assert_eq!((page.items[0].open, page.items[0].failed), (0, false));
+    let (mut ids, mut token) = (Vec::new(), String::new());
+    loop {
+        let page: TracePage =
+            server.get(&format!("/v1/traces?limit=3&name=GET%20/v1/runs/%7Bid%7D{token}")).await.json();
+        ids.extend(page.items.into_iter().map(|trace| trace.trace_id));
+        let Some(next) = page.next_page_token else { break };
+        token = format!("&page_token={next}");
+    }
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "pages repeat nothing");
+}

@@ -1,0 +1,195 @@
+//! The server as a whole, called as a service, with a toy kind in place of a cloud.
+//!
+//! Here: the toy, and a harness that runs the router and the runner in one process. The surprise:
+//! dropping the harness is a crash. Nothing is ended, flushed or told to stop.
+
+mod bad_requests;
+mod idempotency;
+mod lifecycle;
+mod listing;
+mod restart;
+mod streams;
+mod toy;
+mod traces;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode},
+};
+use fixpoint::Pace;
+use fixpoint_client::{Run, RunState};
+use fixpoint_trace::{layer::RecordLayer, record::Recorder, store as trace_store};
+use serde_json::Value;
+use tokio::{task::JoinHandle, time};
+use tower::ServiceExt;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::{Server, http::{self, App}, store};
+use toy::{Toys, World};
+
+/// Long enough for a loaded machine, short enough that a hung test is noticed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server with toys.
+struct Harness {
+    app: App,
+    router: Router,
+    world: Arc<World>,
+    recorder: Recorder,
+    runner: JoinHandle<()>,
+    writer: JoinHandle<()>,
+    _subscriber: tracing::subscriber::DefaultGuard,
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.runner.abort();
+        self.writer.abort();
+    }
+}
+
+impl Harness {
+    /// A server that forgets everything.
+    fn new() -> Self {
+        Self::with(
+            Arc::new(store::MemoryStore::new()),
+            Arc::new(trace_store::MemoryStore::default()),
+            Arc::default(),
+        )
+    }
+
+    /// A server that keeps its records in `directory`, with a world that outlives it.
+    fn open(directory: &Path, world: Arc<World>) -> Self {
+        let runs = store::DiskStore::open(directory.join("runs")).unwrap();
+        let traces = trace_store::disk::DiskStore::open(directory.join("traces")).unwrap();
+        Self::with(Arc::new(runs), Arc::new(traces), world)
+    }
+
+    fn with(
+        runs: Arc<dyn store::RunStore>,
+        traces: Arc<dyn trace_store::TraceStore>,
+        world: Arc<World>,
+    ) -> Self {
+        let (recorder, writer) = Recorder::new(Arc::clone(&traces));
+        let resource = [("service.name".to_owned(), "fixpoint".to_owned().into())];
+        let layer = RecordLayer::new(recorder.clone(), resource.into_iter().collect());
+        let subscriber = tracing_subscriber::registry().with(layer);
+        let _subscriber = tracing::subscriber::set_default(subscriber);
+        let server = Server::builder()
+            .kind(Toys(Arc::clone(&world)))
+            .runs(runs)
+            .traces(traces, recorder.clone())
+            .control("world", Arc::clone(&world) as _)
+            // Five seconds of backoff are five milliseconds.
+            .pace(Pace::times(1000.0))
+            .build()
+            .unwrap();
+        let (app, runner) = server.into_parts();
+        let runner = tokio::spawn(async { runner.run().await.unwrap() });
+        let writer = tokio::spawn(writer.run(std::future::pending()));
+        let router = http::router(app.clone());
+        Self { app, router, world, recorder, runner, writer, _subscriber }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = time::timeout(PATIENCE, to_bytes(body, usize::MAX)).await.unwrap().unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status: head.status, headers: head.headers, text }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn with_body(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.send(
+            Request::builder()
+                .method(method)
+                .uri(path)
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_string()))
+                .unwrap(),
+        )
+        .await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.with_body("POST", path, &body).await
+    }
+
+    async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.with_body("PATCH", path, &body).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.send(Request::delete(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// The run, once `ready` says so.
+    async fn run_when(&self, id: &str, ready: impl Fn(&Run) -> bool) -> Run {
+        let mut last = None;
+        let polling = async {
+            loop {
+                let run: Run = self.get(&format!("/v1/runs/{id}")).await.json();
+                if ready(&run) {
+                    return run;
+                }
+                last = Some(run);
+                tokio::task::yield_now().await;
+            }
+        };
+        match time::timeout(PATIENCE, polling).await {
+            Ok(run) => run,
+            Err(_) => panic!("the run did not get there: {last:#?}"),
+        }
+    }
+
+    /// The run, once it has ended.
+    async fn ended(&self, id: &str) -> Run {
+        self.run_when(id, |run| run.state.is_final()).await
+    }
+
+    /// Creates a toy and takes it to its fixpoint.
+    async fn make(&self, body: Value) -> Run {
+        let run = self.ended(&self.post("/v1/toys", body).await.run_id()).await;
+        assert_eq!(run.state, RunState::Converged, "{run:#?}");
+        run
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn json<T: serde::de::DeserializeOwned>(&self) -> T {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {self:#?}"))
+    }
+
+    #[track_caller]
+    fn value(&self) -> Value {
+        self.json()
+    }
+
+    #[track_caller]
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:#?}")).to_str().unwrap()
+    }
+
+    /// The run that the answer's `Location` names.
+    #[track_caller]
+    fn run_id(&self) -> String {
+        assert_eq!(self.status, StatusCode::ACCEPTED, "{self:#?}");
+        self.header("location").strip_prefix("/v1/runs/").unwrap().to_owned()
+    }
+}

@@ -1,0 +1,105 @@
+//! A crash loses nothing: what was asked for is done, in the trace in which it was begun.
+
+use std::sync::Arc;
+
+use fixpoint_client::{Resource, RunState};
+use fixpoint_trace::{
+    model::{SpanContext, Status},
+    testing,
+};
+use serde_json::json;
+
+use super::{Harness, toy::World};
+
+#[tokio::test]
+async fn a_run_that_a_crash_cut_off_goes_on_in_its_own_span_and_makes_nothing_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let world: Arc<World> = Arc::default();
+    let server = Harness::open(directory.path(), Arc::clone(&world));
+    world.state().bricks.insert("car".to_owned(), 1);
+    world.state().no_paint = true;
+    let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
+    let before = server.run_when(&id, |run| run.state == RunState::Waiting).await;
+    crash(server).await;
+
+    world.state().no_paint = false;
+    let server = Harness::open(directory.path(), Arc::clone(&world));
+    let run = server.ended(&id).await;
+    assert_eq!((run.state, run.attempts), (RunState::Converged, 2));
+    assert_eq!((&run.trace_id, &run.span_id), (&before.trace_id, &before.span_id));
+    assert_eq!(world.state().made, 2, "one brick was there");
+    let numbers: Vec<_> = run.plan_history.iter().map(|i| i.iteration).collect();
+    assert_eq!(numbers, (1..=run.iterations).collect::<Vec<_>>(), "iterations go on counting");
+
+    let trace = server.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
+    insta::assert_snapshot!(testing::tree(&trace, &["error.type", "fixpoint.run.result"]), @"");
+    let roots = trace.spans.iter().filter(|span| span.parent.is_none()).count();
+    assert_eq!(roots, 1);
+    assert!(trace.spans.iter().all(|span| span.end.is_some()));
+    let lost: Vec<_> = trace.spans.iter().filter(|s| matches!(s.status, Status::Error(_))).collect();
+    let span = SpanContext {
+        trace_id: run.trace_id.parse().unwrap(),
+        span_id: run.span_id.parse().unwrap(),
+    };
+    assert!(lost.iter().all(|lost| lost.context() != span), "the run's own span is not lost");
+}
+
+#[tokio::test]
+async fn a_run_that_was_only_recorded_is_done_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Harness::open(directory.path(), Arc::default());
+    // Before the runner has had a look.
+    server.runner.abort();
+    let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
+    crash(server).await;
+    let server = Harness::open(directory.path(), Arc::default());
+    let run = server.ended(&id).await;
+    assert_eq!((run.state, run.attempts), (RunState::Converged, 1));
+}
+
+#[tokio::test]
+async fn a_retry_that_was_due_happens_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let world: Arc<World> = Arc::default();
+    let server = Harness::open(directory.path(), Arc::clone(&world));
+    world.state().failing = 1;
+    let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
+    let failed = server.ended(&id).await;
+    assert_eq!(failed.state, RunState::Failed);
+    crash(server).await;
+    let server = Harness::open(directory.path(), world);
+    loop {
+        let car: Resource = server.get("/v1/toys/car").await.json();
+        if car.run_state == Some(RunState::Converged) {
+            assert_ne!(car.run_id, Some(id));
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_leaves_its_runs_to_be_taken_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let world: Arc<World> = Arc::default();
+    let mut server = Harness::open(directory.path(), Arc::clone(&world));
+    world.state().no_paint = true;
+    let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
+    server.run_when(&id, |run| run.state == RunState::Waiting).await;
+    server.app.stopping.cancel();
+    (&mut server.runner).await.unwrap();
+    let run = server.get(&format!("/v1/runs/{id}")).await.value();
+    assert_eq!(run["state"], "running", "it is not over");
+    crash(server).await;
+    world.state().no_paint = false;
+    let server = Harness::open(directory.path(), world);
+    assert_eq!(server.ended(&id).await.state, RunState::Converged);
+}
+
+/// Drops the server as it is, and waits until its stores let go of their files.
+async fn crash(server: Harness) {
+    drop(server);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
