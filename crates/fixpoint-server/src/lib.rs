@@ -17,6 +17,7 @@ mod server;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod ui;
 
 pub use http::{Control, ControlError};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};

@@ -2,7 +2,8 @@
 //!
 //! Not here: the formats of the headers (`fixpoint_trace::propagation`). The surprise: the span
 //! ends with the answer's head. A stream of events that goes on for hours is not a request that
-//! takes hours. `/healthz`, `/metrics` and `/assets` leave no span: they are asked all the time.
+//! takes hours. `/healthz`, `/metrics`, `/assets` and pages that only look whether anything is new
+//! leave no span: they are asked all the time.
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
@@ -18,13 +19,16 @@ use tracing::{Instrument, Span, field::Empty};
 
 use super::{App, Problem};
 
+/// Sent by a page that asks whether it is still as the server would draw it (`assets/live.mjs`).
+const REFRESH: &str = "x-fixpoint-refresh";
+
 /// The middleware around every route, fallbacks included.
 pub(super) async fn trace(State(app): State<App>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    if is_quiet(&path) {
+    if is_quiet(&path) || request.headers().contains_key(REFRESH) {
         return next.run(request).await;
     }
     let span = span(&request, route.as_deref());

@@ -1,0 +1,84 @@
+// A list that draws only the rows in sight, so that 100,000 rows scroll like ten. Rows are all of
+// one height, and their elements are used again: `make()` builds one, `draw(element, index)` fills it.
+
+const MARGIN = 8;
+
+export class VirtualList {
+  #count = 0;
+  #shown = new Map();
+  #spare = [];
+  #frame = 0;
+
+  constructor(scroller, { make, draw }) {
+    this.scroller = scroller;
+    this.make = make;
+    this.draw = draw;
+    this.sizer = document.createElement("div");
+    this.sizer.className = "sizer";
+    this.sizer.setAttribute("role", "presentation");
+    scroller.append(this.sizer);
+    scroller.addEventListener("scroll", () => this.#soon(), { passive: true });
+    new ResizeObserver(() => this.redraw()).observe(scroller);
+  }
+
+  /** Sets how many rows there are and draws. Stays at the end if `stick` and it was there. */
+  setCount(count, { stick = false } = {}) {
+    const { scrollTop, clientHeight, scrollHeight } = this.scroller;
+    const wasAtEnd = scrollHeight > clientHeight + 1 && scrollTop + clientHeight >= scrollHeight - 2;
+    this.#count = count;
+    this.redraw();
+    if (stick && wasAtEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  /** Draws every row in sight anew. */
+  redraw() {
+    this.rowHeight = parseFloat(getComputedStyle(this.scroller).getPropertyValue("--row")) || 26;
+    this.sizer.style.height = `${this.#count * this.rowHeight}px`;
+    this.#place(true);
+  }
+
+  /** Scrolls as little as needed for the row to be in sight. */
+  reveal(index) {
+    const top = index * this.rowHeight;
+    const { scrollTop, clientHeight } = this.scroller;
+    if (top < scrollTop + this.rowHeight) this.scroller.scrollTop = top - this.rowHeight;
+    else if (top > scrollTop + clientHeight - 2 * this.rowHeight) this.scroller.scrollTop = top - clientHeight + 2 * this.rowHeight;
+    this.#place(false);
+  }
+
+  /** How many rows fit. */
+  get pageSize() {
+    return Math.max(1, Math.floor(this.scroller.clientHeight / this.rowHeight) - 1);
+  }
+
+  #soon() {
+    if (this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#place(false);
+    });
+  }
+
+  #place(all) {
+    const { scrollTop, clientHeight } = this.scroller;
+    const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - MARGIN);
+    const last = Math.min(this.#count, Math.ceil((scrollTop + clientHeight) / this.rowHeight) + MARGIN);
+    for (const [index, element] of this.#shown) {
+      if (index >= first && index < last) continue;
+      this.#shown.delete(index);
+      element.hidden = true;
+      this.#spare.push(element);
+    }
+    for (let index = first; index < last; index++) {
+      let element = this.#shown.get(index);
+      const fresh = !element;
+      if (fresh) {
+        element = this.#spare.pop() ?? this.sizer.appendChild(this.make());
+        element.hidden = false;
+        element.style.transform = `translateY(${index * this.rowHeight}px)`;
+        this.#shown.set(index, element);
+      } else if (all) element.style.transform = `translateY(${index * this.rowHeight}px)`;
+      if (fresh || all) this.draw(element, index);
+    }
+  }
+}

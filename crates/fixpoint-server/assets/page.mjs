@@ -1,0 +1,41 @@
+// Where every page starts.
+
+import { errorBox } from "./api.mjs";
+import { enableCopy, fill } from "./dom.mjs";
+import { Explorer } from "./explorer.mjs";
+import { enableForms } from "./forms.mjs";
+import { buildFrame } from "./frame.mjs";
+import { enableKeys } from "./keys.mjs";
+import { enableLive } from "./live.mjs";
+import { TraceData } from "./trace.mjs";
+import { matcher } from "./tree.mjs";
+
+enableCopy();
+enableForms();
+enableLive();
+
+const root = document.getElementById("trace");
+if (root) {
+  const data = new TraceData(root.dataset.trace);
+  const explorer = new Explorer(root, data, { frame: buildFrame });
+  const goesOn = () => document.querySelector("[data-run-goes-on]") !== null;
+  enableKeys(explorer);
+  try {
+    await data.load({ awaited: goesOn() });
+    data.followEvents({ forever: goesOn });
+  } catch (error) {
+    fill(explorer.part.notice, errorBox(error));
+  }
+  const { span, query } = explorer.state;
+  explorer.update();
+  if (span) explorer.select(explorer.selected);
+  else if (query) explorer.select(data.tree.order.find(matcher(query)) ?? null);
+}
+
+// Elsewhere "/" leads to the search box, as it does within a trace.
+addEventListener("keydown", (event) => {
+  if (event.key === "/" && !root && !event.target.closest("input, textarea, select")) {
+    event.preventDefault();
+    document.querySelector(".search input")?.focus();
+  }
+});

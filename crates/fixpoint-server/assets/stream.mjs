@@ -1,0 +1,52 @@
+// Server-sent events, kept open only while somebody looks: browsers allow six connections to a
+// server, and a few forgotten tabs would use them up. After every gap the caller reads afresh.
+
+/**
+ * Follows `path`. `on` maps event names to handlers of parsed data; `onGap` runs each time the
+ * stream opens again after it was lost; `onState` hears "live" | "lost" | "paused". Returns a stop.
+ */
+export function follow(path, { on, onGap = () => {}, onState = () => {} }) {
+  let source = null;
+  let opened = false;
+  let stopped = false;
+
+  const open = () => {
+    if (source || stopped) return;
+    source = new EventSource(path);
+    console.debug(`GET ${new URL(path, document.baseURI).href} (events)`);
+    source.onopen = () => {
+      onState("live");
+      if (opened) onGap();
+      opened = true;
+    };
+    source.onerror = () => onState(stopped ? "paused" : "lost");
+    for (const [name, handler] of Object.entries(on)) {
+      source.addEventListener(name, (event) => handler(parse(event.data)));
+    }
+  };
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+  const look = () => {
+    if (document.hidden) {
+      close();
+      onState("paused");
+    } else open();
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+  return () => {
+    stopped = true;
+    document.removeEventListener("visibilitychange", look);
+    close();
+  };
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,250 @@
+//! The pages, as values and templates: data in, HTML out.
+//!
+//! Not here: routes and stores (`http/pages.rs` has both). The surprise: no page is drawn twice.
+//! What is live on a page is drawn anew by the same template and taken over by the browser; only
+//! the waterfall is drawn there, from the trace as the API answers it.
+
+mod assets;
+mod form;
+mod text;
+mod views;
+
+use askama::Template;
+use fixpoint_client::{Hit, Problem, RunState};
+
+pub(crate) use self::assets::asset;
+pub(crate) use self::form::Form;
+use self::form::Control;
+pub(crate) use self::views::{ResourceView, RunView};
+
+/// What every page has around it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Chrome {
+    /// The document's title, without the product's name.
+    pub(crate) title: String,
+    /// Which entry of the navigation is the current one.
+    pub(crate) section: &'static str,
+    /// What the search box holds.
+    pub(crate) query: String,
+    /// A stream of events after which the page is out of date.
+    pub(crate) follow: Option<String>,
+    /// Seconds after which the page is out of date; 0 for never.
+    pub(crate) refresh: u32,
+}
+
+impl Chrome {
+    /// A page that does not change by itself.
+    pub(crate) fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..Self::default() }
+    }
+
+    /// Marks an entry of the navigation.
+    pub(crate) fn section(self, section: &'static str) -> Self {
+        Self { section, ..self }
+    }
+
+    /// Has the page drawn anew every `seconds`.
+    pub(crate) fn refresh(self, seconds: u32) -> Self {
+        Self { refresh: seconds, ..self }
+    }
+
+    /// Has the page drawn anew after each event of the stream at `path`.
+    pub(crate) fn follow(self, path: String) -> Self {
+        Self { follow: Some(path), ..self }
+    }
+
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+/// `/`: resources by kind, a form for a new one, and what goes on.
+#[derive(Debug, Template)]
+#[template(path = "home.html")]
+pub(crate) struct HomePage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// One section for each kind.
+    pub(crate) kinds: Vec<KindSection>,
+    /// Runs that go on, and the last that ended.
+    pub(crate) runs: Vec<RunView>,
+}
+
+/// The resources of one kind.
+#[derive(Debug)]
+pub(crate) struct KindSection {
+    /// The plural name.
+    pub(crate) kind: String,
+    /// By name.
+    pub(crate) resources: Vec<ResourceView>,
+    /// True if there are more than these.
+    pub(crate) more: bool,
+    /// Asks for a new one.
+    pub(crate) form: Form,
+}
+
+/// `/runs`: the newest runs.
+#[derive(Debug, Template)]
+#[template(path = "runs.html")]
+pub(crate) struct RunsPage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// Newest first.
+    pub(crate) runs: Vec<RunView>,
+    /// The address of the next page.
+    pub(crate) next: Option<String>,
+    /// The state that the list is narrowed to, if to one.
+    pub(crate) state: Option<RunState>,
+}
+
+impl RunsPage {
+    /// What the list can be narrowed to: address, text, and whether it is.
+    fn filters(&self) -> Vec<(String, String, bool)> {
+        let one = |state: RunState| {
+            (format!("/runs?state={state}"), state.as_str().replace('_', " "), self.state == Some(state))
+        };
+        let all = ("/runs".to_owned(), "all".to_owned(), self.state.is_none());
+        std::iter::once(all).chain(RunState::ALL.map(one)).collect()
+    }
+}
+
+/// `/runs/{id}`: the plan, what it saw, and the trace.
+#[derive(Debug, Template)]
+#[template(path = "run.html")]
+pub(crate) struct RunPage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// The run.
+    pub(crate) run: RunView,
+}
+
+/// `/traces/{id}`: the waterfall of any trace.
+#[derive(Debug, Template)]
+#[template(path = "trace.html")]
+pub(crate) struct TracePage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// 32 hex digits.
+    pub(crate) trace_id: String,
+    /// The runs of this trace.
+    pub(crate) runs: Vec<RunView>,
+}
+
+/// `/{kind}/{name}`: one resource, and what can be done with it.
+#[derive(Debug, Template)]
+#[template(path = "resource.html")]
+pub(crate) struct ResourcePage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// The resource.
+    pub(crate) resource: ResourceView,
+    /// Its runs, newest first.
+    pub(crate) runs: Vec<RunView>,
+    /// Changes it.
+    pub(crate) form: Form,
+}
+
+/// `/search`: what an id was found in.
+#[derive(Debug, Template)]
+#[template(path = "search.html")]
+pub(crate) struct SearchPage {
+    /// Around it; holds the query.
+    pub(crate) chrome: Chrome,
+    /// Best first.
+    pub(crate) hits: Vec<HitView>,
+}
+
+/// One thing found, as a line.
+#[derive(Debug)]
+pub(crate) struct HitView {
+    /// "run", "resource" or "trace".
+    pub(crate) what: &'static str,
+    /// Where it is.
+    pub(crate) href: String,
+    /// Its name or id.
+    pub(crate) name: String,
+    /// What else helps to choose.
+    pub(crate) about: String,
+    /// A word for its state.
+    pub(crate) state: &'static str,
+}
+
+impl HitView {
+    /// The hits for `query` that are worth a line: a thing that bears the very name leads alone,
+    /// and the trace of a run that was found says nothing new.
+    pub(crate) fn all(hits: &[Hit], query: &str) -> Vec<Self> {
+        let trace_of = |hit: &Hit| match hit {
+            Hit::Run(run) => run.trace_id.clone(),
+            Hit::Trace(trace) => trace.trace_id.clone(),
+            Hit::Resource(_) => String::new(),
+        };
+        let exact = hits.iter().find(|hit| match hit {
+            Hit::Run(run) => run.id == query,
+            Hit::Trace(trace) => trace.trace_id.eq_ignore_ascii_case(query),
+            Hit::Resource(_) => false,
+        });
+        let mut named = hits.iter().filter(|hit| matches!(hit, Hit::Resource(_)));
+        let exact = exact.or_else(|| named.next().filter(|_| named.next().is_none()));
+        if let Some(exact) = exact {
+            return vec![Self::new(exact, query)];
+        }
+        let runs = hits.iter().filter(|hit| matches!(hit, Hit::Run(_)));
+        let shown: Vec<_> = runs.map(trace_of).collect();
+        let fresh = |hit: &&Hit| !matches!(hit, Hit::Trace(_)) || !shown.contains(&trace_of(hit));
+        hits.iter().filter(fresh).map(|hit| Self::new(hit, query)).collect()
+    }
+
+    /// A hit for `query`. A trace shows the query at once.
+    fn new(hit: &Hit, query: &str) -> Self {
+        match hit {
+            Hit::Run(run) => Self {
+                what: "run",
+                href: format!("/runs/{}", text::path(&run.id)),
+                name: run.id.clone(),
+                about: format!("{} of {}, {}", run.plan, run.resource, text::stamp(run.created_at)),
+                state: run.state.as_str(),
+            },
+            Hit::Resource(resource) => Self {
+                what: "resource",
+                href: format!("/{}/{}", text::path(&resource.kind), text::path(&resource.name)),
+                name: format!("{}/{}", resource.kind, resource.name),
+                about: format!("generation {}", resource.generation),
+                state: resource.run_state.map_or("", |state| state.as_str()),
+            },
+            Hit::Trace(trace) => {
+                let whole = query.eq_ignore_ascii_case(&trace.trace_id);
+                let find = if whole { String::new() } else { format!("?find={}", text::query(query)) };
+                Self {
+                    what: "trace",
+                    href: format!("/traces/{}{find}", text::path(&trace.trace_id)),
+                    name: trace.trace_id.clone(),
+                    about: format!(
+                        "{}, {} spans, {} failed, {}",
+                        trace.name,
+                        trace.spans,
+                        trace.errors,
+                        text::stamp(trace.started_at)
+                    ),
+                    state: match (trace.open, trace.failed) {
+                        (1.., _) => "running",
+                        (0, true) => "failed",
+                        (0, false) => "",
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// An error, for people.
+#[derive(Debug, Template)]
+#[template(path = "error.html")]
+pub(crate) struct ErrorPage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// What went wrong.
+    pub(crate) problem: Problem,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Times, durations and addresses as the pages write them.
+//!
+//! All times are UTC: they stand beside log lines, which are UTC too.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// `2026-03-01 09:30:07 UTC`.
+pub(super) fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// `09:30:07`.
+pub(super) fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}
+
+/// `0.34 s`, `12.3 s`, `2 m 05 s`, `1 h 02 m`; as in the waterfall.
+pub(super) fn duration(span: SignedDuration) -> String {
+    let seconds = span.as_secs_f64().max(0.0);
+    let whole = seconds.round() as u64;
+    match seconds {
+        s if s < 0.9995 => format!("{:.0} ms", s * 1e3),
+        s if s < 9.995 => format!("{s:.2} s"),
+        s if s < 59.95 => format!("{s:.1} s"),
+        _ if whole < 3600 => format!("{} m {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} m", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A segment of a path, percent-encoded.
+pub(super) fn path(segment: &str) -> String {
+    encode(segment)
+}
+
+/// The value of a query parameter, percent-encoded.
+pub(super) fn query(value: &str) -> String {
+    encode(value)
+}
+
+// RFC 3986: all but the unreserved characters. Valid in a path and in a query alike.
+fn encode(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short_at_every_size() {
+        let text = |ms| duration(SignedDuration::from_millis(ms));
+        assert_eq!(text(340), "340 ms");
+        assert_eq!(text(1_250), "1.25 s");
+        assert_eq!(text(12_340), "12.3 s");
+        assert_eq!(text(125_000), "2 m 05 s");
+        assert_eq!(text(3_725_000), "1 h 02 m");
+        assert_eq!(text(-5), "0 ms");
+    }
+
+    #[test]
+    fn nothing_in_an_id_can_leave_its_segment() {
+        assert_eq!(path("a/b?c=d#e é"), "a%2Fb%3Fc%3Dd%23e%20%C3%A9");
+    }
+}

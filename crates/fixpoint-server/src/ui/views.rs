@@ -1,0 +1,336 @@
+//! Runs and resources as the pages show them.
+//!
+//! The surprise: what changed between two iterations is worked out here, by comparing the facts
+//! that each `create` saw; a run stores them whole.
+
+use fixpoint_client::{ActiveStep, Iteration, Resource, Run, RunState, SeenFact, Waiting};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::text;
+
+/// How many facts and status values are worth drawing; more than any eye takes in.
+const MOST_VALUES: usize = 300;
+
+/// A run, with how it is said.
+#[derive(Debug, Clone)]
+pub(crate) struct RunView {
+    /// As it is stored.
+    pub(crate) run: Run,
+    /// Newest first.
+    pub(crate) iterations: Vec<IterationView>,
+}
+
+/// One answer of `create`, beside the one before.
+#[derive(Debug, Clone)]
+pub(crate) struct IterationView {
+    /// As it is stored.
+    pub(crate) iteration: Iteration,
+    /// The facts; those that changed first.
+    pub(crate) facts: Vec<FactView>,
+    /// True if it should be open at first.
+    pub(crate) open: bool,
+}
+
+/// A fact that `create` saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FactView {
+    /// For example "registered nodes".
+    pub(crate) what: String,
+    /// Its value.
+    pub(crate) value: String,
+    /// What it was in the iteration before, if something else; empty if it was not seen at all.
+    pub(crate) before: Option<String>,
+}
+
+impl RunView {
+    /// The view of a run.
+    pub(crate) fn new(run: Run) -> Self {
+        let history = &run.plan_history;
+        let before = |i: usize| i.checked_sub(1).and_then(|i| history.get(i));
+        let mut iterations: Vec<_> =
+            history.iter().enumerate().map(|(i, it)| IterationView::new(it, before(i))).collect();
+        iterations.reverse();
+        // The newest answer says why nothing happens; while a run is well it is in the way.
+        let wanting = run.state != RunState::Converged;
+        if let Some(newest) = iterations.first_mut().filter(|_| wanting) {
+            newest.open = !newest.iteration.withheld.is_empty() || run.error.is_some();
+        }
+        Self { run, iterations }
+    }
+
+    pub(super) fn href(&self) -> String {
+        format!("/runs/{}", text::path(&self.run.id))
+    }
+
+    pub(super) fn resource_href(&self) -> String {
+        let (kind, name) = self.run.resource.split_once('/').unwrap_or((&self.run.resource, ""));
+        format!("/{}/{}", text::path(kind), text::path(name))
+    }
+
+    pub(super) fn trace_href(&self) -> String {
+        format!("/traces/{}", text::path(&self.run.trace_id))
+    }
+
+    pub(super) fn state(&self) -> &'static str {
+        self.run.state.as_str()
+    }
+
+    pub(super) fn state_text(&self) -> &'static str {
+        state_text(self.run.state)
+    }
+
+    pub(super) fn goes_on(&self) -> bool {
+        !self.run.state.is_final()
+    }
+
+    pub(super) fn started(&self) -> String {
+        text::stamp(self.run.created_at)
+    }
+
+    pub(super) fn started_clock(&self) -> String {
+        text::clock(self.run.created_at)
+    }
+
+    pub(super) fn duration(&self) -> String {
+        let end = self.run.ended_at.unwrap_or_else(Timestamp::now);
+        text::duration(end.duration_since(self.run.created_at))
+    }
+
+    /// The innermost step that runs now.
+    pub(super) fn current(&self) -> Option<&ActiveStep> {
+        self.run.active.last()
+    }
+
+    /// What the steps that run now wait for, if for anything.
+    pub(super) fn waits(&self) -> Vec<&Waiting> {
+        self.run.active.iter().filter_map(|step| step.waiting.as_ref()).collect()
+    }
+
+    pub(super) fn retry(&self) -> Option<String> {
+        self.run.retry_at.map(text::clock)
+    }
+}
+
+impl IterationView {
+    fn new(iteration: &Iteration, before: Option<&Iteration>) -> Self {
+        let old = |fact: &SeenFact| before?.seen.iter().find(|old| old.what == fact.what);
+        let mut facts: Vec<_> = iteration
+            .seen
+            .iter()
+            .take(MOST_VALUES)
+            .map(|fact| FactView {
+                what: fact.what.clone(),
+                value: fact.value.clone(),
+                before: match (before, old(fact)) {
+                    (None, _) => None,
+                    (Some(_), None) => Some(String::new()),
+                    (Some(_), Some(old)) => (old.value != fact.value).then(|| old.value.clone()),
+                },
+            })
+            .collect();
+        facts.sort_by_key(|fact| fact.before.is_none());
+        Self { iteration: iteration.clone(), facts, open: false }
+    }
+
+    pub(super) fn clock(&self) -> String {
+        text::clock(self.iteration.at)
+    }
+
+    pub(super) fn changed(&self) -> usize {
+        self.facts.iter().filter(|fact| fact.before.is_some()).count()
+    }
+
+    /// The names of the steps, each once, with how often it was chosen.
+    pub(super) fn step_names(&self) -> Vec<(&str, usize)> {
+        let mut names: Vec<(&str, usize)> = Vec::new();
+        for step in &self.iteration.steps {
+            match names.iter_mut().find(|(name, _)| *name == step.name) {
+                Some((_, times)) => *times += 1,
+                None => names.push((&step.name, 1)),
+            }
+        }
+        names
+    }
+}
+
+/// A resource, with how it is said.
+#[derive(Debug, Clone)]
+pub(crate) struct ResourceView {
+    /// As it is on the wire.
+    pub(crate) resource: Resource,
+}
+
+/// A value somewhere in a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StatusValue {
+    /// Where, for example `nodes › 0 › instance_id`.
+    pub(crate) path: String,
+    /// What.
+    pub(crate) value: String,
+    /// True if it looks like something one can search for.
+    pub(crate) is_id: bool,
+}
+
+impl ResourceView {
+    /// The view of a resource.
+    pub(crate) fn new(resource: Resource) -> Self {
+        Self { resource }
+    }
+
+    pub(super) fn href(&self) -> String {
+        format!("/{}/{}", text::path(&self.resource.kind), text::path(&self.resource.name))
+    }
+
+    pub(super) fn api(&self) -> String {
+        format!("/v1{}", self.href())
+    }
+
+    pub(super) fn run_href(&self) -> Option<String> {
+        self.resource.run_id.as_deref().map(|id| format!("/runs/{}", text::path(id)))
+    }
+
+    /// The word for its state: of its newest run, as long as that has not reached its spec.
+    pub(super) fn state(&self) -> &'static str {
+        self.resource.run_state.map_or("pending", RunState::as_str)
+    }
+
+    pub(super) fn state_text(&self) -> &'static str {
+        self.resource.run_state.map_or("pending", state_text)
+    }
+
+    pub(super) fn updated(&self) -> String {
+        text::stamp(self.resource.updated_at)
+    }
+
+    pub(super) fn reached(&self) -> bool {
+        self.resource.observed_generation == self.resource.generation
+    }
+
+    /// The spec in a line: `nodes 3, addons grafana`. Objects and what is empty are left out.
+    pub(super) fn summary(&self) -> String {
+        let Value::Object(fields) = &self.resource.spec else { return String::new() };
+        let plain = |value: &Value| match value {
+            Value::Number(n) => Some(n.to_string()),
+            Value::Array(items) if !items.is_empty() => {
+                Some(items.iter().map(scalar).collect::<Option<Vec<_>>>()?.join(" "))
+            }
+            _ => None,
+        };
+        let parts = fields.iter().filter_map(|(key, value)| Some(format!("{key} {}", plain(value)?)));
+        parts.take(3).collect::<Vec<_>>().join(", ")
+    }
+
+    pub(super) fn spec(&self) -> Vec<StatusValue> {
+        flatten(&self.resource.spec)
+    }
+
+    pub(super) fn status(&self) -> Vec<StatusValue> {
+        flatten(&self.resource.status)
+    }
+}
+
+impl StatusValue {
+    pub(super) fn search(&self) -> String {
+        format!("/search?q={}", text::query(&self.value))
+    }
+}
+
+/// The state as an operator says it.
+fn state_text(state: RunState) -> &'static str {
+    match state {
+        RunState::NotConverging => "not converging",
+        other => other.as_str(),
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Every value of a JSON document with its path; lists of plain values count as one.
+fn flatten(value: &Value) -> Vec<StatusValue> {
+    let mut values = Vec::new();
+    let mut stack = vec![(String::new(), value)];
+    while let Some((path, value)) = stack.pop() {
+        if values.len() == MOST_VALUES {
+            break;
+        }
+        let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path} › {key}") };
+        match value {
+            Value::Object(fields) => stack.extend(fields.iter().rev().map(|(key, v)| (inner(key), v))),
+            Value::Array(items) if items.iter().any(|v| v.is_object() || v.is_array()) => {
+                stack.extend(items.iter().enumerate().rev().map(|(i, v)| (inner(&i.to_string()), v)));
+            }
+            Value::Array(items) => {
+                let value = items.iter().filter_map(scalar).collect::<Vec<_>>().join(", ");
+                values.push(StatusValue { path, is_id: items.len() == 1 && is_id(&value), value });
+            }
+            other => {
+                let value = scalar(other).unwrap_or_default();
+                values.push(StatusValue { path, is_id: is_id(&value), value });
+            }
+        }
+    }
+    values
+}
+
+// `i-0f3a…`, `vpc-…`, `arn:…`: what a trace can be searched for.
+fn is_id(value: &str) -> bool {
+    let dashed = value.split_once('-').is_some_and(|(kind, id)| {
+        kind.bytes().all(|b| b.is_ascii_lowercase())
+            && id.len() >= 8
+            && id.bytes().all(|b| b.is_ascii_hexdigit())
+    });
+    dashed || value.starts_with("arn:")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn status_is_shown_flat_and_ids_can_be_searched_for() {
+        let status = json!({
+            "vpc": {"id": "vpc-0a1b2c3d4e5f"},
+            "nodes": [{"id": "i-0123456789ab", "zone": "eu-central-1a"}],
+            "addons": ["grafana", "kapacitor"],
+            "ready": true,
+        });
+        let values: Vec<_> =
+            flatten(&status).into_iter().map(|v| (v.path, v.value, v.is_id)).collect();
+        let row = |path: &str, value: &str, id| (path.to_owned(), value.to_owned(), id);
+        assert_eq!(
+            values,
+            [
+                row("vpc › id", "vpc-0a1b2c3d4e5f", true),
+                row("nodes › 0 › id", "i-0123456789ab", true),
+                row("nodes › 0 › zone", "eu-central-1a", false),
+                row("addons", "grafana, kapacitor", false),
+                row("ready", "true", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn facts_that_changed_come_first_with_what_they_were() {
+        let fact = |what: &str, value: &str| SeenFact { what: what.into(), value: value.into() };
+        let at = Timestamp::UNIX_EPOCH;
+        let iteration = |iteration, seen| Iteration { iteration, at, steps: vec![], withheld: vec![], seen };
+        let first = iteration(1, vec![fact("vpc", "none")]);
+        let second = iteration(2, vec![fact("subnets", "2"), fact("nodes", "0 of 3"), fact("vpc", "one")]);
+        let before = Iteration { seen: vec![fact("vpc", "none"), fact("nodes", "0 of 3")], ..first.clone() };
+
+        assert_eq!(IterationView::new(&first, None).changed(), 0);
+        let view = IterationView::new(&second, Some(&before));
+        let told: Vec<_> = view.facts.iter().map(|f| (f.what.as_str(), f.before.as_deref())).collect();
+        assert_eq!(told, [("subnets", Some("")), ("vpc", Some("none")), ("nodes", None)]);
+        assert_eq!(view.changed(), 2);
+    }
+}
