@@ -11,12 +11,14 @@ use std::{
     panic::AssertUnwindSafe,
     pin::pin,
     sync::atomic::{AtomicU64, Ordering},
-    task::Poll,
     time::Duration,
     vec,
 };
 
-use futures_util::{FutureExt, poll};
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field::Empty, record_all};
@@ -204,15 +206,13 @@ pub(crate) async fn guarded<T>(
     work: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, BoxError> {
     let work = AssertUnwindSafe(work).catch_unwind();
-    let mut work = pin!(work.map(|r| r.unwrap_or_else(|panic| Err(Panicked::from(panic).into()))));
-    // Work that is done at once, as much is, need not pay for a way to interrupt it.
-    if let Poll::Ready(result) = poll!(&mut work) {
-        return result;
-    }
-    tokio::select! {
-        biased;
-        result = &mut work => result,
-        () = cx.run.overdue.cancelled() => Err(cx.run.too_late().into()),
+    let overdue = cx.run.overdue.cancelled();
+    // Asks the second only if the first is not done at once, as much is.
+    match select(pin!(work), pin!(overdue)).await {
+        Either::Left((result, _)) => {
+            result.unwrap_or_else(|panic| Err(Panicked::from(panic).into()))
+        }
+        Either::Right(((), _)) => Err(cx.run.too_late().into()),
     }
 }
 
