@@ -101,11 +101,12 @@ impl Scheduler {
         let mut solving = pin!(solve(plan, &cx));
         let result = tokio::select! {
             biased;
-            result = &mut solving => result,
+            // First, for steps that are always done at once leave no turn to whoever is second.
             () = wall_sleep(self.bounds.wall) => {
                 cx.run.overdue.cancel();
                 solving.await
             }
+            result = &mut solving => result,
         };
         match &result {
             Ok(Report { iterations, steps }) => tracing::info!(
