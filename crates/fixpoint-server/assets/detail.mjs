@@ -15,7 +15,7 @@ export function drawDetail(panel, node, data, on) {
   const now = data.now();
   const button = (label, run, title) => el("button", { type: "button", class: "quiet", onclick: run, title }, label);
   fill(panel,
-    el("header", { class: `detail-head ${node.category}` },
+    el("header", { class: `detail-head ${node.category}${node.errors > 0 || span.failed ? " failed" : ""}` },
       el("nav", { class: "path", "aria-label": "Where this span is" },
         ancestors(node).reverse().map((up) => [button(up.span.name, () => on.select(up)), " › "])),
       el("h2", {}, el("span", { class: "icon", "aria-hidden": "true" }), node.group ? `${span.name} ×${node.rows.length}` : span.name),

@@ -19,6 +19,7 @@ const LIVE_EVERY = 120;
 export class Explorer {
   rows = [];
   matches = [];
+  openCount = 0;
   #level = "TRACE";
   #frame = 0;
   #dirty = true;
@@ -85,12 +86,11 @@ export class Explorer {
   /** Selects a node, opening what hides it. */
   select(node, { detail = this.state.detail, reveal = true } = {}) {
     if (!node) return;
-    for (const up of [node.groupNode, ...ancestors(node)]) {
-      if (up && this.folded(up)) this.#toggle(up);
-      if (up?.groupNode && this.folded(up.groupNode)) this.#toggle(up.groupNode);
-    }
+    const above = ancestors(node).flatMap((up) => [up.groupNode, up]).concat(node.groupNode);
+    const folded = above.filter((up) => up && this.folded(up));
+    folded.forEach((up) => this.#toggle(up));
+    this.#dirty ||= folded.length > 0;
     this.#set({ span: node.id, detail });
-    this.#dirty = true;
     this.#draw();
     const index = this.rows.indexOf(node);
     if (reveal && index >= 0) this.list.reveal(index);
@@ -122,9 +122,8 @@ export class Explorer {
   /** Selects the next (or, with -1, previous) of `nodes` after the selected one. */
   step(nodes, by, what) {
     if (nodes.length === 0) return announce(`No ${what} in this trace`);
-    const order = new Map(this.data.tree.order.map((node, i) => [node, i]));
-    const here = this.selected ? (order.get(this.selected.group ? this.selected.rows[0] : this.selected) ?? -1) : -1;
-    const after = by > 0 ? nodes.find((node) => order.get(node) > here) : nodes.findLast((node) => order.get(node) < here);
+    const here = this.selected?.index ?? -1;
+    const after = by > 0 ? nodes.find((node) => node.index > here) : nodes.findLast((node) => node.index < here);
     const node = after ?? (by > 0 ? nodes[0] : nodes.at(-1));
     announce(`${what} ${nodes.indexOf(node) + 1} of ${nodes.length}`);
     this.select(node);
@@ -210,7 +209,7 @@ export class Explorer {
   #draw() {
     const { data, part, state } = this;
     this.now = data.now();
-    this.whole = extent(data.spans.values(), this.now);
+    if (this.#dirty || this.openCount > 0) this.whole = extent(data.spans.values(), this.now);
     this.view = state.zoom
       ? within({ from: this.whole.from + state.zoom.from, to: this.whole.from + state.zoom.to }, this.whole)
       : this.whole;
@@ -230,7 +229,7 @@ export class Explorer {
     this.root.dataset.view = state.view;
     part.scroller.setAttribute("aria-rowcount", this.rows.length);
     if (!logs) this.list.setCount(this.rows.length, { stick: this.openCount > 0 && !this.selected });
-    if (logs && changed) this.logs.show({ level: this.#level, query: state.query, selected: state.span });
+    if (logs) this.logs.show({ level: this.#level, query: state.query, selected: state.span });
     this.#drawAxis();
     this.minimap.show({ order: tree.order, failures: tree.failures, whole: this.whole, view: this.view, now: this.now });
     this.#drawDetail(changed);

@@ -2,7 +2,7 @@
 // its words are put beside the fields they are about.
 
 import { ApiError, call, errorBox } from "./api.mjs";
-import { fill } from "./dom.mjs";
+import { el, fill } from "./dom.mjs";
 
 /** Makes every `form[data-api]` on the page work. */
 export function enableForms() {
@@ -10,7 +10,7 @@ export function enableForms() {
     const form = event.target.closest("form[data-api]");
     if (!form) return;
     event.preventDefault();
-    submit(form);
+    submit(form, { preview: event.submitter?.dataset.preview !== undefined });
   });
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-dialog]");
@@ -34,11 +34,12 @@ export function readForm(form, { changed = false } = {}) {
   return body;
 }
 
-async function submit(form) {
+async function submit(form, { preview }) {
   const { api, method } = form.dataset;
   const changed = method === "PATCH";
   const outcome = form.querySelector("[data-outcome]");
-  const button = form.querySelector("button[type=submit]");
+  const buttons = form.querySelectorAll("button[type=submit]");
+  const enable = (on) => buttons.forEach((button) => (button.disabled = !on));
   clearErrors(form);
   fill(outcome);
   try {
@@ -47,8 +48,13 @@ async function submit(form) {
       outcome.textContent = "Nothing has been changed.";
       return;
     }
-    button.disabled = true;
+    enable(false);
     const headers = form.dataset.match ? { "if-match": form.dataset.match } : {};
+    if (preview) {
+      const { body: plan } = await call(method, `${api}?dry_run=true`, { body, headers });
+      fill(outcome, previewOf(plan));
+      return enable(true);
+    }
     if (method === "POST") headers["idempotency-key"] = key(form, body);
     const answer = await call(method, api, { body, headers });
     const run = answer.location ?? answer.body?.run_id;
@@ -57,8 +63,16 @@ async function submit(form) {
     const problem = error instanceof ApiError ? error : new ApiError(0, { title: "This form could not be read", detail: error.message });
     showFieldErrors(form, problem.problem.errors ?? []);
     fill(outcome, errorBox(problem));
-    button.disabled = false;
+    enable(true);
   }
+}
+
+function previewOf({ plan, steps = [], withheld = [], trace_id: traceId }) {
+  return el("div", { class: "preview", role: "status" },
+    el("p", {}, el("b", {}, steps.length > 0 ? `${plan} would start with` : `${plan}: nothing to do`)),
+    el("ol", {}, steps.map((step) => el("li", {}, el("code", {}, step.key)))),
+    withheld.map(({ what, why }) => el("p", {}, el("b", {}, what), `: ${why}`)),
+    el("p", { class: "trace-ref" }, "Nothing was changed. ", el("a", { href: `/traces/${encodeURIComponent(traceId)}` }, "What it looked at")));
 }
 
 // The same body sent twice, say by a double click, must not make two resources.
@@ -104,6 +118,7 @@ function clearErrors(form) {
 
 function bump(button) {
   const input = button.parentElement.querySelector("input");
+  input.value ||= input.placeholder;
   if (button.dataset.step === "1") input.stepUp();
   else input.stepDown();
 }

@@ -14,7 +14,7 @@ export class Minimap {
     this.onZoom = onZoom;
     this.whole = this.view = { from: 0, to: 1 };
     this.order = [];
-    this.failures = new Set();
+    this.failures = [];
     canvas.addEventListener("pointerdown", (event) => this.#grab(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     canvas.addEventListener("pointerup", (event) => this.#drop(event));
@@ -25,7 +25,7 @@ export class Minimap {
 
   /** Shows `order` (nodes, parents first) over `whole`, with `failures` and `view` marked. */
   show({ order, failures, whole, view, now }) {
-    Object.assign(this, { order, failures: new Set(failures), whole, view, now });
+    Object.assign(this, { order, failures, whole, view, now });
     this.draw();
   }
 
@@ -55,9 +55,7 @@ export class Minimap {
     const stride = Math.max(1, Math.floor(count / 6000));
     for (let i = 0; i < this.order.length; i += stride) bar(this.order[i], i, fills[this.order[i].category], 1);
     const red = colour("error");
-    this.order.forEach((node, i) => {
-      if (this.failures.has(node)) bar(node, i, red, 4);
-    });
+    for (const node of this.failures) bar(node, node.index, red, 4);
     this.#brush(pen, width, height, colour);
   }
 

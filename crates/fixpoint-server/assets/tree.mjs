@@ -55,7 +55,10 @@ export function buildTree(spans) {
   const byStart = (a, b) => a.span.start - b.span.start;
   roots.sort(byStart);
   const order = preorder(roots, (node) => node.children.sort(byStart));
-  for (const node of order) node.depth = node.parent ? node.parent.depth + 1 : 0;
+  order.forEach((node, index) => {
+    node.index = index;
+    node.depth = node.parent ? node.parent.depth + 1 : 0;
+  });
   for (let i = order.length - 1; i >= 0; i--) sumUp(order[i]);
   for (const node of order) groupRepeats(node, nodes);
   const failures = order.filter((node) => node.errors === 1 && node.span.failed && !isAttempt(node));
@@ -121,7 +124,7 @@ export function ancestors(node) {
 }
 
 function newNode(id, span) {
-  return { id, span, parent: null, children: [], rows: [], depth: 0, errors: 0, open: 0, size: 1,
+  return { id, span, parent: null, children: [], rows: [], index: 0, depth: 0, errors: 0, open: 0, size: 1,
     category: categoryOf(span), orphan: false, group: false, groupNode: null };
 }
 
@@ -181,7 +184,8 @@ function alike(a, b) {
 }
 
 function newGroup(parent, members, nodes) {
-  const group = { ...newNode(`group-${members[0].id}`, members[0].span), group: true, parent, depth: parent.depth + 1 };
+  const group = { ...newNode(`group-${members[0].id}`, members[0].span), group: true, parent,
+    index: members[0].index, depth: parent.depth + 1 };
   group.rows = members;
   group.size = group.errors = 0;
   for (const member of members) {
