@@ -147,16 +147,18 @@ impl Armed {
         request_id: &str,
     ) -> Option<Fault> {
         let flat = params.flat();
-        for (index, rule) in self.faults.rules.iter().enumerate() {
+        let mut fate = None;
+        // All rules count the call, also those that come after the one that fires.
+        let rules = self.faults.rules.iter().zip(&mut self.counts).enumerate();
+        for (index, (rule, (matched, fired))) in rules {
             if !rule.matches(operation, &flat) {
                 continue;
             }
-            let Some((matched, fired)) = self.counts.get_mut(index) else { continue };
             *matched += 1;
             let spent = rule.times.is_some_and(|times| *fired >= times);
             let chosen = rule.nth.is_empty() || rule.nth.contains(matched);
             let lucky = rule.probability.is_none_or(|share| self.dice.share() < share);
-            if spent || !(rule.every || (chosen && lucky)) {
+            if fate.is_some() || spent || !(rule.every || (chosen && lucky)) {
                 continue;
             }
             *fired += 1;
@@ -166,9 +168,9 @@ impl Armed {
             let (operation, request_id) = (operation.to_owned(), request_id.to_owned());
             let fault = rule.fault.clone();
             self.fired.push(Fired { at, operation, request_id, rule: index, fault: fault.clone() });
-            return Some(fault);
+            fate = Some(fault);
         }
-        None
+        fate
     }
 }
 
