@@ -34,7 +34,7 @@ pub enum Direction {
 }
 
 /// The other end of the traffic.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Peer {
     /// An IPv4 network.
     Cidr(String),

@@ -81,8 +81,8 @@ impl Step for CreateAddonRule {
             .listener_arn(listener)
             .priority(addon.priority())
             .conditions(condition)
-            .actions(forward(target_group)?)
-            .set_tags(Some(tags(cluster, Part::AddonRule(*addon))?));
+            .actions(forward(target_group))
+            .set_tags(Some(tags(cluster, Part::AddonRule(*addon))));
         // The priority is this add-on's own: if it is taken, the rule was made and nobody heard.
         unless(request.send().await, "PriorityInUse", "create the listener's rule")?;
         Ok(Steps::none())

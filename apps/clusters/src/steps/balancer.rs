@@ -54,7 +54,7 @@ impl Step for CreateLoadBalancer {
             .ip_address_type(IpAddressType::Ipv4)
             .set_subnets(Some(subnets.to_vec()))
             .security_groups(group)
-            .set_tags(Some(tags(cluster, Part::LoadBalancer)?));
+            .set_tags(Some(tags(cluster, Part::LoadBalancer)));
         let make = async {
             let made = request.send().await?;
             Ok::<_, fixpoint_aws::Error>(
@@ -168,7 +168,7 @@ impl Step for CreateTargetGroup {
             .healthy_threshold_count(2)
             .unhealthy_threshold_count(2)
             .matcher(Matcher::builder().http_code("200-299").build())
-            .set_tags(Some(tags(cluster, targets.part())?));
+            .set_tags(Some(tags(cluster, targets.part())));
         let make = async {
             let made = request.send().await?;
             let arn = made.target_groups().first().and_then(|g| g.target_group_arn());
@@ -220,25 +220,20 @@ impl Step for CreateListener {
             .load_balancer_arn(balancer)
             .protocol(ProtocolEnum::Http)
             .port(i32::from(BALANCER_PORT))
-            .default_actions(forward(target_group)?)
-            .set_tags(Some(tags(cluster, Part::Listener)?));
+            .default_actions(forward(target_group))
+            .set_tags(Some(tags(cluster, Part::Listener)));
         request.send().await.map_err(could_not("create the listener"))?;
         Ok(Steps::none())
     }
 }
 
-pub(super) fn forward(target_group: &str) -> Result<Action, BoxError> {
-    Action::builder()
-        .r#type(ActionTypeEnum::Forward)
-        .target_group_arn(target_group)
-        .build()
-        .map_err(could_not("write down what the listener does"))
+pub(super) fn forward(target_group: &str) -> Action {
+    Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(target_group).build()
 }
 
-pub(super) fn tags(cluster: &Cluster, part: Part) -> Result<Vec<Tag>, BoxError> {
+pub(super) fn tags(cluster: &Cluster, part: Part) -> Vec<Tag> {
     let tags = cluster.names().tags(part).into_iter();
-    let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
-    tags.collect::<Result<_, _>>().map_err(could_not("write the tags down"))
+    tags.map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
 /// Registers running nodes with the load balancer: asks which target groups are attached to it,

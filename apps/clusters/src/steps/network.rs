@@ -106,7 +106,7 @@ impl Step for CreateInternetGateway {
     }
 
     async fn run(&self, cx: &Context) -> Result<Steps, BoxError> {
-        let Self { cluster } = self;
+        let Self { cluster, .. } = self;
         let request = ec2::CreateInternetGateway {
             tag_specifications: cluster
                 .names()
