@@ -67,19 +67,20 @@ impl Aws {
     /// Makes the clients. Sends nothing to AWS, though the credential chain may look around.
     pub async fn connect(options: AwsOptions) -> Self {
         let config = config(options).await;
-        let recorder = SharedInterceptor::new(CallRecorder);
+        let recorder = SharedInterceptor::permanent(CallRecorder);
+        let not_twice = SharedInterceptor::permanent(NotTwice);
         macro_rules! official {
             ($sdk:ident) => {
                 $sdk::Client::from_conf(
                     $sdk::config::Builder::from(&config)
                         .interceptor(recorder.clone())
-                        .retry_classifier(NotTwice)
+                        .interceptor(not_twice.clone())
                         .build(),
                 )
             };
         }
         Self {
-            ec2: ec2::Client::new(&config, recorder.clone(), NotTwice),
+            ec2: ec2::Client::new(&config, [recorder.clone(), not_twice.clone()]),
             elb: official!(aws_sdk_elasticloadbalancingv2),
             iam: official!(aws_sdk_iam),
             sts: official!(aws_sdk_sts),

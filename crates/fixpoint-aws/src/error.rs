@@ -140,12 +140,12 @@ impl<'a> Seen<'a> {
     /// Looks through `error` and its causes.
     fn within(error: &'a (dyn StdError + 'static)) -> Option<Self> {
         let mut next = Some(error);
-        let chain = std::iter::from_fn(|| {
+        let mut chain = std::iter::from_fn(|| {
             let error = next?;
             next = error.source();
             Some(error)
         });
-        { chain }.find_map(|error| {
+        chain.find_map(|error| {
             if let Some(ours) = error.downcast_ref::<Error>() {
                 let (code, message) = (ours.code(), ours.message());
                 return Some(Self { end: ours.end, code, message, request_id: ours.request_id() });

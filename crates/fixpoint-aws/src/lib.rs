@@ -12,6 +12,8 @@ pub mod record;
 pub mod retry;
 pub mod sandbox;
 mod secret;
+#[cfg(test)]
+mod testing;
 
 pub use clients::{Aws, AwsOptions};
 pub use error::{Error, error_code, hint, is_ambiguous, is_not_found, is_permanent};

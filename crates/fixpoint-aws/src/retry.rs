@@ -8,11 +8,17 @@
 //! The surprise: the rule is on the call's name, not in the call, so that no step can forget it;
 //! and a name that is not known to be safe is not repeated.
 
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::retries::classifiers::{
-    ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason,
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
-use aws_smithy_types::retry::ErrorKind;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::retry::RetryConfig;
+
+use crate::error::is_throttle;
 
 /// Verbs that reach one and the same state however often they come.
 const REPEATABLE_VERBS: &[&str] = &[
@@ -63,42 +69,69 @@ pub fn is_repeatable(form: &[u8]) -> bool {
     repeatable
 }
 
-/// Forbids the SDK to repeat what is not repeatable; every client has it.
+/// Takes the remaining attempts away from a call that must not be repeated; every client has it.
+///
+/// An interceptor and no retry classifier, because a classifier sees neither the request, which is
+/// gone once it was sent, nor the call's config.
 #[derive(Debug)]
 pub(crate) struct NotTwice;
 
-impl ClassifyRetry for NotTwice {
+#[derive(Debug)]
+struct Unrepeatable;
+
+impl Storable for Unrepeatable {
+    type Storer = StoreReplace<Self>;
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for NotTwice {
     fn name(&self) -> &'static str {
         "NotTwice"
     }
 
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        self.classify_retry_v2(context, &RetryAction::NoActionIndicated)
-    }
-
-    fn classify_retry_v2(&self, context: &InterceptorContext, so_far: &RetryAction) -> RetryAction {
-        let RetryAction::RetryIndicated(RetryReason::RetryableError { kind, .. }) = so_far else {
-            return RetryAction::NoActionIndicated;
-        };
-        let certainly_refused = matches!(kind, ErrorKind::ThrottlingError | ErrorKind::ClientError);
-        // A body that cannot be read is a stream, which no call of ours sends.
-        let form = context.request().and_then(|request| request.body().bytes()).unwrap_or_default();
-        if certainly_refused || is_repeatable(form) {
-            RetryAction::NoActionIndicated
-        } else {
-            RetryAction::RetryForbidden
+    fn read_after_serialization(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // A body that does not lie in memory is a stream, which no call of ours sends.
+        if !is_repeatable(context.request().body().bytes().unwrap_or_default()) {
+            cfg.interceptor_state().store_put(Unrepeatable);
         }
+        Ok(())
     }
 
-    /// After all of the SDK's own, whose verdict is judged here.
-    fn priority(&self) -> RetryClassifierPriority {
-        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let failed = context.output_or_error().is_none_or(|result| result.is_err());
+        let refused = context.response().is_some_and(is_certain_refusal);
+        if failed && !refused && cfg.load::<Unrepeatable>().is_some() {
+            let once = cfg.load::<RetryConfig>().cloned().unwrap_or_else(RetryConfig::standard);
+            cfg.interceptor_state().store_put(once.with_max_attempts(1));
+        }
+        Ok(())
     }
+}
+
+/// True if the answer says that the call had no effect: AWS blames the caller, or throttles.
+fn is_certain_refusal(response: &HttpResponse) -> bool {
+    let body = response.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
+    // All four services refuse in XML, with one code.
+    let code = body.and_then(|body| body.split_once("<Code>")?.1.split_once("</Code>"));
+    response.status().is_client_error() || is_throttle(code.map(|(code, _)| code))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ec2::{CreateVpc, DescribeVpcs, RunInstances};
+    use crate::is_ambiguous;
+    use crate::testing::{Attempt, Script};
 
     #[test]
     fn creations_without_a_token_are_not_repeatable_and_unknown_calls_neither() {
@@ -137,5 +170,57 @@ mod tests {
     fn a_client_token_makes_a_creation_repeatable_but_an_empty_one_does_not() {
         assert!(is_repeatable(b"Action=RunInstances&ClientToken=idg-1"));
         assert!(!is_repeatable(b"Action=RunInstances&ClientToken="));
+    }
+
+    const VPC: &str = "<vpc><vpcId>vpc-2</vpcId></vpc>";
+
+    /// What the SDK's own rules do here: the first attempt makes a VPC, its answer is lost, the
+    /// second one makes another; the caller sees a success and never learns of the first.
+    #[tokio::test]
+    async fn a_creation_whose_answer_was_lost_is_not_sent_twice() {
+        for lost in [Attempt::Lost, Attempt::refused(500, "InternalError"), Attempt::Hangs] {
+            let script = Script::new([lost, Attempt::ok(VPC)]);
+            let aws = script.aws().await;
+            let error = aws.ec2.send(CreateVpc::default()).await.unwrap_err();
+            assert!(is_ambiguous(&error), "{error:?}");
+            assert_eq!(script.seen().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_creation_that_was_throttled_is_sent_again() {
+        let script = Script::new([
+            Attempt::refused(503, "RequestLimitExceeded"),
+            Attempt::refused(400, "Throttling"),
+            Attempt::ok(VPC),
+        ]);
+        let made = script.aws().await.ec2.send(CreateVpc::default()).await.unwrap();
+        assert_eq!(made.vpc.vpc_id, "vpc-2");
+        assert_eq!(script.seen().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_creation_with_a_client_token_and_a_read_are_sent_again() {
+        let lost = || [Attempt::Lost, Attempt::refused(500, "InternalError"), Attempt::ok("")];
+        let script = Script::new(lost());
+        let run = RunInstances { client_token: Some("idg-1".into()), ..Default::default() };
+        script.aws().await.ec2.send(run).await.unwrap();
+        assert_eq!(script.seen().len(), 3);
+        let script = Script::new(lost());
+        script.aws().await.ec2.send(DescribeVpcs::default()).await.unwrap();
+        assert_eq!(script.seen().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn official_clients_keep_the_rule_too() {
+        let script = Script::new([Attempt::Lost]);
+        let role = script.aws().await.iam.create_role().role_name("r");
+        let error = role.assume_role_policy_document("{}").send().await.unwrap_err();
+        assert!(is_ambiguous(&error));
+        assert_eq!(script.seen().len(), 1);
+        let tags = "<DescribeTagsResponse><DescribeTagsResult/></DescribeTagsResponse>";
+        let script = Script::new([Attempt::Lost, Attempt::Answer(200, tags.into())]);
+        script.aws().await.elb.describe_tags().resource_arns("arn").send().await.unwrap();
+        assert_eq!(script.seen().len(), 2);
     }
 }

@@ -35,7 +35,6 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::orchestrator::{
     HttpRequest, HttpResponse, Metadata, OrchestratorError,
 };
-use aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::{RuntimePlugins, StaticRuntimePlugin};
 use aws_smithy_runtime_api::client::ser_de::{
@@ -65,12 +64,10 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client by `config`; `interceptor` sees every call, `classifier` has the last word on
-    /// retries.
+    /// A client by `config`; `interceptors` see every call.
     pub(crate) fn new(
         config: &SdkConfig,
-        interceptor: SharedInterceptor,
-        classifier: impl ClassifyRetry + 'static,
+        interceptors: impl IntoIterator<Item = SharedInterceptor>,
     ) -> Self {
         let mut layer = Layer::new("ec2::Client");
         layer.store_put(API_METADATA.clone());
@@ -105,13 +102,14 @@ impl Client {
             .with_retry_classifier(TransientErrorClassifier::<Refusal>::new())
             .with_retry_classifier(AwsErrorCodeClassifier::<Refusal>::new())
             .with_retry_classifier(ServiceClockSkewClassifier::<Refusal>::new())
-            .with_retry_classifier(classifier)
             .with_interceptor(SharedInterceptor::permanent(ConnectionPoisoningInterceptor::new()))
             .with_interceptor(ServiceClockSkewInterceptor::new())
             .with_interceptor(RequestInfoInterceptor::new())
             .with_interceptor(UserAgentInterceptor::new())
-            .with_interceptor(InvocationIdInterceptor::new())
-            .with_interceptor(interceptor);
+            .with_interceptor(InvocationIdInterceptor::new());
+        for interceptor in interceptors {
+            parts.push_interceptor(interceptor);
+        }
         if let Some(credentials) = config.credentials_provider() {
             parts.set_identity_resolver(sigv4::SCHEME_ID, credentials);
         }
