@@ -104,8 +104,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
         let Some(span) = cx.span(id).filter(|span| !is_noise(span.metadata())) else { return };
         let (fields, ids) = Fields::of_span(attributes);
         let above = span.parent().and_then(nearest);
-        let trace_id =
-            ids.trace.or(above.map(|above| above.trace_id)).unwrap_or_else(TraceId::random);
+        let trace_id = ids.trace.or_else(|| Some(above?.trace_id)).unwrap_or_else(TraceId::random);
         let context = SpanContext { trace_id, span_id: ids.span.unwrap_or_else(SpanId::random) };
         let parent = ids.parent.or_else(|| {
             above.filter(|above| above.trace_id == trace_id).map(|above| above.span_id)

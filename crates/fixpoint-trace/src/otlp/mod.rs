@@ -253,14 +253,18 @@ fn value_out(value: &Value) -> wire::AnyValue {
 
 /// An empty value is an empty text.
 fn value_in(value: wire::AnyValue) -> Value {
-    let text = value.string_value.or(value.bytes_value);
-    text.map(Value::String)
-        .or(value.bool_value.map(Value::Bool))
-        .or(value.int_value.map(|int| Value::Int(int.0)))
-        .or(value.double_value.map(|double| Value::Double(double.0)))
-        .or(value
-            .array_value
-            .map(|array| Value::Array(array.values.into_iter().map(value_in).collect())))
-        .or(value.kvlist_value.map(|map| Value::String(map.to_string())))
-        .unwrap_or_else(|| Value::String(String::new()))
+    use wire::AnyValue as Any;
+    match value {
+        Any { string_value: Some(text), .. } | Any { bytes_value: Some(text), .. } => {
+            Value::String(text)
+        }
+        Any { bool_value: Some(value), .. } => Value::Bool(value),
+        Any { int_value: Some(int), .. } => Value::Int(int.0),
+        Any { double_value: Some(double), .. } => Value::Double(double.0),
+        Any { array_value: Some(array), .. } => {
+            Value::Array(array.values.into_iter().map(value_in).collect())
+        }
+        Any { kvlist_value: Some(map), .. } => Value::String(map.to_string()),
+        Any { .. } => Value::String(String::new()),
+    }
 }

@@ -16,16 +16,10 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     open: HashMap<SpanContext, Span>,
-    batch: Vec<Entry>,
+    /// None stands for a span as it is in `open` when the batch is finished.
+    batch: Vec<Option<Record>>,
     /// Where in the batch a span is.
     places: HashMap<SpanContext, usize>,
-}
-
-#[derive(Debug)]
-enum Entry {
-    /// As it is in `open` when the batch is finished.
-    Open(SpanContext),
-    Done(Record),
 }
 
 impl Assembly {
@@ -50,7 +44,7 @@ impl Assembly {
             }
             Message::Link { context, to } => self.change(context, |span| span.links.push(to)),
             Message::Close { context, time } => self.close(context, time),
-            Message::Line(line) => self.batch.push(Entry::Done(Record::Log(log(*line)))),
+            Message::Line(line) => self.batch.push(Some(Record::Log(log(*line)))),
             Message::Whole(record) => self.whole(*record),
             Message::Flush(_) => {}
         }
@@ -58,15 +52,12 @@ impl Assembly {
 
     /// The batch, in the order in which its spans opened and its lines were written.
     pub(super) fn finish(&mut self) -> Vec<Record> {
-        self.places.clear();
-        let open = &self.open;
-        self.batch
-            .drain(..)
-            .filter_map(|entry| match entry {
-                Entry::Open(context) => open.get(&context).cloned().map(Record::Span),
-                Entry::Done(record) => Some(record),
-            })
-            .collect()
+        for (context, place) in self.places.drain() {
+            if let Some(entry @ None) = self.batch.get_mut(place) {
+                *entry = self.open.get(&context).cloned().map(Record::Span);
+            }
+        }
+        self.batch.drain(..).flatten().collect()
     }
 
     fn open(&mut self, opening: Opening) {
@@ -104,7 +95,7 @@ impl Assembly {
         if let Some(mut span) = self.open.remove(&context) {
             // The wall clock may have been set back meanwhile.
             span.end = Some(time.max(span.start));
-            self.put(context, Record::Span(span));
+            self.put(context, Some(Record::Span(span)));
         }
     }
 
@@ -118,29 +109,26 @@ impl Assembly {
                 } else {
                     self.open.remove(&context);
                 }
-                self.put(context, record);
+                self.put(context, Some(record));
             }
             Record::Log(line) => {
                 redact_text(&mut line.message);
                 redact_all(&mut line.attributes);
-                self.batch.push(Entry::Done(record));
+                self.batch.push(Some(record));
             }
         }
     }
 
+    /// Sees to it that the batch says of the span what `open` does.
     fn place(&mut self, context: SpanContext) {
-        let batch = &mut self.batch;
-        let place = *self.places.entry(context).or_insert(batch.len());
-        match batch.get_mut(place) {
-            Some(entry) => *entry = Entry::Open(context),
-            None => batch.push(Entry::Open(context)),
-        }
+        self.put(context, None);
     }
 
-    fn put(&mut self, context: SpanContext, record: Record) {
-        self.place(context);
-        if let Some(entry) = self.places.get(&context).and_then(|&at| self.batch.get_mut(at)) {
-            *entry = Entry::Done(record);
+    fn put(&mut self, context: SpanContext, record: Option<Record>) {
+        let place = *self.places.entry(context).or_insert(self.batch.len());
+        match self.batch.get_mut(place) {
+            Some(entry) => *entry = record,
+            None => self.batch.push(record),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Tests of the crate through its public surface, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod crash;
 mod exporting;
 mod recording;
