@@ -4,8 +4,6 @@
 //! tokio's clock, so a test with paused time moves AWS by hours in milliseconds; and after a
 //! restart it goes on where it would be had the process never stopped.
 
-use std::time::Duration;
-
 use fixpoint::Pace;
 use serde::{Deserialize, Serialize};
 
@@ -63,13 +61,13 @@ impl Clock {
             // The gap ran at the old pace: readers of the old process saw times up to this one.
             saved.world.plus(scaled(wall.since(saved.wall), saved.pace))
         });
-        Clock { start, began: tokio::time::Instant::now(), factor: factor(pace) }
+        Clock { start, began: tokio::time::Instant::now(), factor: pace.factor() }
     }
 
     /// Reads the world time.
     pub(super) fn now(&self) -> Time {
         let elapsed = self.began.elapsed().as_secs_f64() * 1000.0;
-        self.start.plus((elapsed * self.factor) as i64)
+        self.start.plus((elapsed * self.factor).round() as i64)
     }
 
     /// Tells what must be kept so that the clock can go on after a restart.
@@ -78,18 +76,14 @@ impl Clock {
     }
 }
 
-/// Tells how many world seconds pass in one second on the wall.
-pub(super) fn factor(pace: Pace) -> f64 {
-    const LONG: Duration = Duration::from_secs(1_000_000);
-    LONG.as_secs_f64() / pace.wall(LONG).as_secs_f64().max(1e-9)
-}
-
 fn scaled(milliseconds: i64, factor: f64) -> i64 {
     (milliseconds as f64 * factor) as i64
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

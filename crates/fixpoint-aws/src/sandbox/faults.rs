@@ -162,15 +162,15 @@ impl Armed {
                 continue;
             }
             *fired += 1;
-            if self.fired.len() == REMEMBERED {
-                self.fired.remove(0);
-            }
-            let (operation, request_id) = (operation.to_owned(), request_id.to_owned());
-            let fault = rule.fault.clone();
-            self.fired.push(Fired { at, operation, request_id, rule: index, fault: fault.clone() });
-            fate = Some(fault);
+            fate = Some((index, rule.fault.clone()));
         }
-        fate
+        let (rule, fault) = fate?;
+        if self.fired.len() == REMEMBERED {
+            self.fired.remove(0);
+        }
+        let (operation, request_id) = (operation.to_owned(), request_id.to_owned());
+        self.fired.push(Fired { at, operation, request_id, rule, fault: fault.clone() });
+        Some(fault)
     }
 }
 

@@ -24,7 +24,7 @@ async fn health(cloud: &Cloud, group: &str) -> Answer {
 
 #[tokio::test(start_paused = true)]
 async fn a_load_balancer_is_provisioned_then_active() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let made = cloud.elb(balancer(&net, "idg")).await.ok();
     assert!(made.body.contains("<Code>provisioning</Code>"));
@@ -41,7 +41,7 @@ async fn a_load_balancer_is_provisioned_then_active() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_load_balancer_holds_its_subnets_for_a_while() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let arn = cloud.elb(balancer(&net, "idg")).await.ok().get("LoadBalancerArn");
     cloud.pass(3).await;
@@ -66,7 +66,7 @@ async fn a_deleted_load_balancer_holds_its_subnets_for_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn a_target_is_unused_then_initial_then_healthy_then_draining() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let id = cloud.ec2(launch(&net, 1)).await.ok().get("instanceId");
     let lb = cloud.elb(balancer(&net, "idg")).await.ok().get("LoadBalancerArn");
@@ -108,7 +108,7 @@ async fn a_target_is_unused_then_initial_then_healthy_then_draining() {
 
 #[tokio::test(start_paused = true)]
 async fn a_target_whose_instance_ended_is_unused() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let id = cloud.ec2(launch(&net, 1)).await.ok().get("instanceId");
     let lb = cloud.elb(balancer(&net, "idg")).await.ok().get("LoadBalancerArn");
@@ -132,7 +132,7 @@ async fn a_target_whose_instance_ended_is_unused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_in_use_is_not_deleted_and_the_default_rule_stays() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let lb = cloud.elb(balancer(&net, "idg")).await.ok().get("LoadBalancerArn");
     let tg = cloud.elb(group(&net, "idg")).await.ok().get("TargetGroupArn");
@@ -165,7 +165,7 @@ async fn a_group_in_use_is_not_deleted_and_the_default_rule_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn bad_load_balancing_input_is_refused_with_awss_codes() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let lb = cloud.elb(balancer(&net, "idg")).await.ok().get("LoadBalancerArn");
     let tg = cloud.elb(group(&net, "idg")).await.ok().get("TargetGroupArn");
@@ -224,7 +224,7 @@ async fn bad_load_balancing_input_is_refused_with_awss_codes() {
 
 #[tokio::test(start_paused = true)]
 async fn page_size_is_honoured() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     for n in 0..3 {
         cloud.elb(group(&net, &format!("g{n}"))).await.ok();

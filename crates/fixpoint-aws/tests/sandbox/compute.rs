@@ -10,7 +10,7 @@ async fn states(cloud: &Cloud) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_lives_through_its_states() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let made = cloud.ec2(launch(&net, 1)).await.ok();
     assert!(made.body.contains("<name>pending</name>"));
@@ -41,7 +41,7 @@ async fn an_instance_lives_through_its_states() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_token_gives_the_same_instances_and_no_other_order() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let call = format!("{}&ClientToken=idg-nodes-1", launch(&net, 3));
     let first = cloud.ec2(&call).await.ok();
@@ -56,7 +56,7 @@ async fn a_client_token_gives_the_same_instances_and_no_other_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_launch_has_addresses_interfaces_volumes_and_its_user_data() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let call = format!(
         "{}&UserData=aGVsbG8=&MetadataOptions.HttpTokens=required\
@@ -80,7 +80,7 @@ async fn a_launch_has_addresses_interfaces_volumes_and_its_user_data() {
 
 #[tokio::test(start_paused = true)]
 async fn bad_orders_are_refused_with_awss_codes() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let good = launch(&net, 1);
     let swap = |from: &str, to: &str| good.replace(from, to);
@@ -122,7 +122,7 @@ async fn bad_orders_are_refused_with_awss_codes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_protected_instance_is_not_terminated() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let call = format!("{}&DisableApiTermination=true", launch(&net, 1));
     let id = cloud.ec2(call).await.ok().get("instanceId");
@@ -135,7 +135,7 @@ async fn a_protected_instance_is_not_terminated() {
 
 #[tokio::test(start_paused = true)]
 async fn pages_count_instances_and_hold_each_once() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     cloud.ec2(launch(&net, 7)).await.ok();
     cloud.pass(3).await;

@@ -12,7 +12,7 @@ fn rules(json: serde_json::Value) -> Faults {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_and_a_throttle_come_back_as_told() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     cloud.sandbox.set_faults(rules(serde_json::json!([
         {"operation": "EC2.CreateVpc", "nth": [1], "fault": {"kind": "error", "code": "VpcLimitExceeded"}},
         {"operation": "E*.Describe*", "every": true, "fault": {"kind": "throttle"}},
@@ -31,7 +31,7 @@ async fn an_error_and_a_throttle_come_back_as_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_leaves_its_effect() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     cloud.sandbox.set_faults(rules(serde_json::json!([
         {"operation": "EC2.CreateVpc", "nth": [1], "fault": {"kind": "lost_answer"}},
     ])));
@@ -43,7 +43,7 @@ async fn a_lost_answer_leaves_its_effect() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timed_out_call_has_no_effect() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     cloud.sandbox.set_faults(rules(serde_json::json!([
         {"operation": "EC2.CreateVpc", "fault": {"kind": "timeout"}},
     ])));
@@ -54,7 +54,7 @@ async fn a_timed_out_call_has_no_effect() {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_page_is_no_error_and_a_stale_read_shows_the_past() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let call = format!("DescribeSubnets&SubnetId.1={}", net.subnets[0]);
     cloud.sandbox.set_faults(rules(serde_json::json!([
@@ -73,7 +73,7 @@ async fn an_empty_page_is_no_error_and_a_stale_read_shows_the_past() {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_of_long_ago_shows_what_was_deleted_since() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     cloud.pass(100).await;
     cloud.ec2(format!("DeleteSubnet&SubnetId={}", net.subnets[1])).await.ok();
@@ -102,7 +102,7 @@ async fn a_slow_call_takes_a_multiple_of_its_latency() {
 
 #[tokio::test(start_paused = true)]
 async fn request_limits_hold_when_they_are_switched_on() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     cloud.sandbox.set_faults(Faults { throttling: true, ..Faults::default() });
     let mut refused = 0;
     for _ in 0..60 {

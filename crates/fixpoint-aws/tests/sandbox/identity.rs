@@ -6,7 +6,7 @@ const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
 
 #[tokio::test(start_paused = true)]
 async fn a_new_profile_is_unknown_to_launches_for_some_seconds() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     cloud.iam(format!("CreateRole&RoleName=r&AssumeRolePolicyDocument={TRUST}")).await.ok();
     cloud.iam("CreateInstanceProfile&InstanceProfileName=p").await.ok();
@@ -21,7 +21,7 @@ async fn a_new_profile_is_unknown_to_launches_for_some_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn roles_and_profiles_are_unique_and_deleted_in_order() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let role = format!("CreateRole&RoleName=r&AssumeRolePolicyDocument={TRUST}");
     cloud.iam(&role).await.ok();
     let again = cloud.iam(&role).await;
@@ -58,7 +58,7 @@ async fn roles_and_profiles_are_unique_and_deleted_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn sts_names_the_account_and_unsigned_calls_are_refused() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let who = cloud.try_send("sts", "eu-west-1", "GetCallerIdentity").await.unwrap().ok();
     assert_eq!(who.get("Account"), "123456789012");
     cloud.try_send("s3", "eu-west-1", "ListBuckets").await.unwrap().refused("UnknownService");

@@ -1,7 +1,12 @@
 //! The sandbox, called as the SDK calls it but with hand-written requests, so that bad input can
 //! be sent too. Time is tokio's paused clock: hours of AWS pass in milliseconds.
 
-#![allow(missing_docs, unreachable_pub)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test binary: nobody uses it, and it may panic"
+)]
 
 mod balancing;
 mod compute;
@@ -33,7 +38,7 @@ pub struct Answer {
 }
 
 impl Cloud {
-    pub fn new() -> Self {
+    pub fn fresh() -> Self {
         Cloud::open(SandboxOptions { seed: 7, latency: false, ..Default::default() })
     }
 

@@ -4,7 +4,7 @@ use super::{Cloud, launch, network};
 
 #[tokio::test(start_paused = true)]
 async fn a_vpc_is_pending_then_available_and_first_not_seen_at_all() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let made = cloud
         .ec2(
             "CreateVpc&CidrBlock=10.0.0.0/16&TagSpecification.1.ResourceType=vpc\
@@ -24,7 +24,7 @@ async fn a_vpc_is_pending_then_available_and_first_not_seen_at_all() {
 
 #[tokio::test(start_paused = true)]
 async fn bad_network_input_is_refused_with_awss_codes() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let (vpc, subnet) = (&net.vpc, &net.subnets[0]);
     for (call, code) in [
@@ -62,7 +62,7 @@ async fn bad_network_input_is_refused_with_awss_codes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_answers_412_and_changes_nothing() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let answer = cloud.ec2("CreateVpc&CidrBlock=10.0.0.0/16&DryRun=true").await;
     answer.refused("DryRunOperation");
     assert_eq!(answer.status, 412);
@@ -72,7 +72,7 @@ async fn a_dry_run_answers_412_and_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn routes_and_associations_are_unique_and_hold_their_table() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let table = format!("CreateRouteTable&VpcId={}&ClientToken=t", net.vpc);
     let id = cloud.ec2(&table).await.ok().get("routeTableId");
@@ -104,7 +104,7 @@ async fn routes_and_associations_are_unique_and_hold_their_table() {
 
 #[tokio::test(start_paused = true)]
 async fn a_route_whose_gateway_left_is_a_blackhole() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let main = "DescribeRouteTables&Filter.1.Name=association.main&Filter.1.Value.1=true";
     let table = cloud.ec2(main).await.ok().get("routeTableId");
@@ -126,7 +126,7 @@ async fn a_route_whose_gateway_left_is_a_blackhole() {
 
 #[tokio::test(start_paused = true)]
 async fn a_network_is_taken_down_in_dependency_order_only() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let instance = cloud.ec2(launch(&net, 1)).await.ok().get("instanceId");
     cloud.pass(30).await;
@@ -157,7 +157,7 @@ async fn a_network_is_taken_down_in_dependency_order_only() {
 
 #[tokio::test(start_paused = true)]
 async fn free_addresses_fall_with_every_instance() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let describe = format!("DescribeSubnets&SubnetId.1={}", net.subnets[0]);
     assert_eq!(cloud.ec2(&describe).await.ok().get("availableIpAddressCount"), "251");

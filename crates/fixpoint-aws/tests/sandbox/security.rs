@@ -4,7 +4,7 @@ use super::{Cloud, launch, network};
 
 #[tokio::test(start_paused = true)]
 async fn a_group_name_is_unique_in_its_vpc_and_the_default_group_stays() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let again = format!("CreateSecurityGroup&GroupName=nodes&GroupDescription=x&VpcId={}", net.vpc);
     cloud.ec2(again).await.refused("InvalidGroup.Duplicate");
@@ -19,7 +19,7 @@ async fn a_group_name_is_unique_in_its_vpc_and_the_default_group_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn rules_are_unique_and_revoked_exactly() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let rule = |verb: &str, port: u16| {
         format!(
@@ -45,7 +45,7 @@ async fn rules_are_unique_and_revoked_exactly() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_others_refer_to_cannot_be_deleted() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let lb = format!("CreateSecurityGroup&GroupName=lb&GroupDescription=lb&VpcId={}", net.vpc);
     let lb = cloud.ec2(lb).await.ok().get("groupId");
@@ -86,7 +86,7 @@ async fn a_private_key_is_shown_once_and_kept_nowhere() {
 
 #[tokio::test(start_paused = true)]
 async fn tags_have_limits_and_are_found_by_page() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let tags = |count: usize, prefix: &str| {
         let tags = (1..=count).map(|n| format!("&Tag.{n}.Key={prefix}{n:02}&Tag.{n}.Value=v"));

@@ -16,7 +16,7 @@ fn kept(folder: &Path) -> SandboxOptions {
 
 #[tokio::test(start_paused = true)]
 async fn regions_know_nothing_of_each_other() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     network(&cloud).await;
     let there = cloud.try_send("ec2", "us-east-1", "DescribeVpcs").await.unwrap().ok();
     assert!(there.all("vpcId").is_empty());
@@ -73,7 +73,7 @@ async fn a_fast_world_reaches_in_a_second_what_takes_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn the_inventory_counts_by_kind_and_by_cluster() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let tagged = format!(
         "{}&TagSpecification.1.ResourceType=instance\
@@ -92,7 +92,7 @@ async fn the_inventory_counts_by_kind_and_by_cluster() {
 
 #[tokio::test(start_paused = true)]
 async fn the_official_clients_read_every_field_that_plans_need() {
-    let cloud = Cloud::new();
+    let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     cloud.ec2(launch(&net, 2)).await.ok();
     cloud.pass(60).await;

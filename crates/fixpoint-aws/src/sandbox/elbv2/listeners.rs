@@ -116,11 +116,11 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
 }
 
 fn endpoint(call: &Call<'_>, before: Option<&Listener>) -> Result<(i64, String), Refusal> {
-    let port = call.params.number("Port")?.or(before.map(|listener| listener.port)).unwrap_or(0);
+    let port = call.params.number("Port")?.or_else(|| before.map(|one| one.port)).unwrap_or(0);
     if !(1..=65_535).contains(&port) {
         return Err(Refusal::validation(format!("Port '{port}' is not between 1 and 65535")));
     }
-    let given = call.params.text("Protocol").or(before.map(|listener| listener.protocol.as_str()));
+    let given = call.params.text("Protocol").or_else(|| before.map(|one| one.protocol.as_str()));
     match given {
         Some("HTTP") => Ok((port, "HTTP".into())),
         Some("HTTPS") if call.params.list("Certificates").is_empty() && before.is_none() => {
