@@ -9,7 +9,7 @@ use super::queue::{Field, Line, Message, Opening};
 use crate::{
     model::{Attributes, Kind, LogRecord, Record, Span, SpanContext, Status, UnixNanos, Value},
     redact,
-    semconv::special,
+    semconv::{self, special},
 };
 
 /// The spans now open, and the records of the batch being made.
@@ -77,8 +77,12 @@ impl Assembly {
             resource,
         });
         span.parent = parent.or(span.parent);
+        // What a span that goes on was closed with while nobody worked on it no longer holds.
         span.end = None;
         span.status = Status::Unset;
+        if span.attributes.get(semconv::ERROR_TYPE).and_then(text) == Some(semconv::WORKER_LOST) {
+            span.attributes.shift_remove(semconv::ERROR_TYPE);
+        }
         set(span, fields);
         self.place(context);
     }

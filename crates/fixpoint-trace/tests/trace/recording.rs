@@ -257,9 +257,16 @@ async fn a_span_goes_on_after_the_death_of_its_process() {
     };
     assert_eq!(before.end, None);
     let process = Process::start(Arc::new(DiskStore::open(folder.path()).unwrap()));
+    let mut lost = process.store.open_spans().await.unwrap().remove(0);
+    lost.end = Some(lost.start + 1);
+    lost.status = Status::Error("its process died".into());
+    lost.attributes.insert("error.type".into(), Value::String("fixpoint.worker_lost".into()));
+    process.recorder.record(Record::Span(lost.clone()));
+    process.recorder.flush().await.unwrap();
+    assert_eq!(process.only_trace().await.spans[0], lost);
     process.run(|| open(true).in_scope(|| drop(info_span!("step after")))).await;
     let trace = process.only_trace().await;
-    insta::assert_snapshot!(tree(&trace, &["first", "second"]), @r"
+    insta::assert_snapshot!(tree(&trace, &["first", "second", "error.type"]), @r"
     run clusters {first=1, second=true}
       step before
       step after
