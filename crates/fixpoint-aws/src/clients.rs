@@ -67,6 +67,7 @@ impl Aws {
     /// Makes the clients. Sends nothing to AWS, though the credential chain may look around.
     pub async fn connect(options: AwsOptions) -> Self {
         let config = config(options).await;
+        // Permanent: no operation's own config can switch them off.
         let recorder = SharedInterceptor::permanent(CallRecorder);
         let not_twice = SharedInterceptor::permanent(NotTwice);
         macro_rules! official {
@@ -122,9 +123,8 @@ async fn config(options: AwsOptions) -> SdkConfig {
             .timeout_config(timeout)
             .build();
     }
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(retry)
-        .timeout_config(timeout);
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::latest()).retry_config(retry).timeout_config(timeout);
     if let Some(region) = region {
         loader = loader.region(Region::new(region));
     }

@@ -8,7 +8,8 @@
 mod clients;
 pub mod ec2;
 mod error;
-pub mod record;
+mod hint;
+mod record;
 pub mod retry;
 pub mod sandbox;
 mod secret;
@@ -16,5 +17,6 @@ mod secret;
 mod testing;
 
 pub use clients::{Aws, AwsOptions};
-pub use error::{Error, error_code, hint, is_ambiguous, is_not_found, is_permanent};
+pub use error::{Error, error_code, is_ambiguous, is_not_found, is_permanent};
+pub use hint::hint;
 pub use secret::Secret;

@@ -47,8 +47,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::region::SigningRegion;
 use aws_types::{SdkConfig, SigningName};
 
+use super::endpoint::endpoint;
 use super::operation::{Operation, Paged};
-use super::{endpoint, wire};
+use super::wire;
 use crate::{Error, Secret};
 
 /// EC2, in one region, by one account's credentials. Cheap to clone.
@@ -87,7 +88,8 @@ impl Client {
         layer.store_or_unset(config.timeout_config().cloned());
         layer.store_or_unset(config.app_name().cloned());
 
-        let endpoint = SharedEndpointResolver::new(StaticUriEndpointResolver::uri(endpoint(config)));
+        let endpoint =
+            SharedEndpointResolver::new(StaticUriEndpointResolver::uri(endpoint(config)));
         let mut parts = RuntimeComponentsBuilder::new("ec2::Client")
             .with_endpoint_resolver(Some(endpoint))
             .with_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()))
@@ -121,9 +123,12 @@ impl Client {
         if let Some(version) = config.behavior_version() {
             defaults = defaults.with_behavior_version(version);
         }
-        let plugins =
-            RuntimePlugins::new().with_client_plugins(default_plugins(defaults)).with_client_plugin(
-                StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(parts),
+        let plugins = RuntimePlugins::new()
+            .with_client_plugins(default_plugins(defaults))
+            .with_client_plugin(
+                StaticRuntimePlugin::new()
+                    .with_config(layer.freeze())
+                    .with_runtime_components(parts),
             );
         Self { plugins: Arc::new(plugins) }
     }
@@ -177,25 +182,18 @@ impl Client {
         let plugins = RuntimePlugins::clone(&self.plugins)
             .with_operation_plugin(StaticRuntimePlugin::new().with_config(layer.freeze()));
         // Boxed: the orchestrator's future is large, and callers hold many.
-        Box::pin(orchestrator::invoke("EC2", O::NAME, Input::erase(form), &plugins))
-            .await
-            .and_then(|output| {
-                output.downcast().map_err(|_| orchestration("an answer of another operation"))
-            })
-            .map_err(|error| {
-                let error = error.map_service_error(|refusal| {
-                    refusal.downcast().unwrap_or_else(|other| Refusal::unknown(&other))
-                });
-                Error::from(error).of(O::NAME)
-            })
+        let outcome = Box::pin(orchestrator::invoke("EC2", O::NAME, Input::erase(form), &plugins));
+        let error = match outcome.await {
+            Ok(output) => match output.downcast() {
+                Ok(output) => return Ok(output),
+                Err(_) => Error::unclear("an answer of another operation"),
+            },
+            Err(error) => Error::from(error.map_service_error(|refusal| {
+                refusal.downcast().unwrap_or_else(|other| Refusal::unknown(&other))
+            })),
+        };
+        Err(error.of(O::NAME))
     }
-}
-
-type Erased =
-    aws_smithy_runtime_api::client::result::SdkError<ErasedError, HttpResponse>;
-
-fn orchestration(what: &'static str) -> Erased {
-    Erased::construction_failure(what)
 }
 
 static API_METADATA: ApiMetadata = ApiMetadata::new("ec2", env!("CARGO_PKG_VERSION"));

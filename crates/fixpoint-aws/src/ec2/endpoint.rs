@@ -9,10 +9,10 @@ use aws_types::service_config::ServiceConfigKey;
 /// The URL that `config` asks for, else the region's own.
 pub(super) fn endpoint(config: &SdkConfig) -> String {
     let chosen = || Some(config.endpoint_url()?.to_owned());
-    if config.get_origin("endpoint_url").is_client_config() {
-        if let Some(url) = chosen() {
-            return url;
-        }
+    if config.get_origin("endpoint_url").is_client_config()
+        && let Some(url) = chosen()
+    {
+        return url;
     }
     // AWS_ENDPOINT_URL_EC2, or `endpoint_url` of a profile's service, go before AWS_ENDPOINT_URL.
     let of_service = || {

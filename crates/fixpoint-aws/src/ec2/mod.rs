@@ -17,19 +17,26 @@
 //! # Ok(()) }
 //! ```
 
+mod catalog;
 mod client;
-mod compute;
+mod devices;
 mod endpoint;
+mod instances;
+mod keys;
 mod network;
 mod operation;
+mod routes;
 mod security;
 mod tags;
 mod wire;
 
+pub use catalog::*;
 pub use client::Client;
-pub use compute::*;
-use endpoint::endpoint;
+pub use devices::*;
+pub use instances::*;
+pub use keys::*;
 pub use network::*;
 pub use operation::{Operation, Paged};
+pub use routes::*;
 pub use security::*;
 pub use tags::*;

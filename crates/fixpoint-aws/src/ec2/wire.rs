@@ -29,7 +29,8 @@ pub(super) fn form(
 }
 
 fn write(form: &mut form_urlencoded::Serializer<'_, String>, name: String, value: &Value) {
-    let under = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
+    let under =
+        |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
     match value {
         Value::Null => {}
         Value::Bool(value) => drop(form.append_pair(&name, &value.to_string())),
@@ -232,9 +233,8 @@ mod tests {
 
     #[test]
     fn user_data_comes_back_as_it_went_and_is_not_shown() {
-        let answer: InstanceAttribute = read(
-            "<R><instanceId>i-1</instanceId><userData><value>aGk=</value></userData></R>",
-        );
+        let answer: InstanceAttribute =
+            read("<R><instanceId>i-1</instanceId><userData><value>aGk=</value></userData></R>");
         assert_eq!(answer.user_data, Some(Secret::from("hi")));
         assert!(!format!("{answer:?}").contains("hi\""));
         assert_eq!(read::<InstanceAttribute>("<R><userData/></R>").user_data, None);

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn ec2_and_elb_forms_become_nested_json() {
-        let ec2 = b"Action=DescribeVpcs&Version=2016-11-15&Filter.1.Name=tag%3Aa&Filter.1.Value.1=x\
+        let ec2 =
+            b"Action=DescribeVpcs&Version=2016-11-15&Filter.1.Name=tag%3Aa&Filter.1.Value.1=x\
             &Filter.1.Value.2=y&MaxResults=5";
         assert_eq!(
             to_json(ec2),

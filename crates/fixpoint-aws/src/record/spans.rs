@@ -89,12 +89,7 @@ impl CallSpan {
         if let Some(body) = body.filter(|_| !span.is_disabled()) {
             span.record(semconv::REQUEST, shown(form::to_json(body)));
         }
-        Self {
-            open: Open::new(span),
-            name,
-            attempts: AtomicU32::new(0),
-            last: Mutex::new(None),
-        }
+        Self { open: Open::new(span), name, attempts: AtomicU32::new(0), last: Mutex::new(None) }
     }
 
     /// Opens the span of an attempt; says why, if it is not the first.
@@ -279,7 +274,8 @@ fn body(response: &HttpResponse) -> Option<Value> {
 /// The first text under `name`, whatever its case, in breadth of an answer's upper levels.
 fn find<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
     let object = body.as_object()?;
-    let own = object.iter().find(|(key, value)| key.eq_ignore_ascii_case(name) && value.is_string());
+    let own =
+        object.iter().find(|(key, value)| key.eq_ignore_ascii_case(name) && value.is_string());
     if let Some((_, value)) = own {
         return value.as_str();
     }

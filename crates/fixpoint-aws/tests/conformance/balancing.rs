@@ -2,8 +2,8 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, FixedResponseActionConfig, LoadBalancerSchemeEnum,
-    LoadBalancerTypeEnum, ProtocolEnum, RuleCondition, Tag, TargetDescription, TargetGroupAttribute,
-    TargetTypeEnum,
+    LoadBalancerTypeEnum, ProtocolEnum, RuleCondition, Tag, TargetDescription,
+    TargetGroupAttribute, TargetTypeEnum,
 };
 use fixpoint_aws::Aws;
 use fixpoint_aws::ec2;
@@ -67,6 +67,10 @@ pub(crate) async fn create(aws: &Aws, j: &mut Journal, made: &mut Made) {
     let again = j.ok("lb.create.again", again);
     let again = again.as_ref().and_then(|a| a.load_balancers().first()?.load_balancer_arn());
     j.is("lb.create.again.same", true, again == Some(&arn));
+    // A backend that made a second one: out of the way with it.
+    if let Some(second) = again.filter(|again| *again != arn) {
+        let _ = elb.delete_load_balancer().load_balancer_arn(second).send().await;
+    }
     made.load_balancer = arn;
     j.becomes("lb.active", "active", || async {
         let lbs = elb.describe_load_balancers().names(&made.name).send().await;

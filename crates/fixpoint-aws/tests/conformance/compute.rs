@@ -62,10 +62,7 @@ fn run(made: &Made) -> RunInstances {
         subnet_id: Some(made.subnets[0].clone()),
         security_group_ids: vec![made.node_group.clone()],
         key_name: Some(made.name.clone()),
-        iam_instance_profile: Some(InstanceProfile {
-            name: Some(made.name.clone()),
-            arn: None,
-        }),
+        iam_instance_profile: Some(InstanceProfile { name: Some(made.name.clone()), arn: None }),
         user_data: Some(SCRIPT.into()),
         metadata_options: Some(MetadataOptions {
             http_tokens: Some("required".into()),
@@ -139,12 +136,12 @@ pub(crate) async fn create(aws: &Aws, j: &mut Journal, made: &mut Made) {
     })
     .await;
     j.becomes("instances.status_ok", "3 ok", || async {
-        let all = DescribeInstanceStatus {
-            instance_ids: made.instances.clone(),
-            ..Default::default()
-        };
+        let all =
+            DescribeInstanceStatus { instance_ids: made.instances.clone(), ..Default::default() };
         let seen = aws.ec2.all(all).await.unwrap_or_default();
-        let ok = |s: &&InstanceStatus| s.system_status.status == "ok" && s.instance_status.status == "ok";
+        let ok = |s: &&InstanceStatus| {
+            s.system_status.status == "ok" && s.instance_status.status == "ok"
+        };
         format!("{} ok", seen.iter().filter(ok).count())
     })
     .await;
@@ -157,7 +154,8 @@ pub(crate) async fn observe(aws: &Aws, j: &mut Journal, made: &Made) {
     let nodes = j.ok("instances.by_tag", aws.ec2.all(by_tag).await).unwrap_or_default();
     j.is("instances.by_tag.count", 3, nodes.len());
     let all = |holds: fn(&Instance) -> bool| nodes.iter().all(holds);
-    let in_subnet = |i: &Instance| i.private_ip_address.as_deref().unwrap_or("").starts_with("10.40.1.");
+    let in_subnet =
+        |i: &Instance| i.private_ip_address.as_deref().unwrap_or("").starts_with("10.40.1.");
     j.is("instance.private_ip", true, all(in_subnet));
     j.is("instance.public_ip", true, all(|i| i.public_ip_address.is_some()));
     j.is("instance.zone", true, all(|i| i.placement.availability_zone == "eu-west-1a"));
@@ -176,7 +174,8 @@ pub(crate) async fn observe(aws: &Aws, j: &mut Journal, made: &Made) {
     j.is("instance.imdsv2", true, of(&|i| tokens(i).as_deref() == Some("required")));
     j.is("instance.tags", true, of(&|i| Tag::find(&i.tags, "fixpoint:role") == Some("node")));
 
-    let unknown = |id: &str| DescribeInstances { instance_ids: vec![id.into()], ..Default::default() };
+    let unknown =
+        |id: &str| DescribeInstances { instance_ids: vec![id.into()], ..Default::default() };
     let missing = aws.ec2.send(unknown("i-00000000000000000")).await;
     j.refused("instance.unknown", "InvalidInstanceID.NotFound", missing);
     let malformed = aws.ec2.send(unknown("banana")).await;
@@ -253,7 +252,8 @@ pub(crate) async fn observe(aws: &Aws, j: &mut Journal, made: &Made) {
         tags: vec![Tag::new("fixpoint:generation", "7")],
     };
     j.ok("tags.delete", aws.ec2.send(remove).await);
-    let subnet = DescribeSubnets { subnet_ids: vec![made.subnets[0].clone()], ..Default::default() };
+    let subnet =
+        DescribeSubnets { subnet_ids: vec![made.subnets[0].clone()], ..Default::default() };
     let subnet = j.ok("subnet.after_run", aws.ec2.send(subnet).await).unwrap_or_default();
     let free = subnet.subnets.first().map_or(0, |s| s.available_ip_address_count);
     j.is("subnet.after_run.free", 248, free);

@@ -45,7 +45,11 @@ impl Journal {
     }
 
     /// The call must succeed, or the flow cannot go on.
-    pub(crate) fn need<T, E: StdError + 'static>(&mut self, id: &'static str, result: Result<T, E>) -> T {
+    pub(crate) fn need<T, E: StdError + 'static>(
+        &mut self,
+        id: &'static str,
+        result: Result<T, E>,
+    ) -> T {
         self.is(id, "ok", outcome(&result));
         result.unwrap_or_else(|error| panic!("{id}: {error}: {error:?}"))
     }

@@ -89,7 +89,8 @@ pub(crate) async fn create(aws: &Aws, j: &mut Journal, made: &mut Made) {
     .await;
     made.vpc = vpc.vpc_id;
     let vpc_id = made.vpc.clone();
-    let unknown = DescribeVpcs { vpc_ids: vec!["vpc-00000000000000000".into()], ..Default::default() };
+    let unknown =
+        DescribeVpcs { vpc_ids: vec!["vpc-00000000000000000".into()], ..Default::default() };
     j.refused("vpc.unknown", "InvalidVpcID.NotFound", aws.ec2.send(unknown).await);
     let no_such_filter =
         DescribeVpcs { filters: vec![Filter::new("no-such-filter", ["1"])], ..Default::default() };
@@ -107,16 +108,13 @@ pub(crate) async fn create(aws: &Aws, j: &mut Journal, made: &mut Made) {
         ..Default::default()
     };
     j.ok("vpc.dns_hostnames", aws.ec2.send(names).await);
-    let read = DescribeVpcAttribute {
-        vpc_id: vpc_id.clone(),
-        attribute: "enableDnsHostnames".into(),
-    };
+    let read =
+        DescribeVpcAttribute { vpc_id: vpc_id.clone(), attribute: "enableDnsHostnames".into() };
     let read = j.ok("vpc.attribute", aws.ec2.send(read).await).unwrap_or_default();
     j.is("vpc.attribute.read_back", "Some(true)", format!("{:?}", read.enable_dns_hostnames));
 
-    let gateway = CreateInternetGateway {
-        tag_specifications: tagged(made, "internet-gateway", "gateway"),
-    };
+    let gateway =
+        CreateInternetGateway { tag_specifications: tagged(made, "internet-gateway", "gateway") };
     let gateway = j.need("gateway.create", aws.ec2.send(gateway).await).internet_gateway;
     made.gateway = gateway.internet_gateway_id;
     let attach = || AttachInternetGateway {
@@ -206,9 +204,8 @@ async fn routes(aws: &Aws, j: &mut Journal, made: &mut Made) {
         let seen = aws.ec2.all(tables).await.unwrap_or_default();
         let Some(table) = seen.first() else { return String::new() };
         let route = table.routes.iter().find(|r| r.gateway_id.starts_with("igw-"));
-        let route = route.map_or_else(String::new, |r| {
-            format!("{} {}", r.destination_cidr_block, r.state)
-        });
+        let route =
+            route.map_or_else(String::new, |r| format!("{} {}", r.destination_cidr_block, r.state));
         format!("{route}, {} associations", table.associations.len())
     })
     .await;

@@ -1,153 +1,11 @@
-//! What may run where, instances, and what hangs on them: volumes, network interfaces.
+//! Instances: started, looked at, ended.
 
 use serde::{Deserialize, Serialize};
 
 use super::operation::{operations, paged};
 use super::wire::{attribute, base64_secret, secret_attribute, set};
-use super::{Filter, Tag, TagSpecification};
+use super::{Filter, GroupIdentifier, Tag, TagSpecification};
 use crate::Secret;
-
-/// Lists the zones of the region.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DescribeAvailabilityZones {
-    /// Conditions: `state`, `zone-type`.
-    #[serde(rename = "Filter")]
-    pub filters: Vec<Filter>,
-}
-
-/// Zones.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct AvailabilityZones {
-    /// The zones.
-    #[serde(rename = "availabilityZoneInfo", deserialize_with = "set")]
-    pub availability_zones: Vec<AvailabilityZone>,
-}
-
-/// A zone.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct AvailabilityZone {
-    /// Its name in this account: `eu-west-1a`.
-    pub zone_name: String,
-    /// Its id, the same in all accounts: `euw1-az2`.
-    pub zone_id: String,
-    /// `available`, or some kind of trouble.
-    #[serde(rename = "zoneState")]
-    pub state: String,
-}
-
-/// Lists where which types of instances are to be had.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DescribeInstanceTypeOfferings {
-    /// `region`, `availability-zone` or `availability-zone-id`.
-    pub location_type: Option<String>,
-    /// Conditions: `instance-type`, `location`.
-    #[serde(rename = "Filter")]
-    pub filters: Vec<Filter>,
-    /// Items a page, 5 to 1000.
-    pub max_results: Option<u32>,
-    /// The page.
-    pub next_token: Option<String>,
-}
-
-/// A page of offerings.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InstanceTypeOfferings {
-    /// The offerings.
-    #[serde(rename = "instanceTypeOfferingSet", deserialize_with = "set")]
-    pub offerings: Vec<InstanceTypeOffering>,
-    /// The next page, if there is one.
-    pub next_token: Option<String>,
-}
-
-/// That a type of instance is to be had somewhere.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InstanceTypeOffering {
-    /// `t3.small`, ...
-    pub instance_type: String,
-    /// A region or a zone, as asked for.
-    pub location: String,
-}
-
-/// Lists machine images. Filter by name: the owner `amazon` alone has tens of thousands.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DescribeImages {
-    /// These only; all must exist.
-    #[serde(rename = "ImageId")]
-    pub image_ids: Vec<String>,
-    /// Account ids, `self`, `amazon`.
-    #[serde(rename = "Owner")]
-    pub owners: Vec<String>,
-    /// Conditions: `name`, `architecture`, `state`.
-    #[serde(rename = "Filter")]
-    pub filters: Vec<Filter>,
-    /// Items a page, 1 to 1000.
-    pub max_results: Option<u32>,
-    /// The page.
-    pub next_token: Option<String>,
-}
-
-/// A page of images.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Images {
-    /// The images.
-    #[serde(rename = "imagesSet", deserialize_with = "set")]
-    pub images: Vec<Image>,
-    /// The next page, if there is one.
-    pub next_token: Option<String>,
-}
-
-/// A machine image.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Image {
-    /// `ami-...`
-    pub image_id: String,
-    /// Its name, with date and architecture for Amazon's own.
-    pub name: String,
-    /// `available`, or not to be used.
-    #[serde(rename = "imageState")]
-    pub state: String,
-    /// The owner's account.
-    #[serde(rename = "imageOwnerId")]
-    pub owner_id: String,
-    /// `x86_64` or `arm64`.
-    pub architecture: String,
-    /// When it was made.
-    pub creation_date: String,
-    /// `/dev/xvda`, ...
-    pub root_device_name: String,
-    /// The disks it brings.
-    #[serde(rename = "blockDeviceMapping", deserialize_with = "set")]
-    pub block_device_mappings: Vec<ImageDevice>,
-}
-
-/// A disk of an image.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ImageDevice {
-    /// `/dev/xvda`, ...
-    pub device_name: String,
-    /// Absent for disks of the host.
-    pub ebs: Option<ImageVolume>,
-}
-
-/// The volume that a disk of an image becomes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ImageVolume {
-    /// Made from this.
-    pub snapshot_id: String,
-    /// At least so large, in GiB.
-    pub volume_size: u32,
-}
 
 /// Starts instances.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -351,16 +209,6 @@ pub struct Placement {
     pub availability_zone: String,
 }
 
-/// A security group as something else's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct GroupIdentifier {
-    /// `sg-...`
-    pub group_id: String,
-    /// Its name.
-    pub group_name: String,
-}
-
 /// A volume as an instance's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -489,156 +337,15 @@ pub struct StateChange {
     pub current_state: InstanceState,
 }
 
-/// Lists volumes.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DescribeVolumes {
-    /// These only; all must exist.
-    #[serde(rename = "VolumeId")]
-    pub volume_ids: Vec<String>,
-    /// Conditions.
-    #[serde(rename = "Filter")]
-    pub filters: Vec<Filter>,
-    /// Items a page, 5 to 500.
-    pub max_results: Option<u32>,
-    /// The page.
-    pub next_token: Option<String>,
-}
-
-/// A page of volumes.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Volumes {
-    /// The volumes.
-    #[serde(rename = "volumeSet", deserialize_with = "set")]
-    pub volumes: Vec<Volume>,
-    /// The next page, if there is one.
-    pub next_token: Option<String>,
-}
-
-/// A volume.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Volume {
-    /// `vol-...`
-    pub volume_id: String,
-    /// GiB.
-    pub size: u32,
-    /// `creating`, `available`, `in-use`, `deleting`.
-    #[serde(rename = "status")]
-    pub state: String,
-    /// `gp3`, ...
-    pub volume_type: String,
-    /// True if encrypted.
-    pub encrypted: bool,
-    /// The zone's name.
-    pub availability_zone: String,
-    /// The instance it hangs on, if any.
-    #[serde(rename = "attachmentSet", deserialize_with = "set")]
-    pub attachments: Vec<VolumeAttachment>,
-    /// Its tags.
-    #[serde(rename = "tagSet", deserialize_with = "set")]
-    pub tags: Vec<Tag>,
-}
-
-/// Where a volume hangs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct VolumeAttachment {
-    /// The instance.
-    pub instance_id: String,
-    /// `/dev/xvda`, ...
-    pub device: String,
-    /// `attaching`, `attached`, `detaching`.
-    #[serde(rename = "status")]
-    pub state: String,
-    /// Goes with its instance.
-    pub delete_on_termination: bool,
-}
-
-/// Lists network interfaces; those of load balancers have a description `ELB app/...`.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DescribeNetworkInterfaces {
-    /// These only; all must exist.
-    #[serde(rename = "NetworkInterfaceId")]
-    pub network_interface_ids: Vec<String>,
-    /// Conditions: `vpc-id`, `group-id`, `description`.
-    #[serde(rename = "Filter")]
-    pub filters: Vec<Filter>,
-    /// Items a page, 5 to 1000.
-    pub max_results: Option<u32>,
-    /// The page.
-    pub next_token: Option<String>,
-}
-
-/// A page of network interfaces.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct NetworkInterfaces {
-    /// The interfaces.
-    #[serde(rename = "networkInterfaceSet", deserialize_with = "set")]
-    pub network_interfaces: Vec<NetworkInterface>,
-    /// The next page, if there is one.
-    pub next_token: Option<String>,
-}
-
-/// A network interface.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct NetworkInterface {
-    /// `eni-...`
-    pub network_interface_id: String,
-    /// `available` or `in-use`.
-    pub status: String,
-    /// Whose it is, for those that AWS made.
-    pub description: String,
-    /// Its subnet.
-    pub subnet_id: String,
-    /// Its VPC.
-    pub vpc_id: String,
-    /// Its address.
-    pub private_ip_address: String,
-    /// Made by a service for its own use.
-    pub requester_managed: bool,
-    /// Its security groups.
-    #[serde(rename = "groupSet", deserialize_with = "set")]
-    pub security_groups: Vec<GroupIdentifier>,
-    /// The instance it hangs on, if any.
-    pub attachment: Option<NetworkInterfaceAttachment>,
-    /// Its tags.
-    #[serde(rename = "tagSet", deserialize_with = "set")]
-    pub tags: Vec<Tag>,
-}
-
-/// Where a network interface hangs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct NetworkInterfaceAttachment {
-    /// The instance; none where a service uses it.
-    pub instance_id: Option<String>,
-    /// `attaching`, `attached`, `detaching`.
-    pub status: String,
-}
-
 operations! {
-    DescribeAvailabilityZones => AvailabilityZones,
-    DescribeInstanceTypeOfferings => InstanceTypeOfferings,
-    DescribeImages => Images,
     RunInstances => Reservation,
     DescribeInstances => Reservations,
     DescribeInstanceStatus => InstanceStatuses,
     DescribeInstanceAttribute => InstanceAttribute,
     TerminateInstances => StateChanges,
-    DescribeVolumes => Volumes,
-    DescribeNetworkInterfaces => NetworkInterfaces,
 }
 paged! {
-    DescribeInstanceTypeOfferings: offerings => InstanceTypeOffering,
-    DescribeImages: images => Image,
     DescribeInstanceStatus: statuses => InstanceStatus,
-    DescribeVolumes: volumes => Volume,
-    DescribeNetworkInterfaces: network_interfaces => NetworkInterface,
 }
 
 impl super::Paged for DescribeInstances {
