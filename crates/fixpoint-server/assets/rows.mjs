@@ -5,7 +5,7 @@
 
 import { el, fill } from "./dom.mjs";
 import { duration, position } from "./scale.mjs";
-import { errorText, spansAt, waitText } from "./tree.mjs";
+import { errorText, planText, spansAt, waitText } from "./tree.mjs";
 
 const MOST_BARS = 60;
 const MOST_TICKS = 80;
@@ -67,7 +67,7 @@ function noteOf(node, folded) {
   if (node.category === "create") return `#${attributes["fixpoint.iteration"]}`;
   if (node.category === "attempt") return `#${attributes["fixpoint.attempt"] ?? ""}`;
   if (node.category === "aws" && node.children.length > 1) return `${node.children.length} attempts`;
-  return folded && node.category !== "aws" ? `+${node.size - 1}` : "";
+  return folded && node.category !== "aws" ? `${node.size - 1} inside` : "";
 }
 
 function drawLane(part, node, folded, seen) {
@@ -101,8 +101,8 @@ function textOf(node, spans, from, to) {
   }
   const length = duration(to - from);
   if (node.span.failed) return `${length} · ${errorText(node.span) || "failed"}`;
-  const wait = waitText(node.span);
-  return wait ? `${length} · ${wait}` : length;
+  const more = waitText(node.span) || planText(node.span);
+  return more ? `${length} · ${more}` : length;
 }
 
 // Beside the bar where there is room, else on it.

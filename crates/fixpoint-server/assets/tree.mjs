@@ -30,6 +30,22 @@ export function waitText(span) {
   return `${verb} ${reason ?? wanted}${values ? `: ${values}` : ""}`;
 }
 
+/** What a `create` decided, in a line; empty for other spans and while it still looks. */
+export function planText(span) {
+  const { attributes } = span;
+  if (attributes["fixpoint.iteration"] === undefined || attributes["fixpoint.steps"] === undefined) return "";
+  const steps = counted(attributes["fixpoint.steps"].split(", ").filter(Boolean));
+  const withheld = attributes["fixpoint.withheld"] ? ", others withheld" : "";
+  return steps ? `chose ${steps}${withheld}` : withheld ? "no step now, some withheld" : "solved: no step left";
+}
+
+/** `a, b ×2`: names in order, each once. */
+export function counted(names) {
+  const times = new Map();
+  for (const name of names) times.set(name, (times.get(name) ?? 0) + 1);
+  return [...times].map(([name, n]) => (n > 1 ? `${name} ×${n}` : name)).join(", ");
+}
+
 /** Why a span failed, in a line: the AWS or error code first, as that is what one searches for. */
 export function errorText(span) {
   const code = span.attributes["error.type"];
@@ -65,9 +81,14 @@ export function buildTree(spans) {
   return { roots, nodes, failures, order };
 }
 
-/** Folded unless somebody asks otherwise: groups, and calls, whose attempts say little more. */
+/**
+ * Folded unless somebody asks otherwise: groups; calls, whose attempts say little more; and looks
+ * at the world that went well, as what came of them is told in their row.
+ */
 export function foldedByDefault(node) {
-  return node.group || (node.children.length > 0 && node.children.every(isAttempt));
+  if (node.group) return true;
+  if (node.category === "create") return node.errors === 0 && node.open === 0;
+  return node.children.length > 0 && node.children.every(isAttempt);
 }
 
 /** True for one try of a call. What became of the call is said by the call's own span. */

@@ -3,7 +3,9 @@
 //! The surprise: what changed between two iterations is worked out here, by comparing the facts
 //! that each `create` saw; a run stores them whole.
 
-use fixpoint_client::{ActiveStep, Iteration, Resource, Run, RunState, SeenFact, Waiting};
+use fixpoint_client::{
+    ActiveStep, Iteration, PlannedStep, Resource, Run, RunState, SeenFact, Waiting,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -51,10 +53,9 @@ impl RunView {
         let mut iterations: Vec<_> =
             history.iter().enumerate().map(|(i, it)| IterationView::new(it, before(i))).collect();
         iterations.reverse();
-        // The newest answer says why nothing happens; while a run is well it is in the way.
-        let wanting = run.state != RunState::Converged;
-        if let Some(newest) = iterations.first_mut().filter(|_| wanting) {
-            newest.open = !newest.iteration.withheld.is_empty() || run.error.is_some();
+        // What it kept seeing is why it does not converge; elsewhere the newest answer is in the way.
+        if let Some(newest) = iterations.first_mut() {
+            newest.open = run.state == RunState::NotConverging;
         }
         Self { run, iterations }
     }
@@ -97,9 +98,15 @@ impl RunView {
         text::duration(end.duration_since(self.run.created_at))
     }
 
-    /// The innermost step that runs now.
-    pub(super) fn current(&self) -> Option<&ActiveStep> {
-        self.run.active.last()
+    /// The steps that run now, each name once, with how many of that name. What merely holds
+    /// other steps is left out while it has any.
+    pub(super) fn active(&self) -> Vec<(&str, usize)> {
+        let holds = |step: &&ActiveStep| parts(&step.key).is_none();
+        let names: Vec<_> = self.run.active.iter().filter(holds).map(|s| s.name.as_str()).collect();
+        if names.is_empty() {
+            return counted(self.run.active.iter().map(|step| step.name.as_str()));
+        }
+        counted(names.into_iter())
     }
 
     /// What the steps that run now wait for, if for anything.
@@ -141,17 +148,68 @@ impl IterationView {
         self.facts.iter().filter(|fact| fact.before.is_some()).count()
     }
 
-    /// The names of the steps, each once, with how often it was chosen.
+    /// The names of the steps, each once, with how often it was chosen. A step that holds others
+    /// counts as these, by the names of their types: a key is all that is known of them.
     pub(super) fn step_names(&self) -> Vec<(&str, usize)> {
-        let mut names: Vec<(&str, usize)> = Vec::new();
-        for step in &self.iteration.steps {
-            match names.iter_mut().find(|(name, _)| *name == step.name) {
-                Some((_, times)) => *times += 1,
-                None => names.push((&step.name, 1)),
-            }
-        }
-        names
+        counted(self.iteration.steps.iter().flat_map(names_of))
     }
+
+    /// The keys of the steps; of a step that holds others, theirs.
+    pub(super) fn keys(&self) -> Vec<(&str, Vec<&str>)> {
+        let steps = self.iteration.steps.iter();
+        steps.map(|step| match parts(&step.key) {
+            Some(inner) => (step.name.as_str(), inner),
+            None => (step.key.as_str(), Vec::new()),
+        })
+        .collect()
+    }
+}
+
+/// The keys within the key of a step that holds others: `Together(name [A { .. }, B { .. }])`.
+fn parts(key: &str) -> Option<Vec<&str>> {
+    let (head, rest) = key.split_once('[')?;
+    if !head.starts_with("Together(") {
+        return None;
+    }
+    let inner = rest.trim_end_matches(')').strip_suffix(']')?;
+    let (mut found, mut depth, mut quoted, mut from) = (Vec::new(), 0_i32, false, 0);
+    for (at, letter) in inner.char_indices() {
+        match letter {
+            '"' => quoted = !quoted,
+            '{' | '[' | '(' if !quoted => depth += 1,
+            '}' | ']' | ')' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                found.push(inner[from..at].trim());
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(inner[from..].trim());
+    Some(found)
+}
+
+fn names_of(step: &PlannedStep) -> Vec<&str> {
+    match parts(&step.key) {
+        Some(inner) => inner.into_iter().map(kind_of).collect(),
+        None => vec![&step.name],
+    }
+}
+
+/// The type's name at the start of a key.
+fn kind_of(key: &str) -> &str {
+    key.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(key)
+}
+
+fn counted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(&'a str, usize)> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for name in names {
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, times)) => *times += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    counts
 }
 
 /// A resource, with how it is said.
@@ -316,6 +374,15 @@ mod tests {
                 row("ready", "true", false),
             ]
         );
+    }
+
+    #[test]
+    fn a_step_that_holds_others_is_told_by_theirs() {
+        let key = r#"Together(together [A { x: "a, [b" }, B(C { y: [1, 2] }), A { x: "" }])"#;
+        let inner = parts(key).unwrap_or_default();
+        assert_eq!(inner, [r#"A { x: "a, [b" }"#, "B(C { y: [1, 2] })", r#"A { x: "" }"#]);
+        assert_eq!(counted(inner.into_iter().map(kind_of)), [("A", 2), ("B", 1)]);
+        assert_eq!(parts("CreateSubnet { cidrs: [1] }"), None);
     }
 
     #[test]
