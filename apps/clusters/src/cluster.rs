@@ -12,17 +12,30 @@ use crate::{names::Names, spec::ClusterSpec};
 #[derive(Clone)]
 pub struct Cluster(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     aws: Aws,
     names: Names,
     spec: ClusterSpec,
+    limit: Option<usize>,
 }
 
 impl Cluster {
     /// The cluster called `name` in the region of `aws`, as `spec` wants it.
     pub fn new(aws: Aws, name: &str, spec: ClusterSpec) -> Self {
         let names = Names::new(name, aws.region(), &spec);
-        Self(Arc::new(Inner { aws, names, spec }))
+        Self(Arc::new(Inner { aws, names, spec, limit: None }))
+    }
+
+    /// Sets how many steps may run at once; one for an account with tight request limits.
+    #[must_use]
+    pub fn with_limit(mut self, limit: usize) -> Self {
+        Arc::make_mut(&mut self.0).limit = Some(limit);
+        self
+    }
+
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.0.limit
     }
 
     /// AWS.

@@ -67,9 +67,13 @@ impl<'a> Draft<'a> {
     /// Steps that are due at the same time do not depend on one another, so they run together. A
     /// step that is alone stays alone: its name then stands in the plan itself.
     fn finish(self) -> Steps {
-        let Self { due, mut notes, .. } = self;
+        let Self { cluster, due, mut notes, .. } = self;
         if due.len() > 1 {
-            notes.push(Together::new(due.into()));
+            let together = Together::new(due.into());
+            notes.push(match cluster.limit() {
+                Some(limit) => together.limit(limit),
+                None => together,
+            });
         } else {
             notes.extend(due);
         }

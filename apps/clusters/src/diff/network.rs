@@ -10,7 +10,7 @@ use crate::{
     steps::{
         AssociateRouteTable, AttachInternetGateway, ConfigureRules, CreateInstanceProfile,
         CreateInternetGateway, CreateKeyPair, CreateRoute, CreateRouteTable, CreateSecurityGroup,
-        CreateSubnet, CreateVpc, EnableDns, EnablePublicIps, wait_for_vpc,
+        CreateSubnet, CreateVpc, Delete, Doomed, EnableDns, EnablePublicIps, wait_for_vpc,
     },
 };
 
@@ -30,9 +30,15 @@ pub(super) fn vpc(draft: &mut Draft<'_>) -> Option<String> {
         draft.push(CreateVpc { cluster: draft.cluster() });
         return None;
     };
-    if draft.seen.vpcs.len() > 1 {
-        let others = draft.seen.vpcs.len() - 1;
-        draft.saw("VPCs that are too many", format!("{others}; {} is used", vpc.vpc_id));
+    let others = draft.seen.vpcs.iter().filter(|v| v.vpc_id != vpc.vpc_id);
+    let others: Vec<_> = others.map(|v| v.vpc_id.clone()).collect();
+    if !others.is_empty() {
+        // One in which something was built is left to a person: AWS will not delete it either.
+        draft.saw("VPCs that are too many", others.join(", "));
+        for id in others {
+            draft.push(Delete { cluster: draft.cluster(), what: Doomed::Vpc(id) });
+        }
+        return None;
     }
     if vpc.state != "available" {
         draft.push(wait_for_vpc(draft.cluster));
@@ -55,7 +61,15 @@ pub(super) fn network(draft: &mut Draft<'_>, vpc: &str) {
             gateway: gateway.internet_gateway_id.clone(),
             vpc: vpc.into(),
         }),
-        Some(_) => {}
+        Some(gateway) => {
+            let is_idle = |g: &&ec2::InternetGateway| {
+                g.attachments.is_empty() && g.internet_gateway_id != gateway.internet_gateway_id
+            };
+            for idle in seen.gateways.iter().filter(is_idle) {
+                let what = Doomed::InternetGateway(idle.internet_gateway_id.clone());
+                draft.push(Delete { cluster: draft.cluster(), what });
+            }
+        }
     }
     subnets(draft, vpc);
     match seen.route_table(vpc) {

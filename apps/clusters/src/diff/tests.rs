@@ -352,7 +352,7 @@ fn termination_takes_the_network_apart_only_when_nothing_uses_it() {
 
     world.leftovers.clear();
     let key = terminate(&cluster, &world).steps()[0].key();
-    assert!(key.contains("revoke_references") && key.contains("Subnet("), "{key}");
+    assert!(key.contains("RevokeReferences") && key.contains("Subnet("), "{key}");
     assert!(!key.contains("SecurityGroup(") && !key.contains("Vpc("), "{key}");
 }
 

@@ -72,12 +72,11 @@ pub(crate) async fn leftovers(cluster: &Cluster) -> Result<Vec<String>> {
 
 async fn network(cluster: &Cluster) -> Result<(Vec<ec2::Vpc>, bool, bool)> {
     let vpcs = vpcs(cluster).await?;
-    let Some(first) = vpcs.iter().map(|v| &v.vpc_id).min() else {
-        return Ok((vpcs, false, false));
-    };
+    // Of several, one goes before anything else is done; see `diff`.
+    let [only] = &*vpcs else { return Ok((vpcs, false, false)) };
     let attribute = |attribute: &str| {
         let request =
-            ec2::DescribeVpcAttribute { vpc_id: first.clone(), attribute: attribute.into() };
+            ec2::DescribeVpcAttribute { vpc_id: only.vpc_id.clone(), attribute: attribute.into() };
         async move { cluster.aws().ec2.send(request).await.map_err(could_not("read the VPC's DNS settings")) }
     };
     let (support, hostnames) =
@@ -364,9 +363,10 @@ pub(crate) async fn target_health(cluster: &Cluster, group: &str) -> Result<Vec<
     Ok(answer.target_health_descriptions().iter().map(target).collect())
 }
 
-async fn listener(cluster: &Cluster, balancer: &str) -> Result<Option<Listener>> {
-    let elb = &cluster.aws().elb;
-    let all = elb.describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
+/// The listener of the load balancer with this ARN, with its rules.
+pub(crate) async fn listener(cluster: &Cluster, balancer: &str) -> Result<Option<Listener>> {
+    let request = cluster.aws().elb.describe_listeners().load_balancer_arn(balancer);
+    let all = request.into_paginator().items().send();
     let all = match all.collect::<std::result::Result<Vec<_>, _>>().await {
         Ok(all) => all,
         // The balancer was deleted since it was listed.
@@ -374,25 +374,34 @@ async fn listener(cluster: &Cluster, balancer: &str) -> Result<Option<Listener>>
         Err(error) => return Err(could_not("list the listeners")(error)),
     };
     let port = i32::from(crate::rules::BALANCER_PORT);
-    let Some(arn) = all.into_iter().find(|l| l.port() == Some(port)).and_then(|l| l.listener_arn)
-    else {
-        return Ok(None);
-    };
-    let rules = match elb.describe_rules().listener_arn(&arn).send().await {
-        Ok(answer) => answer.rules.unwrap_or_default(),
-        Err(error) if fixpoint_aws::is_not_found(&error) => return Ok(None),
+    match all.into_iter().find(|l| l.port() == Some(port)).and_then(|l| l.listener_arn) {
+        Some(arn) => {
+            let rules = listener_rules(cluster, &arn).await?;
+            Ok(Some(Listener { arn, rules }))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The rules of a listener, without its default.
+pub(crate) async fn listener_rules(cluster: &Cluster, arn: &str) -> Result<Vec<ListenerRule>> {
+    let request = cluster.aws().elb.describe_rules().listener_arn(arn);
+    let all = match request.into_paginator().items().send().collect().await {
+        Ok(all) => all,
+        Err(error) if fixpoint_aws::is_not_found(&error) => return Ok(Vec::new()),
         Err(error) => return Err(could_not("list the rules of the listener")(error)),
     };
-    let rules = rules.into_iter().filter(|r| r.is_default() != Some(true)).map(|r| ListenerRule {
-        target_group: r
+    let all: Vec<aws_sdk_elasticloadbalancingv2::types::Rule> = all;
+    let rule = |rule: &aws_sdk_elasticloadbalancingv2::types::Rule| ListenerRule {
+        arn: rule.rule_arn().unwrap_or_default().to_owned(),
+        target_group: rule
             .actions()
             .iter()
             .find_map(|a| a.target_group_arn())
             .unwrap_or_default()
             .to_owned(),
-        arn: r.rule_arn.unwrap_or_default(),
-    });
-    Ok(Some(Listener { arn, rules: rules.collect() }))
+    };
+    Ok(all.iter().filter(|r| r.is_default() != Some(true)).map(rule).collect())
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use crate::{
 };
 
 pub(crate) use look::{
-    image, instances, internet_gateways, key_pairs, leftovers, load_balancer, observe,
-    observe_all, route_tables, security_groups, subnets, target_groups, target_health, vpcs,
+    image, instances, internet_gateways, key_pairs, leftovers, listener, listener_rules,
+    load_balancer, observe, observe_all, route_tables, security_groups, subnets, target_groups,
+    target_health, vpcs,
 };
 
 /// What there is of a cluster, found by its tags.
@@ -24,9 +25,9 @@ pub struct Observed {
     pub zones: Vec<String>,
     /// VPCs; more than one only after an accident.
     pub vpcs: Vec<ec2::Vpc>,
-    /// The first VPC resolves names.
+    /// The VPC resolves names.
     pub dns_support: bool,
-    /// The first VPC gives names to public addresses.
+    /// The VPC gives names to public addresses.
     pub dns_hostnames: bool,
     /// Subnets.
     pub subnets: Vec<ec2::Subnet>,
@@ -156,9 +157,18 @@ impl Target {
 }
 
 impl Observed {
-    /// The cluster's VPC: of several, always the same one.
+    /// The cluster's VPC. Of several (AWS gives `CreateVpc` no token, so a crash at the wrong moment
+    /// can make a second one) the one in which most has been built, and always the same one.
     pub fn vpc(&self) -> Option<&ec2::Vpc> {
-        self.vpcs.iter().min_by_key(|vpc| &vpc.vpc_id)
+        self.vpcs.iter().min_by_key(|v| (std::cmp::Reverse(self.built_in(&v.vpc_id)), &v.vpc_id))
+    }
+
+    /// How many of the cluster's things lie in a VPC.
+    pub fn built_in(&self, vpc_id: &str) -> usize {
+        self.subnets.iter().filter(|s| s.vpc_id == vpc_id).count()
+            + self.groups.iter().filter(|g| g.vpc_id == vpc_id).count()
+            + self.route_tables.iter().filter(|t| t.vpc_id == vpc_id).count()
+            + self.gateways.iter().filter(|g| is_attached(g, vpc_id)).count()
     }
 
     /// The subnets of `vpc_id`, by number.

@@ -7,7 +7,7 @@ use fixpoint::{BoxError, Context, Step, Steps};
 use super::{
     balancer::{forward, register, tags},
     compute::{Launch, Place, launch},
-    unless,
+    create,
 };
 use crate::{Cluster, addons::Addon, names::Part, observe, user_data};
 
@@ -67,7 +67,7 @@ impl Step for CreateAddonRule {
         "create_addon_rule"
     }
 
-    async fn run(&self, _: &Context) -> Result<Steps, BoxError> {
+    async fn run(&self, cx: &Context) -> Result<Steps, BoxError> {
         let Self { cluster, addon, listener, target_group } = self;
         let paths = PathPatternConditionConfig::builder()
             .set_values(Some(addon.path_patterns().into()))
@@ -83,8 +83,20 @@ impl Step for CreateAddonRule {
             .conditions(condition)
             .actions(forward(target_group))
             .set_tags(Some(tags(cluster, Part::AddonRule(*addon))));
-        // The priority is this add-on's own: if it is taken, the rule was made and nobody heard.
-        unless(request.send().await, "PriorityInUse", "create the listener's rule")?;
+        let make = async {
+            let made = request.send().await?;
+            let arn = made.rules().first().and_then(|r| r.rule_arn());
+            Ok::<_, fixpoint_aws::Error>(arn.unwrap_or_default().to_owned())
+        };
+        let (listener, group) = (listener.clone(), target_group.clone());
+        let is_there = move |c: Cluster| {
+            let (listener, group) = (listener.clone(), group.clone());
+            async move {
+                let rules = observe::listener_rules(&c, &listener).await?;
+                Ok(rules.iter().any(|r| r.target_group == group))
+            }
+        };
+        create(cx, cluster, &format!("the rule of add-on {addon}"), is_there, make).await?;
         Ok(Steps::none())
     }
 }

@@ -11,7 +11,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use fixpoint::{BoxError, Context, Observed as Saw, Permanent, Step, Steps, Wait};
 
-use super::{create, nothing};
+use super::create;
 use crate::{
     Cluster,
     addons::Addon,
@@ -66,7 +66,8 @@ impl Step for CreateLoadBalancer {
             )
         };
         let is_there = |c: Cluster| async move { Ok(observe::load_balancer(&c).await?.is_some()) };
-        create(cx, cluster, "the load balancer", is_there, make, nothing).await
+        create(cx, cluster, "the load balancer", is_there, make).await?;
+        Ok(Steps::none())
     }
 }
 
@@ -189,7 +190,8 @@ impl Step for CreateTargetGroup {
             let name = name.clone();
             async move { Ok(observe::target_groups(&c).await?.iter().any(|g| g.name == name)) }
         };
-        create(cx, cluster, &what, is_there, make, nothing).await
+        create(cx, cluster, &what, is_there, make).await?;
+        Ok(Steps::none())
     }
 }
 
@@ -210,9 +212,8 @@ impl Step for CreateListener {
         "create_listener"
     }
 
-    async fn run(&self, _: &Context) -> Result<Steps, BoxError> {
+    async fn run(&self, cx: &Context) -> Result<Steps, BoxError> {
         let Self { cluster, balancer, target_group } = self;
-        // Safe to repeat: AWS answers the same settings with the listener that there is.
         let request = cluster
             .aws()
             .elb
@@ -222,7 +223,17 @@ impl Step for CreateListener {
             .port(i32::from(BALANCER_PORT))
             .default_actions(forward(target_group))
             .set_tags(Some(tags(cluster, Part::Listener)));
-        request.send().await.map_err(could_not("create the listener"))?;
+        let make = async {
+            let made = request.send().await?;
+            let arn = made.listeners().first().and_then(|l| l.listener_arn());
+            Ok::<_, fixpoint_aws::Error>(arn.unwrap_or_default().to_owned())
+        };
+        let balancer = balancer.clone();
+        let is_there = move |c: Cluster| {
+            let balancer = balancer.clone();
+            async move { Ok(observe::listener(&c, &balancer).await?.is_some()) }
+        };
+        create(cx, cluster, "the listener", is_there, make).await?;
         Ok(Steps::none())
     }
 }

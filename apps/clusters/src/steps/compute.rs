@@ -10,7 +10,7 @@ use fixpoint::{BoxError, Context, Observed as Saw, Permanent, Step, Steps, Wait}
 use fixpoint_aws::{Secret, ec2};
 use futures_util::future::join_all;
 
-use super::until_visible;
+use super::wait_until_visible;
 use crate::{
     Cluster,
     error::could_not,
@@ -102,17 +102,18 @@ pub(super) async fn launch(
         }
     }
     tracing::info!("started {}", ids.join(", "));
-    let mut steps = Steps::none();
     if !ids.is_empty() {
         let what = format!("{} new instances of {cluster:?}", ids.len());
-        steps.push(until_visible(cluster, &what, move |c: Cluster| {
+        let are_there = move |c: Cluster| {
             let ids = ids.clone();
             async move {
                 let there = observe::instances(&c).await?;
                 Ok(ids.iter().all(|id| there.iter().any(|i| &i.instance_id == id)))
             }
-        }));
+        };
+        wait_until_visible(cx, cluster, &what, are_there).await?;
     }
+    let mut steps = Steps::none();
     if let Some(launch) = unknown_profile {
         steps.push(wait_for_instance_profile(cluster, request(cluster, &image, launch)));
         steps.push(again);

@@ -5,7 +5,7 @@ use aws_sdk_iam::types::Tag;
 use fixpoint::{BoxError, Context, Step, Steps};
 use fixpoint_aws::ec2;
 
-use super::{create, nothing, unless};
+use super::{create, unless};
 use crate::{Cluster, error::could_not, names::Part, observe};
 
 /// Lets EC2 instances take the role on.
@@ -67,7 +67,8 @@ impl Step for CreateKeyPair {
         let is_there = |c: Cluster| async move {
             Ok(observe::key_pairs(&c).await?.contains(&c.names().key_pair()))
         };
-        create(cx, cluster, "the key pair", is_there, make, nothing).await
+        create(cx, cluster, "the key pair", is_there, make).await?;
+        Ok(Steps::none())
     }
 }
 

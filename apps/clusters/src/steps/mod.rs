@@ -13,7 +13,7 @@ mod terminate;
 
 use std::{error::Error as StdError, time::Duration};
 
-use fixpoint::{BoxError, Context, Observed as Saw, Steps, Wait};
+use fixpoint::{BoxError, Context, Observed as Saw, Step, Wait};
 
 pub use addon::*;
 pub use balancer::*;
@@ -31,18 +31,18 @@ const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
 /// Makes a thing exactly once, also if it is there already and also if AWS's answer is lost, and
-/// then waits until it shows up among its tag's things, where the next `create` will look.
+/// waits until it shows up among its tag's things, where the next `create` will look: a step that
+/// ended before that would be planned again, and make a second thing.
 ///
-/// `is_there` looks for it by its tags; `make` is the call that makes it and gives its id. What
-/// must be done to a new thing at once, before others build on it, is returned by `follow`.
+/// `is_there` looks for it by its tags; `make` is the call that makes it and gives its id. Returns
+/// the id, unless the thing was there before.
 async fn create<F, Look, E>(
     cx: &Context,
     cluster: &Cluster,
     what: &str,
     is_there: F,
     make: impl Future<Output = Result<String, E>>,
-    follow: impl FnOnce(String, &mut Steps),
-) -> Result<Steps, BoxError>
+) -> Result<Option<String>, BoxError>
 where
     F: Fn(Cluster) -> Look + Send + Sync + 'static,
     Look: Future<Output = Result<bool, BoxError>> + Send + 'static,
@@ -50,48 +50,63 @@ where
 {
     if is_there(cluster.clone()).await? {
         tracing::info!("{what} is there already");
-        return Ok(Steps::none());
+        return Ok(None);
     }
-    let id = match make.await {
-        Ok(id) => id,
-        Err(error) if fixpoint_aws::is_ambiguous(&error) => {
-            tracing::warn!("nobody knows whether {what} was made: {error}; looking for it");
-            for _ in 0..LOOKS {
-                cx.sleep(BETWEEN_LOOKS).await?;
-                if is_there(cluster.clone()).await? {
-                    tracing::info!("{what} was made although its answer was lost");
-                    return Ok(Steps::none());
-                }
-            }
-            return Err(could_not(format!("create {what}"))(error));
+    let error = match make.await {
+        Ok(id) => {
+            tracing::info!("made {what}: {id}");
+            wait_until_visible(cx, cluster, what, is_there).await?;
+            return Ok(Some(id));
         }
-        Err(error) => return Err(could_not(format!("create {what}"))(error)),
+        Err(error) => error,
     };
-    tracing::info!("made {what}: {id}");
-    let mut steps = Steps::none().with(until_visible(cluster, what, is_there));
-    follow(id, &mut steps);
-    Ok(steps)
+    // Either nobody knows whether it was made, or AWS says that something like it is there already:
+    // that may be ours, made a moment ago by a run that died.
+    if fixpoint_aws::is_ambiguous(&error) || is_in_the_way(&error) {
+        tracing::warn!("{what} may be there already: {error}; looking for it");
+        for _ in 0..LOOKS {
+            cx.sleep(BETWEEN_LOOKS).await?;
+            if is_there(cluster.clone()).await? {
+                tracing::info!("{what} is there");
+                return Ok(None);
+            }
+        }
+    }
+    Err(could_not(format!("create {what}"))(error))
 }
 
-/// For [`create`], where nothing needs to follow.
-fn nothing(_: String, _: &mut Steps) {}
-
-fn until_visible<F, Look>(cluster: &Cluster, what: &str, is_there: F) -> Wait
+/// Waits as a part of the step that runs, which then shows what it waits for.
+async fn wait_until_visible<F, Look>(
+    cx: &Context,
+    cluster: &Cluster,
+    what: &str,
+    is_there: F,
+) -> Result<(), BoxError>
 where
     F: Fn(Cluster) -> Look + Send + Sync + 'static,
     Look: Future<Output = Result<bool, BoxError>> + Send + 'static,
 {
     let cluster = cluster.clone();
-    Wait::until("wait_until_visible", what, "visible by its tags", move |_| {
+    let wait = Wait::until("wait_until_visible", what, "visible by its tags", move |_| {
         let look = is_there(cluster.clone());
         async move {
             let there = look.await?;
             Ok(if there { Saw::Ready } else { Saw::NotYet("not visible yet".into()) })
         }
+    });
+    let wait = wait
+        .every(Duration::from_secs(1))
+        .backing_off_to(Duration::from_secs(5))
+        .deadline(Duration::from_secs(120));
+    wait.run(cx).await.map(drop)
+}
+
+/// True if AWS says that something with the same name, network or priority is there.
+fn is_in_the_way(error: &(dyn StdError + 'static)) -> bool {
+    fixpoint_aws::error_code(error).is_some_and(|code| {
+        code.starts_with("Duplicate")
+            || [".Duplicate", ".Conflict", "AlreadyExists", "InUse"].iter().any(|e| code.ends_with(e))
     })
-    .every(Duration::from_secs(1))
-    .backing_off_to(Duration::from_secs(5))
-    .deadline(Duration::from_secs(120))
 }
 
 /// Takes "it is there already" for success: what a step wants done may have been done by an

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use fixpoint::{BoxError, Context, Observed as Saw, Step, Steps, Wait};
 use fixpoint_aws::ec2;
 
-use super::{create, nothing, unless};
+use super::{create, unless};
 use crate::{Cluster, error::could_not, names::Part, observe};
 
 /// Makes the VPC.
@@ -32,8 +32,8 @@ impl Step for CreateVpc {
         let make = async {
             Ok::<_, fixpoint_aws::Error>(cluster.aws().ec2.send(request).await?.vpc.vpc_id)
         };
-        let wait = |_, steps: &mut Steps| steps.push(wait_for_vpc(cluster));
-        create(cx, cluster, "the VPC", is_there, make, wait).await
+        create(cx, cluster, "the VPC", is_there, make).await?;
+        Ok(Steps::none().with(wait_for_vpc(cluster)))
     }
 }
 
@@ -118,11 +118,11 @@ impl Step for CreateInternetGateway {
             let made = cluster.aws().ec2.send(request).await?;
             Ok::<_, fixpoint_aws::Error>(made.internet_gateway.internet_gateway_id)
         };
-        let attach = |gateway, steps: &mut Steps| {
+        let made = create(cx, cluster, "the internet gateway", is_there, make).await?;
+        Ok(made.map_or_else(Steps::none, |gateway| {
             let (cluster, vpc) = (cluster.clone(), self.vpc.clone());
-            steps.push(AttachInternetGateway { cluster, gateway, vpc });
-        };
-        create(cx, cluster, "the internet gateway", is_there, make, attach).await
+            Steps::none().with(AttachInternetGateway { cluster, gateway, vpc })
+        }))
     }
 }
 
@@ -148,8 +148,19 @@ impl Step for AttachInternetGateway {
             internet_gateway_id: self.gateway.clone(),
             vpc_id: self.vpc.clone(),
         };
-        let sent = self.cluster.aws().ec2.send(request).await;
-        unless(sent, "Resource.AlreadyAssociated", "attach the internet gateway")?;
+        let ec2 = &self.cluster.aws().ec2;
+        let Err(error) = ec2.send(request).await else { return Ok(Steps::none()) };
+        // A VPC takes one gateway. If it has one already, be it this one or another of ours that was
+        // not visible before, all is well, and the next look sees which is left over.
+        let attached = ec2::DescribeInternetGateways {
+            filters: vec![ec2::Filter::new("attachment.vpc-id", [&self.vpc])],
+            ..Default::default()
+        };
+        let attached = ec2.all(attached).await.map_err(could_not("list the internet gateways"))?;
+        if attached.is_empty() {
+            return Err(could_not("attach the internet gateway")(error));
+        }
+        tracing::info!("the VPC has an internet gateway already: {error}");
         Ok(Steps::none())
     }
 }
@@ -194,10 +205,10 @@ impl Step for CreateSubnet {
         };
         let make =
             async { Ok::<_, fixpoint_aws::Error>(cluster.aws().ec2.send(request).await?.subnet.subnet_id) };
-        let enable = |subnet, steps: &mut Steps| {
-            steps.push(EnablePublicIps { cluster: cluster.clone(), subnet });
-        };
-        create(cx, cluster, &part.to_string(), is_there, make, enable).await
+        let made = create(cx, cluster, &part.to_string(), is_there, make).await?;
+        Ok(made.map_or_else(Steps::none, |subnet| {
+            Steps::none().with(EnablePublicIps { cluster: cluster.clone(), subnet })
+        }))
     }
 }
 
@@ -259,7 +270,8 @@ impl Step for CreateRouteTable {
             let made = cluster.aws().ec2.send(request).await?;
             Ok::<_, fixpoint_aws::Error>(made.route_table.route_table_id)
         };
-        create(cx, cluster, "the route table", is_there, make, nothing).await
+        create(cx, cluster, "the route table", is_there, make).await?;
+        Ok(Steps::none())
     }
 }
 

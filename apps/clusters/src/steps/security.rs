@@ -1,12 +1,12 @@
 //! The steps that make the security groups, and bring their rules to what they should be.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use async_trait::async_trait;
 use fixpoint::{BoxError, Context, Step, Steps};
 use fixpoint_aws::ec2;
 
-use super::{create, nothing, unless};
+use super::{create, unless};
 use crate::{
     Cluster,
     error::could_not,
@@ -51,13 +51,13 @@ impl Step for CreateSecurityGroup {
             }
         };
         let make = async { Ok::<_, fixpoint_aws::Error>(cluster.aws().ec2.send(request).await?.group_id) };
-        create(cx, cluster, &part.to_string(), is_there, make, nothing).await
+        create(cx, cluster, &part.to_string(), is_there, make).await?;
+        Ok(Steps::none())
     }
 }
 
 /// Adds the rules that a security group lacks in one direction, and takes away those that it
 /// should not have.
-#[derive(Debug)]
 pub struct ConfigureRules {
     /// Of this cluster.
     pub cluster: Cluster,
@@ -82,13 +82,6 @@ impl Step for ConfigureRules {
         }
     }
 
-    /// A line that an operator can read: EC2's permissions have too many fields.
-    fn key(&self) -> String {
-        let Self { cluster, group, group_id, missing, surplus, .. } = self;
-        let surplus = surplus.len();
-        format!("{}({cluster:?} {group} {group_id} add {missing:?} remove {surplus})", self.name())
-    }
-
     async fn run(&self, _: &Context) -> Result<Steps, BoxError> {
         if !self.missing.is_empty() {
             let all: Vec<_> = self.missing.iter().map(Rule::permission).collect();
@@ -104,6 +97,19 @@ impl Step for ConfigureRules {
             revoke(cluster, group_id, *direction, surplus.clone()).await?;
         }
         Ok(Steps::none())
+    }
+}
+
+/// A line that an operator can read: EC2's permissions have too many fields.
+impl fmt::Debug for ConfigureRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, group, group_id, direction, missing, surplus } = self;
+        let surplus = surplus.len();
+        write!(
+            f,
+            "ConfigureRules {{ {cluster:?} {group} {group_id} {direction:?}: \
+             add {missing:?}, remove {surplus} }}"
+        )
     }
 }
 
@@ -177,7 +183,6 @@ async fn revoke(
 }
 
 /// Takes away the rules that name other groups, so that the groups can be deleted.
-#[derive(Debug)]
 pub struct RevokeReferences {
     /// Of this cluster.
     pub cluster: Cluster,
@@ -189,16 +194,18 @@ pub struct RevokeReferences {
     pub egress: Vec<ec2::IpPermission>,
 }
 
+impl fmt::Debug for RevokeReferences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, group_id, ingress, egress } = self;
+        let (ingress, egress) = (ingress.len(), egress.len());
+        write!(f, "RevokeReferences {{ {cluster:?} {group_id}: {ingress} in, {egress} out }}")
+    }
+}
+
 #[async_trait]
 impl Step for RevokeReferences {
     fn name(&self) -> &str {
         "revoke_references"
-    }
-
-    fn key(&self) -> String {
-        let Self { cluster, group_id, ingress, egress } = self;
-        let (ingress, egress) = (ingress.len(), egress.len());
-        format!("revoke_references({cluster:?} {group_id} {ingress} in, {egress} out)")
     }
 
     async fn run(&self, _: &Context) -> Result<Steps, BoxError> {

@@ -102,7 +102,8 @@ async fn a_missing_permission_is_permanent_and_says_what_to_do() {
 async fn a_lack_of_capacity_is_not_permanent() {
     let world = World::new();
     world.set_faults(json!({"rules": [{
-        "operation": "EC2.RunInstances", "times": 2,
+        // The SDK itself tries four times, for each of two nodes.
+        "operation": "EC2.RunInstances", "times": 8,
         "fault": {"kind": "error", "code": "InsufficientInstanceCapacity", "status": 500},
     }]}));
     let error = solve(&world.creation(&spec(2, &[]))).await.unwrap_err();

@@ -10,4 +10,5 @@ mod half_made;
 mod moto;
 mod scale;
 mod terminate;
+mod trace;
 mod world;

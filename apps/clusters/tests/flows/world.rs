@@ -26,7 +26,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let sandbox = Sandbox::open(SandboxOptions::default()).unwrap();
+        Self::with(SandboxOptions::default())
+    }
+
+    pub(crate) fn with(options: SandboxOptions) -> Self {
+        let sandbox = Sandbox::open(options).unwrap();
         let options = AwsOptions { sandbox: Some(sandbox.clone()), ..AwsOptions::default() };
         // With a sandbox nothing is looked up, so there is nothing to wait for.
         let aws = Aws::connect(options).now_or_never().unwrap();
