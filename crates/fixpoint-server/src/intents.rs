@@ -185,7 +185,11 @@ impl Intents {
     }
 
     /// The resource as it is.
-    pub(crate) async fn draft_same(&self, kind: &dyn AnyKind, name: &str) -> Result<Draft, Refusal> {
+    pub(crate) async fn draft_same(
+        &self,
+        kind: &dyn AnyKind,
+        name: &str,
+    ) -> Result<Draft, Refusal> {
         let Stored { record, version } = self.existing(kind, name, None).await?;
         Ok(Draft { record, replaces: Some(version), changes: false })
     }
@@ -405,12 +409,12 @@ mod tests {
             (json!({"a":"c"}), json!({"a":["b"]}), json!({"a":["b"]})),
             (json!({"a":{"b":"c"}}), json!({"a":{"b":"d","c":null}}), json!({"a":{"b":"d"}})),
             (json!({"a":[{"b":"c"}]}), json!({"a":[1]}), json!({"a":[1]})),
-            (json!(["a","b"]), json!(["c","d"]), json!(["c","d"])),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
             (json!({"a":"b"}), json!(["c"]), json!(["c"])),
             (json!({"a":"foo"}), json!(null), json!(null)),
             (json!({"a":"foo"}), json!("bar"), json!("bar")),
             (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
-            (json!([1,2]), json!({"a":"b","c":null}), json!({"a":"b"})),
+            (json!([1, 2]), json!({"a":"b","c":null}), json!({"a":"b"})),
             (json!({}), json!({"a":{"bb":{"ccc":null}}}), json!({"a":{"bb":{}}})),
         ] {
             let mut target = original.clone();

@@ -23,10 +23,15 @@ pub(crate) trait AnyKind: Send + Sync {
     fn schema(&self, generator: &mut SchemaGenerator) -> Schema;
 
     /// The spec, complete with defaults; or what is wrong with it.
-    fn check(&self, name: &str, spec: Value, old: Option<&Value>) -> Result<Value, Vec<FieldError>>;
+    fn check(&self, name: &str, spec: Value, old: Option<&Value>)
+    -> Result<Value, Vec<FieldError>>;
 
     /// The plan for the resource as it now is.
-    fn plan(&self, resource: &ResourceRecord, status: StatusCell) -> Result<Box<dyn Plan>, BoxError>;
+    fn plan(
+        &self,
+        resource: &ResourceRecord,
+        status: StatusCell,
+    ) -> Result<Box<dyn Plan>, BoxError>;
 }
 
 /// The kinds by name.
@@ -50,7 +55,12 @@ impl<K: Kind> AnyKind for K {
         generator.subschema_for::<K::Spec>()
     }
 
-    fn check(&self, name: &str, spec: Value, old: Option<&Value>) -> Result<Value, Vec<FieldError>> {
+    fn check(
+        &self,
+        name: &str,
+        spec: Value,
+        old: Option<&Value>,
+    ) -> Result<Value, Vec<FieldError>> {
         let spec: K::Spec =
             serde_path_to_error::deserialize(spec).map_err(|error| vec![field_error(&error)])?;
         // An old spec that cannot be read any more puts no bounds on the new one.
@@ -64,7 +74,11 @@ impl<K: Kind> AnyKind for K {
             .map_err(|e| vec![FieldError { pointer: String::new(), detail: e.to_string() }])
     }
 
-    fn plan(&self, resource: &ResourceRecord, status: StatusCell) -> Result<Box<dyn Plan>, BoxError> {
+    fn plan(
+        &self,
+        resource: &ResourceRecord,
+        status: StatusCell,
+    ) -> Result<Box<dyn Plan>, BoxError> {
         let spec: K::Spec = serde_json::from_value(resource.spec.clone())
             .map_err(|source| ForeignSpec { resource: resource.key().to_string(), source })?;
         let resource = ResourceRef {

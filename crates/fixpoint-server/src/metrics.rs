@@ -80,7 +80,12 @@ impl Metrics {
     pub(crate) fn exposition(&self, now: &Gauges) -> String {
         let counts = self.counts();
         let mut out = String::new();
-        histogram(&mut out, "fixpoint_http_request_duration_seconds", "Answered requests.", &counts.requests);
+        histogram(
+            &mut out,
+            "fixpoint_http_request_duration_seconds",
+            "Answered requests.",
+            &counts.requests,
+        );
         histogram(&mut out, "fixpoint_step_duration_seconds", "Ended steps.", &counts.steps);
         head(&mut out, "fixpoint_runs_total", "Ended runs.", "counter");
         for (labels, count) in &counts.runs {

@@ -41,8 +41,7 @@ impl ResourceKey {
     /// Reads `clusters/idg`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (kind, name) = text.split_once('/')?;
-        (!kind.is_empty() && !name.is_empty() && !name.contains('/'))
-            .then(|| Self::new(kind, name))
+        (!kind.is_empty() && !name.is_empty() && !name.contains('/')).then(|| Self::new(kind, name))
     }
 }
 
@@ -180,7 +179,8 @@ impl Records {
         let mut items = Vec::new();
         loop {
             // State has no index: it changes often, and what is looked for is mostly recent.
-            let scan = Scan::prefix(&*prefix).descending().after(after.take()).limit(limit.max(100));
+            let scan =
+                Scan::prefix(&*prefix).descending().after(after.take()).limit(limit.max(100));
             let listing = self.store.list(&scan).await?;
             after = listing.entries.last().map(|e| e.key.clone());
             for entry in &listing.entries {
@@ -229,7 +229,9 @@ impl Records {
     }
 
     /// Resources that have a run which has not ended, of any kind.
-    pub(crate) async fn with_unfinished_runs(&self) -> Result<Vec<(ResourceKey, String)>, StoreError> {
+    pub(crate) async fn with_unfinished_runs(
+        &self,
+    ) -> Result<Vec<(ResourceKey, String)>, StoreError> {
         let mut found = Vec::new();
         self.each("unfinished/", |entry| {
             let path = entry.key.strip_prefix("unfinished/").and_then(|key| key.rsplit_once('/'));

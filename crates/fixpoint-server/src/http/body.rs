@@ -123,7 +123,11 @@ fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     } else {
         "Encoded bodies are not read.".to_owned()
     };
-    let problem =
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not said to be JSON", detail);
+    let problem = Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "media-type",
+        "Not said to be JSON",
+        detail,
+    );
     Err(problem.hint(format!("Send content-type: {}, in UTF-8.", wanted.join(" or "))))
 }

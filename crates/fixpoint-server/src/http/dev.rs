@@ -49,9 +49,12 @@ impl From<ControlError> for Problem {
                 "Method not allowed",
                 "This control can only be looked at.",
             ),
-            ControlError::Refused(detail) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused by the control", detail)
-            }
+            ControlError::Refused(detail) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "refused",
+                "Refused by the control",
+                detail,
+            ),
         }
     }
 }

@@ -21,7 +21,10 @@ mod traces;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Extension, Router, middleware, routing::get};
+use axum::{
+    Extension, Router, middleware,
+    routing::{any, get},
+};
 use fixpoint::Pace;
 use fixpoint_trace::{record::Recorder, store::TraceStore};
 use tokio_util::sync::CancellationToken;
@@ -61,6 +64,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/openapi.json", get(openapi::document))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::healthz))
+        // Before the pages, which take any path of two parts.
+        .route("/v1/{*path}", any(problem::no_such_path))
         .merge(dev::routes(&app))
         .merge(pages::routes());
     for kind in app.kinds.values() {

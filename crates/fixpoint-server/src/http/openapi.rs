@@ -92,24 +92,42 @@ impl Document {
         let mut named = vec![in_path("name", "The resource's name.")];
         let operation = get("Shows one. Its ETag is its generation.", &named, &[("200", resource)]);
         self.path(&one, "get", operation);
-        let operation = get("Shows what its plan would do now. Changes nothing.", &named, &[("200", preview.clone())]);
+        let operation = get(
+            "Shows what its plan would do now. Changes nothing.",
+            &named,
+            &[("200", preview.clone())],
+        );
         self.path(&format!("{one}/plan"), "get", operation);
-        let mut operation = get("Plans it again as it is, unless a run is at it.", &named, &[("202", accepted.clone())]);
+        let mut operation = get(
+            "Plans it again as it is, unless a run is at it.",
+            &named,
+            &[("202", accepted.clone())],
+        );
         self.path(&format!("{one}/runs"), "post", operation);
 
-        named.extend([dry_run(), json!({
-            "name": "If-Match", "in": "header", "schema": { "type": "string" },
-            "description": "The ETag that the resource must have; else 412.",
-        })]);
+        named.extend([
+            dry_run(),
+            json!({
+                "name": "If-Match", "in": "header", "schema": { "type": "string" },
+                "description": "The ETag that the resource must have; else 412.",
+            }),
+        ]);
         operation = get(
             "Changes the spec by a JSON merge patch (RFC 7396). 200 if nothing had to change. \
              A run towards the spec before is cancelled.",
             &named,
-            &[("200", json!({ "description": "Unchanged, or the preview of a dry run.", "content": {
-                "application/json": { "schema": { "oneOf": [schema_of(&preview), self.schema::<Resource>()] } },
-            }})), ("202", accepted.clone())],
+            &[
+                (
+                    "200",
+                    json!({ "description": "Unchanged, or the preview of a dry run.", "content": {
+                        "application/json": { "schema": { "oneOf": [schema_of(&preview), self.schema::<Resource>()] } },
+                    }}),
+                ),
+                ("202", accepted.clone()),
+            ],
         );
-        operation["requestBody"] = body("application/merge-patch+json", &json!({ "type": "object" }));
+        operation["requestBody"] =
+            body("application/merge-patch+json", &json!({ "type": "object" }));
         self.path(&one, "patch", operation);
         let operation = get(
             "Deletes it; it is gone when the termination run has converged.",
@@ -125,11 +143,16 @@ impl Document {
             json!({ "name": "state", "in": "query", "schema": self.schema::<fixpoint_client::RunState>() }),
         ]);
         let page = self.json::<RunPage>();
-        self.path("/v1/runs", "get", get("Lists runs, newest first, without plan_history.", &filters, &[("200", page)]));
+        self.path(
+            "/v1/runs",
+            "get",
+            get("Lists runs, newest first, without plan_history.", &filters, &[("200", page)]),
+        );
         let id = [in_path("id", "The run's id.")];
         let run = self.json::<Run>();
         self.path("/v1/runs/{id}", "get", get("Shows a run.", &id, &[("200", run.clone())]));
-        let events = events("Event `run`: the Run, at once and on every change, until it has ended.");
+        let events =
+            events("Event `run`: the Run, at once and on every change, until it has ended.");
         self.path("/v1/runs/{id}/events", "get", get("Follows a run.", &id, &[("200", events)]));
         let cancel = get("Asks for a run's end; its step at work finishes.", &id, &[("202", run)]);
         self.path("/v1/runs/{id}/cancel", "post", cancel);
@@ -143,7 +166,11 @@ impl Document {
             in_query("since", "Only traces that started at or after this time (RFC 3339)."),
         ]);
         let page = self.json::<TracePage>();
-        self.path("/v1/traces", "get", get("Lists traces, newest first.", &filters, &[("200", page)]));
+        self.path(
+            "/v1/traces",
+            "get",
+            get("Lists traces, newest first.", &filters, &[("200", page)]),
+        );
         let id = [in_path("id", "The trace's id: 32 hex digits.")];
         let otlp = json!({
             "description": "OTLP JSON, as OpenTelemetry defines it. An open span has no endTimeUnixNano.",
@@ -154,25 +181,42 @@ impl Document {
             "Event `spans`: OTLP JSON of the spans that changed. Event `logs`: a LogPage of new lines. \
              Both with all there is at first.",
         );
-        self.path("/v1/traces/{id}/events", "get", get("Follows a trace.", &id, &[("200", events)]));
+        self.path(
+            "/v1/traces/{id}/events",
+            "get",
+            get("Follows a trace.", &id, &[("200", events)]),
+        );
         let filters = [
             in_query("trace_id", "Only lines of this trace."),
             in_query("span_id", "Only lines of this span."),
             in_query("limit", "At most this many, the newest; 1,000 if not set."),
         ];
         let logs = self.json::<LogPage>();
-        self.path("/v1/logs", "get", get("Lists log lines, oldest first.", &filters, &[("200", logs)]));
-        let q = [in_query("q", "A run, trace or span id, a resource's name, or any id that a span carries.")];
+        self.path(
+            "/v1/logs",
+            "get",
+            get("Lists log lines, oldest first.", &filters, &[("200", logs)]),
+        );
+        let q = [in_query(
+            "q",
+            "A run, trace or span id, a resource's name, or any id that a span carries.",
+        )];
         let found = self.json::<FindPage>();
-        self.path("/v1/find", "get", get("Finds runs, resources and traces by any id.", &q, &[("200", found)]));
+        self.path(
+            "/v1/find",
+            "get",
+            get("Finds runs, resources and traces by any id.", &q, &[("200", found)]),
+        );
     }
 
     fn operations(&mut self) {
-        let plain = |description: &str, media: &str| {
-            json!({ "description": description, "content": { media: {} } })
-        };
+        let plain = |description: &str, media: &str| json!({ "description": description, "content": { media: {} } });
         let healthy = plain("Both stores answer.", "application/json");
-        self.path("/healthz", "get", get("Says whether the server works.", &[], &[("200", healthy)]));
+        self.path(
+            "/healthz",
+            "get",
+            get("Says whether the server works.", &[], &[("200", healthy)]),
+        );
         let text = plain("Prometheus text format.", "text/plain");
         self.path("/metrics", "get", get("Counts for Prometheus.", &[], &[("200", text)]));
         let document = plain("OpenAPI 3.1.", "application/json");
@@ -208,7 +252,9 @@ impl Document {
 /// A spec's schema for use beside `name`: `additionalProperties: false` would refuse the name.
 fn without_closing(generator: &mut SchemaGenerator, schema: &schemars::Schema) -> Value {
     let name = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next());
-    if let Some(Value::Object(definition)) = name.and_then(|name| generator.definitions_mut().get_mut(name)) {
+    if let Some(Value::Object(definition)) =
+        name.and_then(|name| generator.definitions_mut().get_mut(name))
+    {
         definition.shift_remove("additionalProperties");
     }
     schema.clone().to_value()

@@ -62,7 +62,12 @@ async fn home(State(app): State<App>) -> Result<Response, Problem> {
             resources.push(ResourceView::new(app.records.show(record).await?));
         }
         let form = Form::create(kind.name(), &schema(&**kind));
-        kinds.push(ui::KindSection { kind: kind.name().to_owned(), resources, more: found.more, form });
+        kinds.push(ui::KindSection {
+            kind: kind.name().to_owned(),
+            resources,
+            more: found.more,
+            form,
+        });
     }
     let runs = app.records.runs(None, None, None, RECENT_RUNS).await?;
     let chrome = Chrome::new("Resources").section("resources").refresh(REFRESH);
@@ -95,7 +100,8 @@ async fn runs(
 async fn run(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = app.records.run_with_history(&id).await?;
     let run = run.ok_or_else(|| Problem::not_found(format_args!("run {id}")))?;
-    let chrome = Chrome::new(format!("{} {} · {}", run.plan, run.state, run.resource)).section("runs");
+    let chrome =
+        Chrome::new(format!("{} {} · {}", run.plan, run.state, run.resource)).section("runs");
     let chrome = if run.state.is_final() {
         chrome
     } else {
@@ -121,7 +127,11 @@ async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Respons
             _ => {}
         }
     }
-    draw(&ui::TracePage { chrome: Chrome::new(format!("Trace {trace_id}")), trace_id, runs: views(runs) })
+    draw(&ui::TracePage {
+        chrome: Chrome::new(format!("Trace {trace_id}")),
+        trace_id,
+        runs: views(runs),
+    })
 }
 
 async fn resource(
@@ -181,7 +191,8 @@ pub(super) async fn for_people(request: Request, next: Next) -> Response {
     let page = accept.is_some_and(|accept| accept.contains("text/html"))
         && !request.uri().path().starts_with("/v1/");
     let answer = next.run(request).await;
-    let json = answer.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "application/problem+json");
+    let json =
+        answer.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "application/problem+json");
     if !(page && json) {
         return answer;
     }

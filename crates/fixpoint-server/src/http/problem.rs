@@ -50,7 +50,11 @@ impl Problem {
         self
     }
 
-    pub(crate) fn bad_request(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, title, detail)
     }
 
@@ -137,7 +141,9 @@ impl From<Refusal> for Problem {
                 "This Idempotency-Key came with another body before.",
             )
             .hint("Use a new key for each new request."),
-            Refusal::Ended(id) => conflict("ended", "Run has ended", format!("Run {id} has ended.")),
+            Refusal::Ended(id) => {
+                conflict("ended", "Run has ended", format!("Run {id} has ended."))
+            }
             Refusal::Store(error) => Self::internal(&error),
             Refusal::Unplannable(error) => Self::internal(&*error),
         }
@@ -146,8 +152,7 @@ impl From<Refusal> for Problem {
 
 /// Answers requests for paths that are not there.
 pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {
-    Problem::not_found(format_args!("{}", uri.path()))
-        .hint("/v1/openapi.json lists every path.")
+    Problem::not_found(format_args!("{}", uri.path())).hint("/v1/openapi.json lists every path.")
 }
 
 /// Answers requests with a method that the path does not take.

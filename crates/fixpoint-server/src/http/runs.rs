@@ -107,7 +107,8 @@ impl Follower {
                 return None;
             }
             let run = self.app.records.run_with_history(&self.id).await;
-            let run = run.inspect_err(|e| tracing::error!("a run cannot be followed: {e}")).ok()??;
+            let run =
+                run.inspect_err(|e| tracing::error!("a run cannot be followed: {e}")).ok()??;
             if self.told.as_ref() != Some(&run) {
                 self.told = Some(run.clone());
                 return Some(run);

@@ -41,7 +41,8 @@ pub(super) async fn trace(State(app): State<App>, request: Request, next: Next) 
         answer.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            let error = std::io::Error::other(format!("panicked: {}", text.unwrap_or("no message")));
+            let error =
+                std::io::Error::other(format!("panicked: {}", text.unwrap_or("no message")));
             Problem::internal(&error).into_response()
         })
     };
@@ -97,8 +98,13 @@ fn span(request: &Request, route: Option<&str>) -> Span {
 /// Methods that are not well known go by one name, so that nobody can make up span names.
 fn known(method: &Method) -> &str {
     match *method {
-        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH
-        | Method::DELETE | Method::OPTIONS => method.as_str(),
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS => method.as_str(),
         _ => "_OTHER",
     }
 }

@@ -66,7 +66,8 @@ async fn list(
         before,
     };
     let found = app.traces.list(&query).await?;
-    let next_page_token = found.next.map(|(start, id)| page::token(&list, &format!("{start} {id}")));
+    let next_page_token =
+        found.next.map(|(start, id)| page::token(&list, &format!("{start} {id}")));
     Ok(Json(TracePage { items: found.items.into_iter().map(summary).collect(), next_page_token }))
 }
 

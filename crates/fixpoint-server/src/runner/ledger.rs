@@ -62,6 +62,8 @@ struct Active {
 struct Saved {
     changes: u64,
     version: Version,
+    /// A save was dropped half-way, with the step that asked for it, so the version is not known.
+    uncertain: bool,
 }
 
 impl Ledger {
@@ -76,8 +78,9 @@ impl Ledger {
         let Stored { mut record, version } = run;
         record.run.active.clear();
         let before = record.run.iterations;
-        let notes = Notes { record, active: Vec::new(), iterations: Vec::new(), before, changes: 1 };
-        let saved = Saved { changes: 0, version };
+        let notes =
+            Notes { record, active: Vec::new(), iterations: Vec::new(), before, changes: 1 };
+        let saved = Saved { changes: 0, version, uncertain: false };
         Self {
             records,
             spans,
@@ -106,6 +109,13 @@ impl Ledger {
             (notes.record.clone(), std::mem::take(&mut notes.iterations), notes.changes)
         };
         let id = &record.run.id;
+        if saved.uncertain
+            && let Some(stored) = self.records.run(id).await?
+            // Otherwise another server has taken the run up, and this one must not write.
+            && stored.record.run.attempts == record.run.attempts
+        {
+            saved.version = stored.version;
+        }
         let mut writes = vec![put(key::run(id), &record, Precondition::Version(saved.version))?];
         for iteration in &iterations {
             let number = iteration.iteration;
@@ -114,7 +124,9 @@ impl Ledger {
                 writes.push(Write::delete(key::iteration(id, old), Precondition::Any));
             }
         }
+        saved.uncertain = true;
         saved.version = self.records.commit(writes).await?;
+        saved.uncertain = false;
         saved.changes = changes;
         Ok(())
     }
@@ -123,7 +135,8 @@ impl Ledger {
     pub(super) async fn save_status(&self) -> Result<(), StoreError> {
         let Some(status) = self.status.take() else { return Ok(()) };
         loop {
-            let Some(Stored { mut record, version }) = self.records.resource(&self.resource).await?
+            let Some(Stored { mut record, version }) =
+                self.records.resource(&self.resource).await?
             else {
                 return Ok(());
             };

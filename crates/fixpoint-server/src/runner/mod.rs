@@ -18,10 +18,7 @@ mod ledger;
 mod takeover;
 mod turn;
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use fixpoint::{Pace, Scheduler};
 use fixpoint_trace::{model::UnixNanos, record::Recorder, store::TraceStore};
@@ -121,12 +118,7 @@ struct Tasks {
 
 impl Tasks {
     fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            slots: HashMap::new(),
-            running: JoinSet::new(),
-            names: HashMap::new(),
-        }
+        Self { shared, slots: HashMap::new(), running: JoinSet::new(), names: HashMap::new() }
     }
 
     fn wake(&mut self, resource: ResourceKey) {

@@ -5,7 +5,7 @@
 //! nobody wants any more, so it is cancelled (its waits at once, its step at work finishes), and
 //! a new one plans from what is there. DELETE of a resource that is being created is the same.
 
-use std::{error::Error as StdError, pin::pin, sync::Arc, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use fixpoint::{Context, Error, Permanent, Plan, Report};
 use fixpoint_client::{ErrorReport, PlannedStep, RunState};
@@ -208,28 +208,57 @@ async fn work(
         .with_observer(Arc::clone(ledger) as _)
         .with_pace(shared.pace);
     tracing::info!("run {id} of {key} works");
-    let mut running = pin!(shared.scheduler.execute(plan, &cx));
-    let mut save = time::interval(SAVE_EVERY);
-    let mut stop = None;
+    // Beside each other and never one within another's turn: a save may wait for the store while
+    // the run waits for that save's lock.
+    let done = CancellationToken::new();
+    let running = async {
+        let result = shared.scheduler.execute(plan, &cx).await;
+        done.cancel();
+        result
+    };
+    let listening = async {
+        tokio::select! {
+            biased;
+            () = done.cancelled() => None,
+            stop = stop_wanted(shared, key, id, look) => {
+                cancel.cancel();
+                Some(stop)
+            }
+        }
+    };
+    let (result, stop, ()) = tokio::join!(running, listening, keep_saving(ledger, &done));
+    (result, stop)
+}
+
+/// Saves what needs no saving at once, until the run is done.
+async fn keep_saving(ledger: &Ledger, done: &CancellationToken) {
+    let mut ticks = time::interval(SAVE_EVERY);
     loop {
         tokio::select! {
             biased;
-            result = &mut running => return (result, stop),
-            () = shared.stopping.cancelled(), if stop.is_none() => stop = Some(Stop::Server),
-            () = look.notified(), if stop.is_none() => match reason_to_stop(shared, key, id).await {
-                Ok(reason) => stop = reason,
+            () = done.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = ledger.save().await {
+            let error: &(dyn StdError + 'static) = &error;
+            tracing::error!(error, "the run's record could not be saved");
+        }
+    }
+}
+
+/// Returns when the run is to stop, and says why.
+async fn stop_wanted(shared: &Shared, key: &ResourceKey, id: &str, look: &Notify) -> Stop {
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => return Stop::Server,
+            () = look.notified() => match reason_to_stop(shared, key, id).await {
+                Ok(Some(stop)) => return stop,
+                Ok(None) => {}
                 Err(error) => {
                     let error: &(dyn StdError + 'static) = &error;
                     tracing::error!(error, "a wake could not be followed up");
                 }
             },
-            _ = save.tick() => if let Err(error) = ledger.save().await {
-                let error: &(dyn StdError + 'static) = &error;
-                tracing::error!(error, "the run's record could not be saved");
-            },
-        }
-        if stop.is_some() {
-            cancel.cancel();
         }
     }
 }
@@ -259,8 +288,12 @@ impl Ending {
             Stop::Superseded => "a newer run took its place",
             Stop::Asked | Stop::Server => "cancelled by request",
         };
-        let error =
-            ErrorReport { message: message.to_owned(), causes: vec![], step: None, permanent: false };
+        let error = ErrorReport {
+            message: message.to_owned(),
+            causes: vec![],
+            step: None,
+            permanent: false,
+        };
         Self { event: RunEvent::Cancelled, error: Some(error) }
     }
 
@@ -287,7 +320,7 @@ fn report(error: &Error) -> ErrorReport {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     ErrorReport {
         message: text(error),
-        causes: causes.map(|cause| text(cause)).collect(),
+        causes: causes.map(text).collect(),
         step: match error {
             Error::Step { name, key, .. } => {
                 Some(PlannedStep { name: name.clone(), key: redact::text(key).into_owned() })
@@ -309,7 +342,10 @@ async fn end(
     worked_for: Option<&ResourceRecord>,
 ) -> Result<(), StoreError> {
     if let Err(illegal) = run.record.apply(ending.event) {
-        return Err(StoreError::Corrupt { key: key::run(&run.record.run.id), source: illegal.into() });
+        return Err(StoreError::Corrupt {
+            key: key::run(&run.record.run.id),
+            source: illegal.into(),
+        });
     }
     run.record.run.error = ending.error;
     run.record.run.ended_at = Some(Timestamp::now());

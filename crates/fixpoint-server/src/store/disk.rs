@@ -57,13 +57,10 @@ impl DiskStore {
     /// If the directory cannot be used, or another process has it open.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, StoreError> {
         let engine = |e: fjall::Error| StoreError::engine("be opened", e);
-        let database = Database::builder(directory)
-            .max_journaling_size(MAX_JOURNAL)
-            .open()
-            .map_err(engine)?;
-        let keyspace = |name| {
-            database.keyspace(name, KeyspaceCreateOptions::default).map_err(engine)
-        };
+        let database =
+            Database::builder(directory).max_journaling_size(MAX_JOURNAL).open().map_err(engine)?;
+        let keyspace =
+            |name| database.keyspace(name, KeyspaceCreateOptions::default).map_err(engine);
         let (entries, meta) = (keyspace("entries")?, keyspace("meta")?);
         let revision = match meta.get(REVISION).map_err(engine)? {
             Some(bytes) => decode(REVISION, &bytes)?.0,
@@ -185,7 +182,9 @@ impl Committer {
             let mut changes = Vec::with_capacity(writes.len());
             for Write { key, value, .. } in writes {
                 match &value {
-                    Some(value) => batch.insert(&self.entries, key.as_str(), encode(version, value)),
+                    Some(value) => {
+                        batch.insert(&self.entries, key.as_str(), encode(version, value));
+                    }
                     None => batch.remove(&self.entries, key.as_str()),
                 }
                 pending.insert(key.clone(), value.is_some().then_some(version));
@@ -244,8 +243,7 @@ mod tests {
     async fn what_was_committed_is_there_after_reopening_and_versions_go_on() {
         let directory = tempfile::tempdir().unwrap();
         let store = DiskStore::open(directory.path()).unwrap();
-        let before =
-            store.commit(vec![Write::put("a", "1", Precondition::Absent)]).await.unwrap();
+        let before = store.commit(vec![Write::put("a", "1", Precondition::Absent)]).await.unwrap();
         store.commit(vec![Write::delete("a", Precondition::Version(before))]).await.unwrap();
         drop(store);
         let store = DiskStore::open(directory.path()).unwrap();

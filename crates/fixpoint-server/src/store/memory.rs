@@ -127,7 +127,9 @@ fn check(writes: &[Write]) -> Result<(), StoreError> {
     } else {
         writes
             .iter()
-            .find(|w| w.key.is_empty() || w.key.chars().any(char::is_control) || !keys.insert(&w.key))
+            .find(|w| {
+                w.key.is_empty() || w.key.chars().any(char::is_control) || !keys.insert(&w.key)
+            })
             .map(|w| format!("the key {:?} is written twice, empty, or not printable", w.key))
     };
     wrong.map_or(Ok(()), |wrong| Err(StoreError::engine("take the transaction", wrong)))
@@ -144,10 +146,8 @@ mod tests {
 
     #[tokio::test]
     async fn writing_one_key_twice_in_a_transaction_is_refused() {
-        let twice = vec![
-            Write::put("a", "1", Precondition::Any),
-            Write::delete("a", Precondition::Any),
-        ];
+        let twice =
+            vec![Write::put("a", "1", Precondition::Any), Write::delete("a", Precondition::Any)];
         assert!(MemoryStore::new().commit(twice).await.is_err());
     }
 }

@@ -203,9 +203,9 @@ impl Watch {
                 return Some(Watched::Changed(change));
             }
             match self.changes.recv().await {
-                Ok(changes) => self.ready.extend(
-                    changes.iter().filter(|c| c.key.starts_with(&self.prefix)).cloned(),
-                ),
+                Ok(changes) => self
+                    .ready
+                    .extend(changes.iter().filter(|c| c.key.starts_with(&self.prefix)).cloned()),
                 Err(broadcast::error::RecvError::Lagged(_)) => return Some(Watched::Lagged),
                 Err(broadcast::error::RecvError::Closed) => return None,
             }

@@ -24,7 +24,8 @@ async fn pages_of_resources_and_runs_lose_nothing_and_repeat_nothing() {
     for filter in ["", "&state=converged"] {
         let (mut found, mut token) = (Vec::new(), String::new());
         loop {
-            let page: RunPage = server.get(&format!("/v1/runs?limit=2{filter}{token}")).await.json();
+            let page: RunPage =
+                server.get(&format!("/v1/runs?limit=2{filter}{token}")).await.json();
             found.extend(page.items.into_iter().map(|run| run.resource));
             let Some(next) = page.next_page_token else { break };
             token = format!("&page_token={next}");
@@ -80,8 +81,10 @@ async fn traces_are_listed_newest_first_and_filtered_by_their_root() {
     assert_eq!((page.items[0].open, page.items[0].failed), (0, false));
     let (mut ids, mut token) = (Vec::new(), String::new());
     loop {
-        let page: TracePage =
-            server.get(&format!("/v1/traces?limit=3&name=GET%20/v1/runs/%7Bid%7D{token}")).await.json();
+        let page: TracePage = server
+            .get(&format!("/v1/traces?limit=3&name=GET%20/v1/runs/%7Bid%7D{token}"))
+            .await
+            .json();
         ids.extend(page.items.into_iter().map(|trace| trace.trace_id));
         let Some(next) = page.next_page_token else { break };
         token = format!("&page_token={next}");

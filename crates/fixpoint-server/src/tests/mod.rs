@@ -6,6 +6,7 @@
 mod bad_requests;
 mod idempotency;
 mod lifecycle;
+mod listener;
 mod listing;
 mod restart;
 mod streams;
@@ -20,14 +21,18 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use fixpoint::Pace;
-use fixpoint_client::{Run, RunState};
-use fixpoint_trace::{layer::RecordLayer, record::Recorder, store as trace_store};
+use fixpoint_client::{Run, RunPage, RunState};
+use fixpoint_trace::{layer::RecordLayer, model, record::Recorder, store as trace_store};
 use serde_json::Value;
 use tokio::{task::JoinHandle, time};
 use tower::ServiceExt;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::{Server, http::{self, App}, store};
+use crate::{
+    Server,
+    http::{self, App},
+    store,
+};
 use toy::{Toys, World};
 
 /// Long enough for a loaded machine, short enough that a hung test is noticed.
@@ -56,7 +61,7 @@ impl Harness {
     fn new() -> Self {
         Self::with(
             Arc::new(store::MemoryStore::new()),
-            Arc::new(trace_store::MemoryStore::default()),
+            Arc::new(trace_store::memory::MemoryStore::default()),
             Arc::default(),
         )
     }
@@ -74,7 +79,7 @@ impl Harness {
         world: Arc<World>,
     ) -> Self {
         let (recorder, writer) = Recorder::new(Arc::clone(&traces));
-        let resource = [("service.name".to_owned(), "fixpoint".to_owned().into())];
+        let resource = [("service.name".to_owned(), model::Value::String("fixpoint".to_owned()))];
         let layer = RecordLayer::new(recorder.clone(), resource.into_iter().collect());
         let subscriber = tracing_subscriber::registry().with(layer);
         let _subscriber = tracing::subscriber::set_default(subscriber);
@@ -83,6 +88,7 @@ impl Harness {
             .runs(runs)
             .traces(traces, recorder.clone())
             .control("world", Arc::clone(&world) as _)
+            .max_runs(4)
             // Five seconds of backoff are five milliseconds.
             .pace(Pace::times(1000.0))
             .build()
@@ -140,13 +146,27 @@ impl Harness {
                     return run;
                 }
                 last = Some(run);
-                tokio::task::yield_now().await;
+                pause().await;
             }
         };
         match time::timeout(PATIENCE, polling).await {
             Ok(run) => run,
             Err(_) => panic!("the run did not get there: {last:#?}"),
         }
+    }
+
+    /// The resource's runs, newest first, once the newest has converged.
+    async fn converged(&self, resource: &str) -> Vec<Run> {
+        let polling = async {
+            loop {
+                let page: RunPage = self.get(&format!("/v1/runs?resource={resource}")).await.json();
+                if page.items[0].state == RunState::Converged {
+                    return page.items;
+                }
+                pause().await;
+            }
+        };
+        time::timeout(PATIENCE, polling).await.expect("a converged run in time")
     }
 
     /// The run, once it has ended.
@@ -160,6 +180,11 @@ impl Harness {
         assert_eq!(run.state, RunState::Converged, "{run:#?}");
         run
     }
+}
+
+/// Lets others work. A busy loop would flood the trace store with the spans of its requests.
+async fn pause() {
+    let _elapsed = time::timeout(Duration::from_millis(5), std::future::pending::<()>()).await;
 }
 
 /// An answer, read whole.

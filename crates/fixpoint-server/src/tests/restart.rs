@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fixpoint_client::{Resource, RunState};
+use fixpoint_client::RunState;
 use fixpoint_trace::{
     model::{SpanContext, Status},
     testing,
@@ -32,11 +32,22 @@ async fn a_run_that_a_crash_cut_off_goes_on_in_its_own_span_and_makes_nothing_tw
     assert_eq!(numbers, (1..=run.iterations).collect::<Vec<_>>(), "iterations go on counting");
 
     let trace = server.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
-    insta::assert_snapshot!(testing::tree(&trace, &["error.type", "fixpoint.run.result"]), @"");
+    insta::assert_snapshot!(testing::tree(&trace, &["error.type", "fixpoint.run.result"]), @r"
+    POST /v1/toys server
+      run toys {fixpoint.run.result=converged}
+        create
+        wait_for_paint error: the server that worked on this died {error.type=fixpoint.worker_lost}
+        create
+        lay_brick
+        lay_brick
+        create
+    ");
+
     let roots = trace.spans.iter().filter(|span| span.parent.is_none()).count();
     assert_eq!(roots, 1);
     assert!(trace.spans.iter().all(|span| span.end.is_some()));
-    let lost: Vec<_> = trace.spans.iter().filter(|s| matches!(s.status, Status::Error(_))).collect();
+    let lost: Vec<_> =
+        trace.spans.iter().filter(|s| matches!(s.status, Status::Error(_))).collect();
     let span = SpanContext {
         trace_id: run.trace_id.parse().unwrap(),
         span_id: run.span_id.parse().unwrap(),
@@ -68,14 +79,9 @@ async fn a_retry_that_was_due_happens_after_a_crash() {
     assert_eq!(failed.state, RunState::Failed);
     crash(server).await;
     let server = Harness::open(directory.path(), world);
-    loop {
-        let car: Resource = server.get("/v1/toys/car").await.json();
-        if car.run_state == Some(RunState::Converged) {
-            assert_ne!(car.run_id, Some(id));
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    let runs = server.converged("toys/car").await;
+    assert_eq!(runs.len(), 2, "one failed, one converged");
+    assert_eq!(runs[1].id, id);
 }
 
 #[tokio::test]
@@ -100,6 +106,6 @@ async fn a_server_that_is_told_to_stop_leaves_its_runs_to_be_taken_up() {
 async fn crash(server: Harness) {
     drop(server);
     for _ in 0..10 {
-        tokio::task::yield_now().await;
+        super::pause().await;
     }
 }

@@ -40,7 +40,8 @@ impl Events {
                 }
                 continue;
             }
-            let chunk = time::timeout(PATIENCE, self.body.next()).await.expect("an event in time")?;
+            let chunk =
+                time::timeout(PATIENCE, self.body.next()).await.expect("an event in time")?;
             self.text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
         }
     }
@@ -82,7 +83,7 @@ async fn a_trace_is_told_whole_and_then_span_by_span() {
     assert!(names(&first).contains(&"wait_for_paint".to_owned()));
     server.world.state().no_paint = false;
     let (mut seen, mut lines) = (Vec::new(), Vec::new());
-    while !(seen.contains(&"lay_brick".to_owned()) && !lines.is_empty()) {
+    while !seen.contains(&"lay_brick".to_owned()) || lines.is_empty() {
         let (name, data) = events.next().await.unwrap();
         match name.as_str() {
             "spans" => seen.extend(names(&data)),

@@ -154,7 +154,12 @@ impl Plan for ToyPlan {
         }
         for brick in there.min(self.bricks)..there.max(self.bricks) {
             let more = there < self.bricks;
-            steps.push(Brick { toy: self.name.clone(), brick, more, world: Arc::clone(&self.world) });
+            steps.push(Brick {
+                toy: self.name.clone(),
+                brick,
+                more,
+                world: Arc::clone(&self.world),
+            });
         }
         Ok(steps)
     }

@@ -22,7 +22,14 @@ async fn a_trace_leads_from_the_request_to_the_last_step() {
     let server = Harness::new();
     let run = server.make(json!({"name": "car", "bricks": 2})).await;
     let trace = server.trace(&run.trace_id).await;
-    insta::assert_snapshot!(testing::tree(&trace, &["fixpoint.run.result", "fixpoint.steps"]), @"");
+    insta::assert_snapshot!(testing::tree(&trace, &["fixpoint.run.result", "fixpoint.steps"]), @r"
+    POST /v1/toys server
+      run toys {fixpoint.run.result=converged}
+        create {fixpoint.steps=lay_brick, lay_brick}
+        lay_brick
+        lay_brick
+        create {fixpoint.steps=}
+    ");
     let logs: LogPage = server.get(&format!("/v1/logs?trace_id={}", run.trace_id)).await.json();
     let lines: Vec<_> = logs.logs.iter().map(|line| line.message.as_str()).collect();
     assert!(lines.contains(&"POST /v1/toys 202"), "{lines:?}");
@@ -37,13 +44,7 @@ async fn a_run_that_the_runner_started_links_to_the_one_before() {
     server.world.state().failing = 1;
     let first = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
     let first = server.ended(&first).await;
-    let second = loop {
-        let runs: fixpoint_client::RunPage = server.get("/v1/runs").await.json();
-        if runs.items[0].state == fixpoint_client::RunState::Converged {
-            break runs.items[0].clone();
-        }
-        tokio::task::yield_now().await;
-    };
+    let second = server.converged("toys/car").await.remove(0);
     let trace = server.trace(&second.trace_id).await;
     let root = trace.spans.iter().find(|span| span.parent.is_none()).unwrap();
     assert_eq!(root.name, "run toys");
