@@ -9,11 +9,7 @@ use std::{collections::BTreeSet, fmt};
 
 use fixpoint_aws::ec2;
 
-use crate::{
-    addons::Addon,
-    names::Group,
-    spec::ClusterSpec,
-};
+use crate::{addons::Addon, names::Group, spec::ClusterSpec};
 
 /// The port of InfluxDB's HTTP API.
 pub const INFLUXDB_PORT: u16 = 8086;
@@ -158,11 +154,7 @@ impl Gap {
 }
 
 /// Compares the permissions that a group has with the rules it should have.
-pub fn gap(
-    direction: Direction,
-    has: &[ec2::IpPermission],
-    should: &BTreeSet<Rule>,
-) -> Gap {
+pub fn gap(direction: Direction, has: &[ec2::IpPermission], should: &BTreeSet<Rule>) -> Gap {
     let mut gap = Gap { missing: should.clone(), ..Gap::default() };
     for single in has.iter().flat_map(singles) {
         match as_rule(&single) {
@@ -192,18 +184,18 @@ fn singles(permission: &ec2::IpPermission) -> Vec<ec2::IpPermission> {
         groups: vec![],
         ..permission.clone()
     };
-    let ranges = permission.ip_ranges.iter().map(|range| ec2::IpPermission {
-        ip_ranges: vec![range.clone()],
-        ..bare.clone()
-    });
-    let ranges6 = permission.ipv6_ranges.iter().map(|range| ec2::IpPermission {
-        ipv6_ranges: vec![range.clone()],
-        ..bare.clone()
-    });
-    let groups = permission.groups.iter().map(|pair| ec2::IpPermission {
-        groups: vec![pair.clone()],
-        ..bare.clone()
-    });
+    let ranges = permission
+        .ip_ranges
+        .iter()
+        .map(|range| ec2::IpPermission { ip_ranges: vec![range.clone()], ..bare.clone() });
+    let ranges6 = permission
+        .ipv6_ranges
+        .iter()
+        .map(|range| ec2::IpPermission { ipv6_ranges: vec![range.clone()], ..bare.clone() });
+    let groups = permission
+        .groups
+        .iter()
+        .map(|pair| ec2::IpPermission { groups: vec![pair.clone()], ..bare.clone() });
     ranges.chain(ranges6).chain(groups).collect()
 }
 

@@ -209,8 +209,7 @@ fn is_public_key(text: &str) -> bool {
     let mut words = text.split(' ');
     let kind = words.next().is_some_and(|k| k == "ssh-ed25519" || k == "ssh-rsa");
     let body = words.next().is_some_and(|b| {
-        b.starts_with("AAAA")
-            && b.bytes().all(|c| c.is_ascii_alphanumeric() || b"+/=".contains(&c))
+        b.starts_with("AAAA") && b.bytes().all(|c| c.is_ascii_alphanumeric() || b"+/=".contains(&c))
     });
     kind && body && text.len() <= 2048 && !text.contains(['\n', '\r'])
 }
@@ -316,7 +315,8 @@ mod tests {
 
     #[test]
     fn subnets_are_the_first_sixteenths_of_the_vpc() {
-        let cidrs = |vpc: &str| ClusterSpec { vpc_cidr: vpc.into(), ..<_>::default() }.subnet_cidrs();
+        let cidrs =
+            |vpc: &str| ClusterSpec { vpc_cidr: vpc.into(), ..<_>::default() }.subnet_cidrs();
         assert_eq!(cidrs("10.40.0.0/16"), Some(["10.40.0.0/20".into(), "10.40.16.0/20".into()]));
         assert_eq!(cidrs("172.16.4.0/22"), Some(["172.16.4.0/26".into(), "172.16.4.64/26".into()]));
         assert_eq!(cidrs("nonsense"), None);

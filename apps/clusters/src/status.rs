@@ -104,9 +104,8 @@ pub(crate) fn of(cluster: &Cluster, seen: &Observed, phase: &str) -> Value {
 fn addon(cluster: &Cluster, seen: &Observed, addon: Addon) -> Option<Value> {
     let group = seen.target_group(&cluster.names().addon_targets(addon));
     let instance = *seen.live(Part::Addon(addon)).first()?;
-    let is_healthy = group
-        .and_then(|g| g.target(&instance.instance_id))
-        .is_some_and(Target::is_healthy);
+    let is_healthy =
+        group.and_then(|g| g.target(&instance.instance_id)).is_some_and(Target::is_healthy);
     let url = seen.balancer.as_ref().filter(|_| is_healthy);
     let mut value = json!(InstanceStatus::of(instance, group));
     if let (Value::Object(fields), Some(balancer)) = (&mut value, url) {

@@ -11,8 +11,8 @@ use crate::{
     names::{Group, Part},
     observe::{Target, TargetGroup},
     steps::{
-        CreateAddonInstance, CreateAddonRule, CreateTargetGroup, Delete, Doomed,
-        RegisterAddonToLb, Targets, TerminateInstances, wait_for_healthy, wait_for_instances,
+        CreateAddonInstance, CreateAddonRule, CreateTargetGroup, Delete, Doomed, RegisterAddonToLb,
+        Targets, TerminateInstances, wait_for_healthy, wait_for_instances,
     },
 };
 
@@ -79,12 +79,14 @@ fn wanted(draft: &mut Draft<'_>, vpc: &str, addon: Addon, name: &str) {
 fn create_instance(draft: &mut Draft<'_>, vpc: &str, addon: Addon, node_address: String) {
     let is_before = |i: &&ec2::Instance| Part::Addon(addon).is(&i.tags);
     match place(draft, vpc, 0, Group::Addon, is_before) {
-        Ok(place) => draft.push(CreateAddonInstance {
-            cluster: draft.cluster(),
-            addon,
-            place,
-            node_address,
-        }),
+        Ok(place) => {
+            draft.push(CreateAddonInstance {
+                cluster: draft.cluster(),
+                addon,
+                place,
+                node_address,
+            });
+        }
         Err(why) => draft.withhold(format!("add-on {addon}"), why),
     }
 }
@@ -104,13 +106,7 @@ fn membership(draft: &mut Draft<'_>, addon: Addon, group: &TargetGroup, it: &ec2
         Some(target) if !Target::is_healthy(target) => {
             let what = format!("add-on {addon} of {:?}", draft.cluster);
             let (arn, ids) = (group.arn.clone(), ids([it]));
-            draft.push(wait_for_healthy(
-                "wait_for_healthy_addon",
-                what,
-                draft.cluster,
-                arn,
-                ids,
-            ));
+            draft.push(wait_for_healthy("wait_for_healthy_addon", what, draft.cluster, arn, ids));
         }
         Some(_) => {}
     }

@@ -49,10 +49,8 @@ fn create(draft: &mut Draft<'_>, vpc: &str) {
             subnets: [a, b].map(|s| s.subnet_id.clone()),
             group: group.group_id.clone(),
         }),
-        _ => draft.withhold(
-            "load balancer",
-            "waits for subnets, security group and internet gateway",
-        ),
+        _ => draft
+            .withhold("load balancer", "waits for subnets, security group and internet gateway"),
     }
 }
 
@@ -68,11 +66,8 @@ pub(super) fn membership(draft: &mut Draft<'_>) {
     let target = |i: &&ec2::Instance| group.target(&i.instance_id);
     let is_registered = |i: &&ec2::Instance| target(i).is_some_and(|t| !t.is_draining());
     let (registered, outside): (Vec<_>, Vec<_>) = nodes.running().partition(is_registered);
-    let ill: Vec<_> = registered
-        .iter()
-        .copied()
-        .filter(|i| !target(i).is_some_and(Target::is_healthy))
-        .collect();
+    let ill: Vec<_> =
+        registered.iter().copied().filter(|i| !target(i).is_some_and(Target::is_healthy)).collect();
     let healthy = registered.len() - ill.len();
     draft.saw("registered nodes", format!("{} of {wanted}", registered.len()));
     draft.saw("healthy nodes", format!("{healthy} of {wanted}"));

@@ -82,7 +82,8 @@ pub(super) fn nodes(draft: &mut Draft<'_>, vpc: &str) {
     }
 
     let targets = seen.target_group(&draft.cluster.names().node_targets());
-    let is_target = |i: &&ec2::Instance| targets.is_some_and(|t| t.target(&i.instance_id).is_some());
+    let is_target =
+        |i: &&ec2::Instance| targets.is_some_and(|t| t.target(&i.instance_id).is_some());
     let (bound, free): (Vec<_>, Vec<_>) = nodes.surplus.iter().copied().partition(is_target);
     if !bound.is_empty() {
         let what = format!("termination of {} nodes", bound.len());
@@ -99,9 +100,8 @@ pub(super) fn nodes(draft: &mut Draft<'_>, vpc: &str) {
 
 fn create(draft: &mut Draft<'_>, vpc: &str, missing: &[u32]) {
     let places = missing.iter().map(|n| {
-        let is_before = |i: &&ec2::Instance| {
-            Part::Node.is(&i.tags) && observe::ordinal(i) == Some(*n)
-        };
+        let is_before =
+            |i: &&ec2::Instance| Part::Node.is(&i.tags) && observe::ordinal(i) == Some(*n);
         place(draft, vpc, *n, Group::Node, is_before).map(|place| (*n, place))
     });
     match places.collect::<Result<Vec<_>, _>>() {

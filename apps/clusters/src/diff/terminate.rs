@@ -36,7 +36,7 @@ pub fn terminate(cluster: &Cluster, seen: &Observed) -> Steps {
 /// True while something has a network interface in the VPC, or is about to give one back.
 fn has_users(seen: &Observed) -> bool {
     seen.balancer.is_some()
-        || seen.instances.iter().any(|i| is_live(i))
+        || seen.instances.iter().any(is_live)
         || seen.leaving().next().is_some()
         || !seen.leftovers.is_empty()
 }

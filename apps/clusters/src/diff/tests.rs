@@ -99,9 +99,9 @@ fn whole(cluster: &Cluster) -> Observed {
         name: cluster.names().node_targets(),
         targets: (0..spec.nodes).map(|n| target(format!("i-node-{n}"), "healthy")).collect(),
     };
-    let addon_instance =
-        |a: &Addon| instance(&format!("i-{a}"), Part::Addon(*a), "running");
-    let rule = |a: &Addon| ListenerRule { arn: format!("rule-{a}"), target_group: format!("tg-{a}") };
+    let addon_instance = |a: &Addon| instance(&format!("i-{a}"), Part::Addon(*a), "running");
+    let rule =
+        |a: &Addon| ListenerRule { arn: format!("rule-{a}"), target_group: format!("tg-{a}") };
     Observed {
         zones: vec!["eu-west-1a".into(), "eu-west-1b".into()],
         vpcs: vec![ec2::Vpc {
@@ -144,7 +144,10 @@ fn whole(cluster: &Cluster) -> Observed {
             profile: true,
             attached: true,
         },
-        instances: (0..spec.nodes).map(node).chain(spec.addons.iter().map(addon_instance)).collect(),
+        instances: (0..spec.nodes)
+            .map(node)
+            .chain(spec.addons.iter().map(addon_instance))
+            .collect(),
         balancer: Some(Balancer {
             arn: "lb".into(),
             dns_name: "idg.elb.example".into(),

@@ -9,12 +9,7 @@ use fixpoint_aws::ec2;
 use futures_util::{future::try_join_all, try_join};
 
 use super::{Balancer, Identity, Listener, ListenerRule, Observed, Target, TargetGroup};
-use crate::{
-    Cluster,
-    addons::Addon,
-    error::could_not,
-    names::CLUSTER_TAG,
-};
+use crate::{Cluster, addons::Addon, error::could_not, names::CLUSTER_TAG};
 
 type Result<T> = std::result::Result<T, BoxError>;
 
@@ -33,7 +28,17 @@ pub(crate) async fn observe_all(cluster: &Cluster) -> Result<Observed> {
 }
 
 async fn look(cluster: &Cluster) -> Result<Observed> {
-    let (network, subnets, gateways, route_tables, groups, key_pairs, instances, identity, balancing) = try_join!(
+    let (
+        network,
+        subnets,
+        gateways,
+        route_tables,
+        groups,
+        key_pairs,
+        instances,
+        identity,
+        balancing,
+    ) = try_join!(
         network(cluster),
         subnets(cluster),
         internet_gateways(cluster),
@@ -77,7 +82,9 @@ async fn network(cluster: &Cluster) -> Result<(Vec<ec2::Vpc>, bool, bool)> {
     let attribute = |attribute: &str| {
         let request =
             ec2::DescribeVpcAttribute { vpc_id: only.vpc_id.clone(), attribute: attribute.into() };
-        async move { cluster.aws().ec2.send(request).await.map_err(could_not("read the VPC's DNS settings")) }
+        async move {
+            cluster.aws().ec2.send(request).await.map_err(could_not("read the VPC's DNS settings"))
+        }
     };
     let (support, hostnames) =
         try_join!(attribute("enableDnsSupport"), attribute("enableDnsHostnames"))?;
@@ -142,8 +149,7 @@ pub(crate) async fn instances(cluster: &Cluster) -> Result<Vec<ec2::Instance>> {
 async fn volumes(cluster: &Cluster) -> Result<Vec<String>> {
     let request =
         ec2::DescribeVolumes { filters: vec![cluster.names().filter()], ..Default::default() };
-    let volumes =
-        cluster.aws().ec2.all(request).await.map_err(could_not("list the volumes"))?;
+    let volumes = cluster.aws().ec2.all(request).await.map_err(could_not("list the volumes"))?;
     Ok(volumes.into_iter().map(|v| v.volume_id).collect())
 }
 
@@ -194,8 +200,7 @@ async fn zones(cluster: &Cluster) -> Result<Vec<String>> {
 
 /// The newest image of Amazon Linux 2023 for the wanted type of instance.
 pub(crate) async fn image(cluster: &Cluster) -> Result<ec2::Image> {
-    let architecture =
-        if is_graviton(&cluster.spec().instance_type) { "arm64" } else { "x86_64" };
+    let architecture = if is_graviton(&cluster.spec().instance_type) { "arm64" } else { "x86_64" };
     let request = ec2::DescribeImages {
         owners: vec!["amazon".into()],
         filters: vec![
@@ -290,11 +295,7 @@ pub(crate) async fn load_balancer(cluster: &Cluster) -> Result<Option<Balancer>>
         .into_iter()
         .find(|b| b.load_balancer_name() == Some(name.as_str()));
     Ok(ours.map(|b| Balancer {
-        state: b
-            .state()
-            .and_then(|s| s.code())
-            .map(|c| c.as_str().to_owned())
-            .unwrap_or_default(),
+        state: b.state().and_then(|s| s.code()).map(|c| c.as_str().to_owned()).unwrap_or_default(),
         arn: b.load_balancer_arn.unwrap_or_default(),
         dns_name: b.dns_name.unwrap_or_default(),
     }))
@@ -308,11 +309,12 @@ pub(crate) async fn target_groups(cluster: &Cluster) -> Result<Vec<TargetGroup>>
     let is_ours = |name: &str| {
         name == names.node_targets() || Addon::ALL.iter().any(|a| name == names.addon_targets(*a))
     };
-    let groups = all.map_err(could_not("list the target groups"))?.into_iter().map(|g| TargetGroup {
-        arn: g.target_group_arn.unwrap_or_default(),
-        name: g.target_group_name.unwrap_or_default(),
-        targets: Vec::new(),
-    });
+    let groups =
+        all.map_err(could_not("list the target groups"))?.into_iter().map(|g| TargetGroup {
+            arn: g.target_group_arn.unwrap_or_default(),
+            name: g.target_group_name.unwrap_or_default(),
+            targets: Vec::new(),
+        });
     Ok(groups.filter(|g| is_ours(&g.name)).collect())
 }
 
@@ -325,9 +327,10 @@ async fn check_ours(cluster: &Cluster, arns: &[&String]) -> Result<()> {
     let request = arns.iter().fold(cluster.aws().elb.describe_tags(), |r, a| r.resource_arns(*a));
     let answer = request.send().await.map_err(could_not("read tags of the load balancer"))?;
     for thing in answer.tag_descriptions() {
-        let ours = thing.tags().iter().any(|t| {
-            t.key() == Some(CLUSTER_TAG) && t.value() == Some(cluster.names().cluster())
-        });
+        let ours = thing
+            .tags()
+            .iter()
+            .any(|t| t.key() == Some(CLUSTER_TAG) && t.value() == Some(cluster.names().cluster()));
         if !ours {
             let what = format!(
                 "{} has a name that this cluster needs, but not its tag {CLUSTER_TAG}; \
@@ -353,7 +356,10 @@ pub(crate) async fn target_health(cluster: &Cluster, group: &str) -> Result<Vec<
         let health = t.target_health();
         Target {
             instance_id: t.target().and_then(|t| t.id()).unwrap_or_default().to_owned(),
-            state: health.and_then(|h| h.state()).map(|s| s.as_str().to_owned()).unwrap_or_default(),
+            state: health
+                .and_then(|h| h.state())
+                .map(|s| s.as_str().to_owned())
+                .unwrap_or_default(),
             reason: health
                 .and_then(|h| h.reason())
                 .map(|r| r.as_str().to_owned())
@@ -410,7 +416,11 @@ mod tests {
 
     #[test]
     fn arm_types_are_told_by_their_names() {
-        assert!(["t4g.small", "c7gn.large", "a1.medium", "g5g.xlarge"].map(is_graviton) == [true; 4]);
-        assert!(["t3.small", "m5.large", "g4dn.xlarge", "c6i.large"].map(is_graviton) == [false; 4]);
+        assert!(
+            ["t4g.small", "c7gn.large", "a1.medium", "g5g.xlarge"].map(is_graviton) == [true; 4]
+        );
+        assert!(
+            ["t3.small", "m5.large", "g4dn.xlarge", "c6i.large"].map(is_graviton) == [false; 4]
+        );
     }
 }

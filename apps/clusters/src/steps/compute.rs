@@ -52,9 +52,7 @@ impl Step for CreateInstances {
         let there = observe::instances(cluster).await?;
         let is_there = |number: u32| {
             there.iter().any(|i| {
-                Part::Node.is(&i.tags)
-                    && observe::is_live(i)
-                    && observe::ordinal(i) == Some(number)
+                Part::Node.is(&i.tags) && observe::is_live(i) && observe::ordinal(i) == Some(number)
             })
         };
         let missing = nodes.iter().filter(|(number, _)| !is_there(*number));
@@ -143,7 +141,8 @@ async fn start(
 fn request(cluster: &Cluster, image: &ec2::Image, launch: &Launch) -> ec2::RunInstances {
     let (names, spec) = (cluster.names(), cluster.spec());
     let Launch { part, name, ordinal, place, user_data } = launch;
-    let mut tags: Vec<_> = names.tags(*part).into_iter().map(|(k, v)| ec2::Tag::new(k, v)).collect();
+    let mut tags: Vec<_> =
+        names.tags(*part).into_iter().map(|(k, v)| ec2::Tag::new(k, v)).collect();
     for tag in tags.iter_mut().filter(|t| t.key == "Name") {
         tag.value.clone_from(name);
     }
@@ -282,7 +281,8 @@ pub fn wait_for_termination(cluster: &Cluster, ids: Vec<String>) -> Wait {
         let (cluster, ids) = (cluster.clone(), ids.clone());
         async move {
             let there = observe::instances(&cluster).await?;
-            let left = there.iter().filter(|i| !observe::is_gone(i) && ids.contains(&i.instance_id));
+            let left =
+                there.iter().filter(|i| !observe::is_gone(i) && ids.contains(&i.instance_id));
             Ok(match left.count() {
                 0 => Saw::Ready,
                 left => Saw::NotYet(format!("{left} still there")),

@@ -105,7 +105,9 @@ where
 fn is_in_the_way(error: &(dyn StdError + 'static)) -> bool {
     fixpoint_aws::error_code(error).is_some_and(|code| {
         code.starts_with("Duplicate")
-            || [".Duplicate", ".Conflict", "AlreadyExists", "InUse"].iter().any(|e| code.ends_with(e))
+            || [".Duplicate", ".Conflict", "AlreadyExists", "InUse"]
+                .iter()
+                .any(|e| code.ends_with(e))
     })
 }
 

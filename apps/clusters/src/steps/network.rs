@@ -203,8 +203,9 @@ impl Step for CreateSubnet {
                 Ok(subnets.iter().any(|s| s.vpc_id == vpc && part.is(&s.tags)))
             }
         };
-        let make =
-            async { Ok::<_, fixpoint_aws::Error>(cluster.aws().ec2.send(request).await?.subnet.subnet_id) };
+        let make = async {
+            Ok::<_, fixpoint_aws::Error>(cluster.aws().ec2.send(request).await?.subnet.subnet_id)
+        };
         let made = create(cx, cluster, &part.to_string(), is_there, make).await?;
         Ok(made.map_or_else(Steps::none, |subnet| {
             Steps::none().with(EnablePublicIps { cluster: cluster.clone(), subnet })

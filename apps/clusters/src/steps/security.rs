@@ -50,7 +50,8 @@ impl Step for CreateSecurityGroup {
                 Ok(groups.iter().any(|g| g.vpc_id == vpc && part.is(&g.tags)))
             }
         };
-        let make = async { Ok::<_, fixpoint_aws::Error>(cluster.aws().ec2.send(request).await?.group_id) };
+        let make =
+            async { Ok::<_, fixpoint_aws::Error>(cluster.aws().ec2.send(request).await?.group_id) };
         create(cx, cluster, &part.to_string(), is_there, make).await?;
         Ok(Steps::none())
     }

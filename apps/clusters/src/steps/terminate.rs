@@ -152,7 +152,9 @@ impl Delete {
     }
 }
 
-fn content<T, E: Into<fixpoint_aws::Error>>(result: Result<T, E>) -> Result<(), fixpoint_aws::Error> {
+fn content<T, E: Into<fixpoint_aws::Error>>(
+    result: Result<T, E>,
+) -> Result<(), fixpoint_aws::Error> {
     match result.map_err(Into::into) {
         Err(error) if !fixpoint_aws::is_not_found(&error) => Err(error),
         _ => Ok(()),

@@ -40,7 +40,10 @@ async fn independent_steps_run_together_and_waits_say_what_for() {
     let lines = recording.lines();
     assert_eq!(lines[0], "planned together");
     let waits = |what: &str| lines.iter().any(|l| l.contains(what));
-    assert!(waits("waiting for nodes of idg: 0 running, 3 pending, wanted 3 running"), "{lines:#?}");
+    assert!(
+        waits("waiting for nodes of idg: 0 running, 3 pending, wanted 3 running"),
+        "{lines:#?}"
+    );
     assert!(waits("waiting for load balancer idg-lb: provisioning, wanted active"), "{lines:#?}");
 }
 

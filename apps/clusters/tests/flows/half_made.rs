@@ -73,10 +73,15 @@ async fn what_somebody_took_away_is_made_again() {
     elb.delete_load_balancer().load_balancer_arn(balancer).send().await.unwrap();
     let key_name = status["key_pair"].as_str().map(str::to_owned);
     world.aws.ec2.send(ec2::DeleteKeyPair { key_name, key_pair_id: None }).await.unwrap();
-    world.aws.ec2.send(ec2::DeleteRoute {
-        route_table_id: status["route_table_ids"][0].as_str().unwrap().into(),
-        destination_cidr_block: "0.0.0.0/0".into(),
-    }).await.unwrap();
+    world
+        .aws
+        .ec2
+        .send(ec2::DeleteRoute {
+            route_table_id: status["route_table_ids"][0].as_str().unwrap().into(),
+            destination_cidr_block: "0.0.0.0/0".into(),
+        })
+        .await
+        .unwrap();
 
     assert_fixpoint(&world.creation(&cluster), &Context::new()).await;
     assert_eq!(world.counts(), whole(1, 0));
@@ -110,12 +115,26 @@ async fn rules_that_somebody_added_stay_and_rules_that_somebody_took_come_back()
     let group = world.aws.ec2.all(groups.clone()).await.unwrap().remove(0);
     let ssh = ec2::IpPermission::tcp(22).with_cidr("203.0.113.7/32");
     let (group_id, added) = (group.group_id.clone(), vec![ssh.clone()]);
-    world.aws.ec2.send(ec2::AuthorizeSecurityGroupIngress {
-        group_id: group_id.clone(), ip_permissions: added, ..Default::default()
-    }).await.unwrap();
-    world.aws.ec2.send(ec2::RevokeSecurityGroupIngress {
-        group_id, ip_permissions: group.ip_permissions.clone(), ..Default::default()
-    }).await.unwrap();
+    world
+        .aws
+        .ec2
+        .send(ec2::AuthorizeSecurityGroupIngress {
+            group_id: group_id.clone(),
+            ip_permissions: added,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    world
+        .aws
+        .ec2
+        .send(ec2::RevokeSecurityGroupIngress {
+            group_id,
+            ip_permissions: group.ip_permissions.clone(),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
 
     world.create(&cluster).await;
     let now = world.aws.ec2.all(groups).await.unwrap().remove(0);
@@ -127,7 +146,8 @@ async fn rules_that_somebody_added_stay_and_rules_that_somebody_took_come_back()
 #[tokio::test(start_paused = true)]
 async fn a_load_balancer_of_that_name_without_the_tag_is_not_touched() {
     let world = World::new();
-    let arn = world.create(&spec(1, &[])).await["load_balancer"]["arn"].as_str().unwrap().to_owned();
+    let arn =
+        world.create(&spec(1, &[])).await["load_balancer"]["arn"].as_str().unwrap().to_owned();
     let untag = world.aws.elb.remove_tags().resource_arns(&arn).tag_keys("fixpoint:cluster");
     untag.send().await.unwrap();
     let error = solve(&world.creation(&spec(2, &[]))).await.unwrap_err();

@@ -63,14 +63,18 @@ async fn a_creation_is_one_trace_of_more_than_forty_calls_each_with_request_and_
     assert!(trace.spans.iter().all(|s| s.end.is_some()), "no span is left open");
 
     let calls: Vec<_> = trace.spans.iter().filter(is_call).collect();
-    let changes = calls.iter().filter(|s| {
-        !["Describe", "List", "Get"].iter().any(|verb| s.name.contains(verb))
-    });
+    let changes = calls
+        .iter()
+        .filter(|s| !["Describe", "List", "Get"].iter().any(|verb| s.name.contains(verb)));
     assert!(changes.count() >= 40, "{} calls", calls.len());
     for call in calls {
         for name in ["fixpoint.request", "fixpoint.response", "aws.request_id"] {
             let value = call.attributes.get(name);
-            assert!(matches!(value, Some(Value::String(s)) if !s.is_empty()), "{} {name}", call.name);
+            assert!(
+                matches!(value, Some(Value::String(s)) if !s.is_empty()),
+                "{} {name}",
+                call.name
+            );
         }
         assert!(children(&trace, call).iter().any(|s| s.name == "attempt"), "{}", call.name);
     }
