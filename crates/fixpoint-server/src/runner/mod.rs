@@ -8,12 +8,13 @@
 //!
 //! A wake carries nothing but the resource's name; the task reads the newest records and decides
 //! anew. So wakes can be merged, repeated or made up: a restart simply wakes every resource that
-//! has unfinished business. What the task decides, and what a run's end means, is in `turn.rs`.
+//! has unfinished business. What the task decides is in `turn.rs`.
 //!
 //! Not here: what users may ask for (`intents.rs`). The surprise: nothing is spawned outside of
 //! [`Runner::run`]; dropping its future ends every run at its next `await`, as a crash would.
 
 mod backoff;
+mod ending;
 mod ledger;
 mod takeover;
 mod turn;

@@ -1,22 +1,22 @@
 //! One look at one resource: end what is superseded, run what is recorded, retry what is due.
 //!
-//! Not here: when to look (`mod.rs`) and what is written during a run (`ledger.rs`). The
-//! surprise: a change of the spec does not wait for the run at hand. That run works towards what
-//! nobody wants any more, so it is cancelled (its waits at once, its step at work finishes), and
-//! a new one plans from what is there. DELETE of a resource that is being created is the same.
+//! Not here: when to look (`mod.rs`), what is written during a run (`ledger.rs`), and how one ends
+//! (`ending.rs`). The surprise: a change of the spec does not wait for the run at hand. That run
+//! works towards what nobody wants any more, so it is cancelled (its waits at once, its step at
+//! work finishes), and a new one plans from what is there. DELETE of a resource that is being
+//! created is the same.
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use fixpoint::{Context, Error, Permanent, Plan, Report};
-use fixpoint_client::{ErrorReport, PlannedStep, RunState};
-use fixpoint_trace::redact;
 use jiff::Timestamp;
 use tokio::{sync::Notify, time};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, field::Empty};
+use tracing::Instrument;
 
 use super::{
-    Shared, backoff,
+    Shared,
+    ending::{Ending, end, run_span},
     ledger::{Ledger, SAVE_EVERY},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     records::{ResourceKey, Stored, key, put},
     resource::ResourceRecord,
     run::{Cause, RunEvent, RunRecord},
-    store::{Precondition, StoreError, Write},
+    store::{Precondition, StoreError},
 };
 
 /// How long to wait when the run store fails: twice this at first, at most that.
@@ -43,7 +43,7 @@ enum Next {
 
 /// Why a run at work is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
+pub(super) enum Stop {
     /// The server stops. The run goes on when there is a server again.
     Server,
     /// A newer run took its place.
@@ -274,181 +274,4 @@ async fn reason_to_stop(
     let resource = shared.records.resource(key).await?;
     let superseded = resource.is_none_or(|stored| stored.record.run_id != id);
     Ok(superseded.then_some(Stop::Superseded))
-}
-
-/// How a run ends.
-struct Ending {
-    event: RunEvent,
-    error: Option<ErrorReport>,
-}
-
-impl Ending {
-    fn stopped(stop: Stop) -> Self {
-        let message = match stop {
-            Stop::Superseded => "a newer run took its place",
-            Stop::Asked | Stop::Server => "cancelled by request",
-        };
-        let error = ErrorReport {
-            message: message.to_owned(),
-            causes: vec![],
-            step: None,
-            permanent: false,
-        };
-        Self { event: RunEvent::Cancelled, error: Some(error) }
-    }
-
-    fn of(result: Result<Report, Error>) -> Self {
-        match result {
-            Ok(_) => Self { event: RunEvent::Converged, error: None },
-            Err(error) => {
-                let event = match &error {
-                    Error::Cancelled(_) => RunEvent::Cancelled,
-                    Error::NotConverging { .. } | Error::OverBound { .. } => {
-                        RunEvent::NotConverging
-                    }
-                    _ => RunEvent::Failed,
-                };
-                Self { event, error: Some(report(&error)) }
-            }
-        }
-    }
-}
-
-/// An error and its causes, for the run's record.
-fn report(error: &Error) -> ErrorReport {
-    let text = |error: &dyn StdError| redact::text(&error.to_string()).into_owned();
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    ErrorReport {
-        message: text(error),
-        causes: causes.map(text).collect(),
-        step: match error {
-            Error::Step { name, key, .. } => {
-                Some(PlannedStep { name: name.clone(), key: redact::text(key).into_owned() })
-            }
-            _ => None,
-        },
-        permanent: Permanent::is(error),
-    }
-}
-
-/// Ends a run: first its span, then its record and what follows for its resource, in one commit.
-/// `worked_for` is the resource as the run knew it, if it did any work.
-async fn end(
-    shared: &Shared,
-    key: &ResourceKey,
-    mut run: Stored<RunRecord>,
-    span: Span,
-    ending: Ending,
-    worked_for: Option<&ResourceRecord>,
-) -> Result<(), StoreError> {
-    if let Err(illegal) = run.record.apply(ending.event) {
-        return Err(StoreError::Corrupt {
-            key: key::run(&run.record.run.id),
-            source: illegal.into(),
-        });
-    }
-    run.record.run.error = ending.error;
-    run.record.run.ended_at = Some(Timestamp::now());
-    close_span(&run.record, &span);
-    drop(span);
-    // Whoever sees the final state finds the whole trace. If the traces cannot be stored, the
-    // run has ended all the same.
-    if shared.recorder.flush().await.is_err() {
-        tracing::error!("the trace of run {} may be incomplete", run.record.run.id);
-    }
-    loop {
-        let resource = shared.records.resource(key).await?;
-        let mut record = run.record.clone();
-        let resource = resource
-            .map(|stored| follow_up(shared, key, stored, &mut record, worked_for))
-            .transpose()?;
-        let id = &record.run.id;
-        let mut writes = vec![
-            put(key::run(id), &record, Precondition::Version(run.version))?,
-            Write::delete(key::unfinished(key, id), Precondition::Any),
-            Write::delete(key::cancel(id), Precondition::Any),
-        ];
-        writes.extend(resource);
-        match shared.records.commit(writes).await {
-            // A request changed the resource; what follows must be decided anew. If somebody else
-            // ended this run, that is an error.
-            Err(StoreError::Conflict { key: at }) if at == key::resource(key) => {}
-            result => {
-                result?;
-                shared.metrics.run_ended(&key.kind, record.run.state);
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// What a run's end means for its resource.
-fn follow_up(
-    shared: &Shared,
-    key: &ResourceKey,
-    resource: Stored<ResourceRecord>,
-    run: &mut RunRecord,
-    worked_for: Option<&ResourceRecord>,
-) -> Result<Write, StoreError> {
-    let Stored { mut record, version } = resource;
-    let only = Precondition::Version(version);
-    let converged = run.run.state == RunState::Converged;
-    if converged && record.deleting && worked_for.is_some_and(|worked| worked.deleting) {
-        return Ok(Write::delete(key::resource(key), only));
-    }
-    if converged {
-        record.observed_generation = record.observed_generation.max(run.run.generation);
-    }
-    if record.run_id == run.run.id {
-        record.failures = match run.run.state {
-            RunState::Failed => record.failures + 1,
-            _ => 0,
-        };
-        let retry = run.run.state == RunState::Failed
-            && !run.run.error.as_ref().is_some_and(|error| error.permanent);
-        record.retry_at = retry
-            .then(|| backoff::delay(record.failures))
-            .flatten()
-            .and_then(|delay| Timestamp::now().checked_add(shared.pace.wall(delay)).ok());
-        run.run.retry_at = record.retry_at;
-    }
-    put(key::resource(key), &record, only)
-}
-
-/// The run's span, with the ids from its record: a run taken up again goes on in the same span.
-fn run_span(key: &ResourceKey, run: &RunRecord) -> Span {
-    let link = run.link.map(|span| format!("{}-{}", span.trace_id, span.span_id));
-    tracing::info_span!(
-        parent: None,
-        "run",
-        otel.name = format!("run {}", key.kind),
-        fixpoint.trace_id = run.run.trace_id,
-        fixpoint.span_id = run.run.span_id,
-        fixpoint.parent_id = run.parent.map(|id| id.to_string()),
-        fixpoint.link = link,
-        fixpoint.run.id = run.run.id,
-        fixpoint.resource = run.run.resource,
-        fixpoint.generation = run.run.generation,
-        fixpoint.run.attempts = run.run.attempts,
-        fixpoint.run.result = Empty,
-        error.r#type = Empty,
-        otel.status_code = Empty,
-        otel.status_description = Empty,
-    )
-}
-
-fn close_span(run: &RunRecord, span: &Span) {
-    let state = run.run.state;
-    span.record("fixpoint.run.result", state.as_str());
-    let why = run.run.error.as_ref().map_or("", |error| error.message.as_str());
-    if matches!(state, RunState::Failed | RunState::NotConverging) {
-        span.record("error.type", state.as_str());
-        span.record("otel.status_code", "ERROR");
-        span.record("otel.status_description", why);
-    }
-    span.in_scope(|| match state {
-        RunState::Converged => tracing::info!("run {} converged", run.run.id),
-        RunState::Cancelled => tracing::info!("run {} was cancelled: {why}", run.run.id),
-        _ => tracing::error!("run {} ended {state}: {why}", run.run.id),
-    });
 }

@@ -26,7 +26,7 @@ pub type Version = u64;
 /// How many changes a watcher may fall behind before it is told to read again.
 const WATCH_BUFFER: usize = 1024;
 
-/// A key-value store with preconditions and watch. [`contract`] is the suite that each passes.
+/// A key-value store with preconditions and watch. [`contract()`] is the suite that each passes.
 #[async_trait]
 pub trait RunStore: Send + Sync + fmt::Debug {
     /// The value at `key`, with its version.

@@ -1,6 +1,6 @@
 //! A crash loses nothing: what was asked for is done, in the trace in which it was begun.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use fixpoint_client::RunState;
 use fixpoint_trace::{
@@ -53,6 +53,36 @@ async fn a_run_that_a_crash_cut_off_goes_on_in_its_own_span_and_makes_nothing_tw
         span_id: run.span_id.parse().unwrap(),
     };
     assert!(lost.iter().all(|lost| lost.context() != span), "the run's own span is not lost");
+}
+
+#[tokio::test]
+async fn crashes_at_any_moment_leave_one_trace_with_one_root_and_nothing_made_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let world: Arc<World> = Arc::default();
+    let server = Harness::open(directory.path(), Arc::clone(&world));
+    let id = server.post("/v1/toys", json!({"name": "car", "bricks": 10})).await.run_id();
+    crash(server).await;
+    for moment in 0..8 {
+        let server = Harness::open(directory.path(), Arc::clone(&world));
+        for _ in 0..moment {
+            super::pause().await;
+        }
+        crash(server).await;
+    }
+    let server = Harness::open(directory.path(), Arc::clone(&world));
+    let run = server.ended(&id).await;
+    assert_eq!((run.state, world.state().made), (RunState::Converged, 10));
+    server.recorder.flush().await.unwrap();
+    let trace = server.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
+    let ids: HashSet<_> = trace.spans.iter().map(|span| span.span_id).collect();
+    let roots = trace.spans.iter().filter(|span| span.parent.is_none()).count();
+    assert_eq!(roots, 1);
+    for span in &trace.spans {
+        assert!(span.parent.is_none_or(|parent| ids.contains(&parent)), "an orphan: {span:#?}");
+        assert!(span.end.is_some(), "still open: {span:#?}");
+    }
+    let runs = trace.spans.iter().filter(|span| span.name == "run toys").count();
+    assert_eq!(runs, 1, "the run goes on in its span");
 }
 
 #[tokio::test]

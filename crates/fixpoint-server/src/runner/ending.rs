@@ -1,0 +1,197 @@
+//! How a run ends, and what that means for its resource.
+//!
+//! Not here: why a run stops before its plan does (`turn.rs`). The surprise: the order. First the
+//! run's span ends and the trace is durable, then the record says so, in one commit with what
+//! follows for the resource. Whoever sees a final state finds the whole trace.
+
+use std::error::Error as StdError;
+
+use fixpoint::{Error, Permanent, Report};
+use fixpoint_client::{ErrorReport, PlannedStep, RunState};
+use fixpoint_trace::redact;
+use jiff::Timestamp;
+use tracing::{Span, field::Empty};
+
+use super::{Shared, backoff, turn::Stop};
+use crate::{
+    records::{ResourceKey, Stored, key, put},
+    resource::ResourceRecord,
+    run::{RunEvent, RunRecord},
+    store::{Precondition, StoreError, Write},
+};
+
+/// How a run ends.
+pub(super) struct Ending {
+    event: RunEvent,
+    error: Option<ErrorReport>,
+}
+
+impl Ending {
+    pub(super) fn stopped(stop: Stop) -> Self {
+        let message = match stop {
+            Stop::Superseded => "a newer run took its place",
+            Stop::Asked | Stop::Server => "cancelled by request",
+        };
+        let error = ErrorReport {
+            message: message.to_owned(),
+            causes: vec![],
+            step: None,
+            permanent: false,
+        };
+        Self { event: RunEvent::Cancelled, error: Some(error) }
+    }
+
+    pub(super) fn of(result: Result<Report, Error>) -> Self {
+        match result {
+            Ok(_) => Self { event: RunEvent::Converged, error: None },
+            Err(error) => {
+                let event = match &error {
+                    Error::Cancelled(_) => RunEvent::Cancelled,
+                    Error::NotConverging { .. } | Error::OverBound { .. } => {
+                        RunEvent::NotConverging
+                    }
+                    _ => RunEvent::Failed,
+                };
+                Self { event, error: Some(report(&error)) }
+            }
+        }
+    }
+}
+
+/// An error and its causes, for the run's record.
+fn report(error: &Error) -> ErrorReport {
+    let text = |error: &dyn StdError| redact::text(&error.to_string()).into_owned();
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    ErrorReport {
+        message: text(error),
+        causes: causes.map(text).collect(),
+        step: match error {
+            Error::Step { name, key, .. } => {
+                Some(PlannedStep { name: name.clone(), key: redact::text(key).into_owned() })
+            }
+            _ => None,
+        },
+        permanent: Permanent::is(error),
+    }
+}
+
+/// Ends a run. `worked_for` is the resource as the run knew it, if it did any work.
+pub(super) async fn end(
+    shared: &Shared,
+    key: &ResourceKey,
+    mut run: Stored<RunRecord>,
+    span: Span,
+    ending: Ending,
+    worked_for: Option<&ResourceRecord>,
+) -> Result<(), StoreError> {
+    if let Err(illegal) = run.record.apply(ending.event) {
+        return Err(StoreError::Corrupt {
+            key: key::run(&run.record.run.id),
+            source: illegal.into(),
+        });
+    }
+    run.record.run.error = ending.error;
+    run.record.run.ended_at = Some(Timestamp::now());
+    close_span(&run.record, &span);
+    drop(span);
+    // Whoever sees the final state finds the whole trace. If the traces cannot be stored, the
+    // run has ended all the same.
+    if shared.recorder.flush().await.is_err() {
+        tracing::error!("the trace of run {} may be incomplete", run.record.run.id);
+    }
+    loop {
+        let resource = shared.records.resource(key).await?;
+        let mut record = run.record.clone();
+        let resource = resource
+            .map(|stored| follow_up(shared, key, stored, &mut record, worked_for))
+            .transpose()?;
+        let id = &record.run.id;
+        let mut writes = vec![
+            put(key::run(id), &record, Precondition::Version(run.version))?,
+            Write::delete(key::unfinished(key, id), Precondition::Any),
+            Write::delete(key::cancel(id), Precondition::Any),
+        ];
+        writes.extend(resource);
+        match shared.records.commit(writes).await {
+            // A request changed the resource; what follows must be decided anew. If somebody else
+            // ended this run, that is an error.
+            Err(StoreError::Conflict { key: at }) if at == key::resource(key) => {}
+            result => {
+                result?;
+                shared.metrics.run_ended(&key.kind, record.run.state);
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What a run's end means for its resource.
+fn follow_up(
+    shared: &Shared,
+    key: &ResourceKey,
+    resource: Stored<ResourceRecord>,
+    run: &mut RunRecord,
+    worked_for: Option<&ResourceRecord>,
+) -> Result<Write, StoreError> {
+    let Stored { mut record, version } = resource;
+    let only = Precondition::Version(version);
+    let converged = run.run.state == RunState::Converged;
+    if converged && record.deleting && worked_for.is_some_and(|worked| worked.deleting) {
+        return Ok(Write::delete(key::resource(key), only));
+    }
+    if converged {
+        record.observed_generation = record.observed_generation.max(run.run.generation);
+    }
+    if record.run_id == run.run.id {
+        record.failures = match run.run.state {
+            RunState::Failed => record.failures + 1,
+            _ => 0,
+        };
+        let retry = run.run.state == RunState::Failed
+            && !run.run.error.as_ref().is_some_and(|error| error.permanent);
+        record.retry_at = retry
+            .then(|| backoff::delay(record.failures))
+            .flatten()
+            .and_then(|delay| Timestamp::now().checked_add(shared.pace.wall(delay)).ok());
+        run.run.retry_at = record.retry_at;
+    }
+    put(key::resource(key), &record, only)
+}
+
+/// The run's span, with the ids from its record: a run taken up again goes on in the same span.
+pub(super) fn run_span(key: &ResourceKey, run: &RunRecord) -> Span {
+    let link = run.link.map(|span| format!("{}-{}", span.trace_id, span.span_id));
+    tracing::info_span!(
+        parent: None,
+        "run",
+        otel.name = format!("run {}", key.kind),
+        fixpoint.trace_id = run.run.trace_id,
+        fixpoint.span_id = run.run.span_id,
+        fixpoint.parent_id = run.parent.map(|id| id.to_string()),
+        fixpoint.link = link,
+        fixpoint.run.id = run.run.id,
+        fixpoint.resource = run.run.resource,
+        fixpoint.generation = run.run.generation,
+        fixpoint.run.attempts = run.run.attempts,
+        fixpoint.run.result = Empty,
+        error.r#type = Empty,
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+    )
+}
+
+fn close_span(run: &RunRecord, span: &Span) {
+    let state = run.run.state;
+    span.record("fixpoint.run.result", state.as_str());
+    let why = run.run.error.as_ref().map_or("", |error| error.message.as_str());
+    if matches!(state, RunState::Failed | RunState::NotConverging) {
+        span.record("error.type", state.as_str());
+        span.record("otel.status_code", "ERROR");
+        span.record("otel.status_description", why);
+    }
+    span.in_scope(|| match state {
+        RunState::Converged => tracing::info!("run {} converged", run.run.id),
+        RunState::Cancelled => tracing::info!("run {} was cancelled: {why}", run.run.id),
+        _ => tracing::error!("run {} ended {state}: {why}", run.run.id),
+    });
+}
