@@ -107,7 +107,7 @@ impl History {
 
 impl Said {
     fn by(answer: &Steps) -> Self {
-        let steps = answer.steps().iter().map(|step| (step.name().to_owned(), step.key()));
+        let steps = answer.parts().map(|step| (step.name().to_owned(), step.key()));
         Self { steps: steps.collect(), seen: answer.seen().to_vec() }
     }
 }

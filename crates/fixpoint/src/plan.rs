@@ -50,6 +50,12 @@ pub trait Step: Debug + Send + Sync {
     /// Any error ends the run as failed; what is left is planned again by whoever runs the plan.
     async fn run(&self, cx: &Context) -> Result<Steps, BoxError>;
 
+    /// The steps that this one is made of, if it is, as [`Together`](crate::Together) is. What was
+    /// planned is told by them: "planned 2 steps: create_vpc, create_key_pair".
+    fn parts(&self) -> &[Box<dyn Step>] {
+        &[]
+    }
+
     /// Puts the step on the heap, as [`Steps`] keeps it.
     fn boxed(self) -> Box<dyn Step>
     where
@@ -139,6 +145,20 @@ impl Steps {
     /// The steps, in the order in which they will run.
     pub fn steps(&self) -> &[Box<dyn Step>] {
         &self.steps
+    }
+
+    /// The steps one by one, in order: in the place of a step that is made of others, those.
+    pub fn parts(&self) -> impl Iterator<Item = &dyn Step> {
+        let mut waiting: Vec<&dyn Step> = self.steps.iter().rev().map(|step| &**step).collect();
+        std::iter::from_fn(move || {
+            loop {
+                let step = waiting.pop()?;
+                match step.parts() {
+                    [] => return Some(step),
+                    parts => waiting.extend(parts.iter().rev().map(|part| &**part)),
+                }
+            }
+        })
     }
 
     /// What is withheld.

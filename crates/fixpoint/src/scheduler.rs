@@ -12,7 +12,7 @@ use std::{pin::pin, time::Duration};
 use tracing::{Instrument, field::Empty};
 
 use crate::{
-    Cancelled, Chain, Context, Error, Event, Plan, Steps,
+    Cancelled, Chain, Context, Error, Event, Plan, Step, Steps,
     context::wall_sleep,
     convergence::{History, Verdict},
     run::{self, Bounds, Run, guarded, run_tree},
@@ -176,7 +176,7 @@ async fn create(plan: &dyn Plan, cx: &Context, iteration: u32) -> Result<Steps, 
             if !span.is_disabled() {
                 tracing::record_all!(
                     span,
-                    fixpoint.steps = join(answer.steps().iter().map(|step| step.name()), ", "),
+                    fixpoint.steps = join(answer.parts().map(|step| step.name()), ", "),
                     fixpoint.withheld = join(answer.withheld(), "; "),
                     fixpoint.seen = join(answer.seen(), "; "),
                 );
@@ -209,13 +209,11 @@ struct Planned<'a>(&'a Steps);
 
 impl std::fmt::Display for Planned<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.steps() {
+        let names: Vec<_> = self.0.parts().map(Step::name).collect();
+        match &*names {
             [] => f.write_str("planned nothing: the world is as wanted"),
-            [one] => write!(f, "planned 1 step: {}", one.name()),
-            steps => {
-                let names = join(steps.iter().map(|step| step.name()), ", ");
-                write!(f, "planned {} steps: {names}", steps.len())
-            }
+            [one] => write!(f, "planned 1 step: {one}"),
+            names => write!(f, "planned {} steps: {}", names.len(), names.join(", ")),
         }
     }
 }

@@ -98,6 +98,10 @@ impl Step for Together {
         self.name
     }
 
+    fn parts(&self) -> &[Box<dyn Step>] {
+        self.steps.steps()
+    }
+
     async fn run(&self, cx: &Context) -> Result<Steps, BoxError> {
         let branch = |step| {
             let mut cx = cx.clone();

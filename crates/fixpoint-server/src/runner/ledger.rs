@@ -254,7 +254,7 @@ pub(crate) fn show(iteration: u32, answer: &Steps) -> Iteration {
     Iteration {
         iteration,
         at: Timestamp::now(),
-        steps: answer.steps().iter().map(|step| planned(&**step)).collect(),
+        steps: answer.parts().map(planned).collect(),
         withheld: answer
             .withheld()
             .iter()

@@ -15,7 +15,7 @@ use fixpoint::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::kit::{Diary, Do, Spans, failing, noop, noting, once, solve, step};
+use crate::kit::{Diary, Do, Spans, failing, noop, noting, once, plan, solve, step};
 
 /// Takes `seconds`, then notes its name and ends as `end` says.
 fn slow(diary: &Diary, name: &'static str, seconds: u64, end: Result<(), &'static str>) -> Do {
@@ -203,4 +203,27 @@ async fn a_panic_in_one_branch_fails_that_step_only() {
 fn its_key_is_made_of_its_steps_keys() {
     let both = Together::new(Steps::none().with(noop("a")).with(noop("b"))).named("both");
     assert_eq!(both.key(), "Together(both [a, b])");
+}
+
+#[test]
+fn what_was_planned_is_told_by_the_steps_that_run_at_once() {
+    let pair = || Steps::none().with(noop("create_vpc")).with(noop("create_key_pair"));
+    let answer = Steps::none()
+        .with(noop("first"))
+        .with(Together::new(pair().with(Together::new(pair()))))
+        .with(noop("last"));
+    let names: Vec<_> = answer.parts().map(Step::name).collect();
+    assert_eq!(
+        names,
+        ["first", "create_vpc", "create_key_pair", "create_vpc", "create_key_pair", "last"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circle_names_the_steps_that_run_at_once_and_not_what_holds_them() {
+    let pair = || Steps::none().with(noop("register_node")).with(noop("create_rule"));
+    let error = solve(&plan(|_| Ok(Steps::none().with(Together::new(pair()))))).await.unwrap_err();
+    let Error::NotConverging { steps, .. } = &error else { panic!("{error:?}") };
+    let names: Vec<_> = steps.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["register_node", "create_rule"]);
 }
