@@ -53,7 +53,8 @@ impl Document {
 
 /// Reads all documents of a file, or of stdin if the path is `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<Document>> {
-    let said = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+    let said =
+        if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
     let unreadable = |source| CliError::usage_because(format!("{said} could not be read"), source);
     let mut text = String::new();
     if path == Path::new("-") {
@@ -76,7 +77,9 @@ impl Invalid {
     fn into_cli(self, file: &str) -> CliError {
         let hint = "a document says `name: idg` and fields such as `nodes: 3`; see `fixpoint apply --help`";
         match self {
-            Self::Yaml(error) => CliError::usage_because(format!("{file} is not valid YAML"), error),
+            Self::Yaml(error) => {
+                CliError::usage_because(format!("{file} is not valid YAML"), error)
+            }
             Self::Document(number, what) => {
                 CliError::usage(format!("document {number} of {file} {what}")).hint(hint)
             }
@@ -158,7 +161,10 @@ mod tests {
         for (text, said) in [
             ("", "a.yaml holds no document"),
             ("nodes: 3", "document 1 of a.yaml has no `name`"),
-            ("name: a\n---\nname: 7", "document 2 of a.yaml has 7 as its `name`, which must be a text"),
+            (
+                "name: a\n---\nname: 7",
+                "document 2 of a.yaml has 7 as its `name`, which must be a text",
+            ),
             ("- idg", "document 1 of a.yaml is no mapping of fields"),
             (
                 "name: a\nspec: {nodes: 1}\nnodes: 2",

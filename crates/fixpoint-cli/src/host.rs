@@ -98,10 +98,7 @@ impl Host {
             background.spawn(|stop| exporter.run(spans, stop));
         }
 
-        let mut server = Server::builder()
-            .runs(Arc::new(runs))
-            .traces(spans, recorder)
-            .pace(pace);
+        let mut server = Server::builder().runs(Arc::new(runs)).traces(spans, recorder).pace(pace);
         let aws = match cloud {
             Cloud::Sandbox(faults) => {
                 let options = SandboxOptions {

@@ -115,7 +115,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: Output) -> Result {
-    let session = || Ok::<_, error::CliError>(Session { client: Client::new(&cli.global.url)?, output });
+    let session =
+        || Ok::<_, error::CliError>(Session { client: Client::new(&cli.global.url)?, output });
     match cli.command {
         Command::Completions(args) => args.run(&output),
         Command::Demo(args) => runtime()?.block_on(args.run(output)),

@@ -187,6 +187,22 @@ pub(crate) fn truncate(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Breaks a text between words into lines of at most `width` characters.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        let used = lines[last].chars().count();
+        if used > 0 && used + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            lines[last].push_str(if used > 0 { " " } else { "" });
+            lines[last].push_str(word);
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +225,12 @@ mod tests {
     fn paint_that_is_off_leaves_the_text_alone() {
         assert_eq!(Paint(false).bad("no"), "no");
         assert_ne!(Paint(true).bad("no"), "no");
+    }
+
+    #[test]
+    fn lines_break_between_words_and_a_long_word_stands_alone() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a bbbbbbbbb c", 4), ["a", "bbbbbbbbb", "c"]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Not here: following (the client does) and what the end of a run means to a command. The
 //! surprise: where there is no terminal the same changes come as plain lines, one for each, so a
-//! CI log reads as the screen would have looked.
+//! CI log reads as the screen would have looked. A group of steps is no work of its own, and gets
+//! no line.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -42,6 +43,9 @@ pub(crate) async fn follow(
     }
     Ok(runs.into_iter().flatten().collect())
 }
+
+/// The name of steps that only run others at once.
+const GROUP: &str = "together";
 
 /// Something that became different from one state of a run to the next.
 #[derive(Debug, PartialEq)]
@@ -148,16 +152,16 @@ impl Screen {
         }
         let steps: Vec<&str> = iteration.steps.iter().map(|step| step.name.as_str()).collect();
         let steps = if steps.is_empty() { "nothing left".into() } else { steps.join(", ") };
-        self.line(format!("{prefix}iteration {}: {steps}", iteration.iteration));
+        self.line(format!("   {prefix}iteration {}: {steps}", iteration.iteration));
     }
 
     fn started(&mut self, prefix: &str, run: &Run, step: &ActiveStep) {
-        if !self.live {
+        if !self.live || step.name == GROUP {
             return;
         }
         let bar = self.bars.add(ProgressBar::new_spinner());
         // No unwrap: a template that does not parse would only cost the looks.
-        if let Ok(style) = ProgressStyle::with_template("  {spinner:.yellow} {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("   {spinner:.yellow} {wide_msg}") {
             bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
         }
         bar.set_message(format!("{prefix}{}", step.name));
@@ -173,7 +177,7 @@ impl Screen {
             Some(bar) => {
                 bar.set_message(format!("{prefix}{:<34} {}", step.name, self.paint.dim(said)));
             }
-            None if !self.live => self.line(format!("{prefix}{} waits for {said}", step.name)),
+            None if !self.live => self.line(format!("   {prefix}{}: {said}", step.name)),
             None => {}
         }
     }
@@ -183,10 +187,13 @@ impl Screen {
             bar.finish_and_clear();
             self.bars.remove(&bar);
         }
+        if step.name == GROUP {
+            return;
+        }
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let mark = if failed { self.paint.bad("✗") } else { self.paint.good("✓") };
         let name = truncate(&step.name, 40);
-        self.line(format!("  {mark} {prefix}{name:<40} {:>8}", duration(nanos)));
+        self.line(format!("   {mark} {prefix}{name:<40} {:>8}", duration(nanos)));
     }
 
     /// A line above the spinners.

@@ -41,7 +41,9 @@ pub(crate) fn draw(trace: &Trace, style: Style, now: u64) -> String {
 
 fn header(trace: &Trace, start: u64, end: u64, paint: Paint) -> Vec<String> {
     let first = trace.roots().next().or(trace.spans.first());
-    let at = i64::try_from(start / 1_000_000).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let at = i64::try_from(start / 1_000_000)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let at = at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default();
     let failed = trace.spans.iter().filter(|span| span.error.is_some()).count();
     let open = trace.spans.iter().filter(|span| span.end.is_none()).count();
@@ -101,12 +103,22 @@ impl<'a> Tree<'a> {
     /// How many of the first spans fold into one row: the same call again and again.
     fn alike(&self, spans: &[&'a Span]) -> usize {
         let plain = |span: &&&'a Span| {
-            span.name == spans[0].name && span.is_client() && self.shown(span).is_empty() && !self.failed(span)
+            span.name == spans[0].name
+                && span.is_client()
+                && self.shown(span).is_empty()
+                && !self.failed(span)
         };
         if self.style.all { 1 } else { spans.iter().take_while(plain).count().max(1) }
     }
 
-    fn group(&self, group: &[&'a Span], guide: String, below: &str, depth: usize, rows: &mut Vec<Row<'a>>) {
+    fn group(
+        &self,
+        group: &[&'a Span],
+        guide: String,
+        below: &str,
+        depth: usize,
+        rows: &mut Vec<Row<'a>>,
+    ) {
         let span = group[0];
         let shown = self.shown(span);
         let cut = self.style.depth.is_some_and(|most| depth >= most);
@@ -139,7 +151,8 @@ impl<'a> Tree<'a> {
         let children = self.children(span);
         let quiet = || !children.iter().any(|child| self.failed(child));
         // One attempt says nothing that its call does not; a look at the world is one row.
-        let folded = (children.len() == 1 && children[0].name == "attempt") || span.name == "create";
+        let folded =
+            (children.len() == 1 && children[0].name == "attempt") || span.name == "create";
         if !self.style.all && folded && quiet() { Vec::new() } else { children.to_vec() }
     }
 
@@ -204,7 +217,8 @@ impl Columns {
         let name = truncate(&row.name, room);
         let left = room.saturating_sub(name.chars().count() + 1);
         let detail = if left > 1 { truncate(&row.detail, left) } else { String::new() };
-        let used = name.chars().count() + if detail.is_empty() { 0 } else { 1 + detail.chars().count() };
+        let used =
+            name.chars().count() + if detail.is_empty() { 0 } else { 1 + detail.chars().count() };
         let took = duration(row.end.saturating_sub(row.span.start));
         let took = format!("{took:>width$}", width = DURATION - 2);
         let bar = self.bar(row.span.start, row.end);

@@ -78,7 +78,8 @@ impl Args {
 impl Shared {
     pub(super) async fn serve(self, cloud: Cloud, output: Output) -> Result {
         if !self.listen.ip().is_loopback() && !self.allow_remote_without_auth {
-            let what = format!("{} can be reached by others, and nobody has to sign in", self.listen);
+            let what =
+                format!("{} can be reached by others, and nobody has to sign in", self.listen);
             return Err(CliError::usage(what).hint(
                 "listen on 127.0.0.1 behind a proxy that signs people in, or give \
                  --allow-remote-without-auth",

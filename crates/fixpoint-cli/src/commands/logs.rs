@@ -71,7 +71,8 @@ fn text(line: &LogLine, paint: Paint) -> String {
         })
         .collect();
     let at = line.time.strftime("%H:%M:%S%.3f").to_string();
-    let text = format!("{} {level} {}  {}", paint.dim(at), line.message, paint.dim(fields.join(" ")));
+    let text =
+        format!("{} {level} {}  {}", paint.dim(at), line.message, paint.dim(fields.join(" ")));
     text.trim_end().to_owned()
 }
 

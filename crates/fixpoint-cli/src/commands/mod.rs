@@ -55,7 +55,7 @@ fn failure(run: &Run) -> CliError {
         _ => format!("{} failed", run.resource),
     };
     let mut error = CliError::failed(what).trace(&run.trace_id);
-    for line in run.error.iter().flat_map(reasons).chain(kept_seeing(run)) {
+    for line in run.error.iter().flat_map(reasons) {
         error = error.detail(line);
     }
     if let Some(at) = run.retry_at {
@@ -68,14 +68,6 @@ fn failure(run: &Run) -> CliError {
 fn reasons(error: &ErrorReport) -> Vec<String> {
     let causes = error.causes.iter().map(|cause| format!("because: {cause}"));
     std::iter::once(error.message.clone()).chain(causes).collect()
-}
-
-/// The last that a plan saw before it gave up.
-fn kept_seeing(run: &Run) -> Option<String> {
-    let last = run.plan_history.last().filter(|_| run.state == RunState::NotConverging)?;
-    let facts: Vec<String> =
-        last.seen.iter().map(|fact| format!("{}: {}", fact.what, fact.value)).collect();
-    (!facts.is_empty()).then(|| format!("it kept seeing {}", facts.join(", ")))
 }
 
 /// A state in its colour.

@@ -125,7 +125,11 @@ fn whole(run: &Run, paint: Paint) -> String {
     lines.push(String::new());
     lines.extend(run.plan_history.iter().map(|iteration| answer(iteration, paint)));
     for (at, reason) in run.error.iter().flat_map(reasons).enumerate() {
-        lines.push(if at == 0 { format!("\n{}", paint.bad(reason)) } else { format!("  {reason}") });
+        lines.push(if at == 0 {
+            format!("\n{}", paint.bad(reason))
+        } else {
+            format!("  {reason}")
+        });
     }
     if let Some(at) = run.retry_at {
         lines.push(format!("the server plans it again at {} UTC", time(at)));

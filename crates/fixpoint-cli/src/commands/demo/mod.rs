@@ -43,7 +43,7 @@ cluster does not come to its end, though AWS reports no error: one call is missi
 const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 /// A creation takes some ten minutes on AWS; the story has less than one for two of them.
-const TIMES: f64 = 30.0;
+const TIMES: f64 = 10.0;
 
 impl Args {
     pub(crate) async fn run(self, output: Output) -> Result {

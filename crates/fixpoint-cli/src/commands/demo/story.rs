@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{
     commands::{nanos_between, state},
     error::{CliError, Result},
-    output::{Output, Paint, duration},
+    output::{Output, Paint, duration, wrap},
     progress::{self, Screen},
     waterfall::many,
 };
@@ -47,7 +47,8 @@ impl<'a> Story<'a> {
     fn chapter(&mut self, title: &str) -> Result {
         self.chapter += 1;
         let number = self.paint.link(self.chapter.to_string());
-        self.say(format!("\n{number}  {}\n", self.paint.bold(title)))
+        self.say(format!("\n{number}  {}", self.paint.bold(title)))?;
+        self.say("")
     }
 
     /// Remembers whether something is as the story has it.
@@ -57,7 +58,9 @@ impl<'a> Story<'a> {
 
     pub(super) fn opening(&self, log: &Path, times: f64) -> Result {
         let paint = self.paint;
-        self.say(paint.bold("Fixpoint: what a customer's cluster should be, and how it came to be"))?;
+        self.say(
+            paint.bold("Fixpoint: what a customer's cluster should be, and how it came to be"),
+        )?;
         self.say(format!("\n   page  {}", paint.link(self.client.page("/"))))?;
         self.say(format!("   AWS   a sandbox in this process, {times} times as fast as real"))?;
         self.say(format!("   log   {}", log.display()))
@@ -86,10 +89,14 @@ impl<'a> Story<'a> {
         let preview = self.client.plan("clusters", "idg").await?;
         let left = preview.iteration.steps.len();
         let said = match left {
-            0 => self.paint.good("nothing left to do").to_string(),
+            0 => self.paint.good("nothing left to do"),
             _ => self.paint.bad(format!("{} left", many(left, "step"))),
         };
-        self.say(format!("\n   {said}: {} looked at the world and returned {}", preview.plan, many(left, "step")))?;
+        let returned = many(left, "step");
+        self.say(format!(
+            "\n   {} looked at the world and returned {returned}: {said}",
+            preview.plan
+        ))?;
         self.check("the same plan has nothing left to do", left == 0);
         self.check("it is the plan that ran", preview.plan == good.run.plan);
         Ok(())
@@ -98,8 +105,13 @@ impl<'a> Story<'a> {
     /// A cluster that does not, because an error was swallowed.
     pub(super) async fn bad_cluster(&mut self) -> Result<Told> {
         self.chapter("Create cluster umbrella, for which AWS hides its target groups")?;
-        self.say("   From now on ELBv2.DescribeTargetGroups answers with an empty page where it is")?;
-        self.say("   asked by umbrella's load balancer. No error is reported, and none is raised.\n")?;
+        self.say(
+            "   From now on ELBv2.DescribeTargetGroups answers with an empty page where it is",
+        )?;
+        self.say(
+            "   asked by umbrella's load balancer. No error is reported, and none is raised.",
+        )?;
+        self.say("")?;
         self.client
             .set_control(
                 "faults",
@@ -115,11 +127,8 @@ impl<'a> Story<'a> {
         let last = told.run.plan_history.last();
         let steps: Vec<&str> =
             last.iter().flat_map(|last| &last.steps).map(|step| step.name.as_str()).collect();
-        for error in &told.run.error {
-            self.say(format!("   {}", self.paint.bad(&error.message)))?;
-        }
-        for fact in last.iter().flat_map(|last| &last.seen).filter(|fact| fact.value.starts_with("0 of")) {
-            self.say(format!("   it kept seeing  {}: {}", fact.what, self.paint.bad(&fact.value)))?;
+        for line in told.run.error.iter().flat_map(|error| wrap(&error.message, 74)) {
+            self.say(format!("   {}", self.paint.bad(line)))?;
         }
         self.check("umbrella does not converge", told.run.state == RunState::NotConverging);
         self.check(format!("{STEP} is what it kept planning"), steps.contains(&STEP));
@@ -131,25 +140,31 @@ impl<'a> Story<'a> {
         self.chapter("What just happened?")?;
         let usual = calls(&good.trace);
         let here = calls(&bad.trace);
-        self.say(format!("   The calls that {} made:\n", self.paint.bold(STEP)))?;
+        self.say(format!("   The calls that {} made:", self.paint.bold(STEP)))?;
+        self.say("")?;
         self.say(format!("   idg       {}", usual.join(", ")))?;
         self.say(format!("   umbrella  {}", here.join(", ")))?;
         let missing: Vec<&String> = usual.iter().filter(|call| !here.contains(call)).collect();
         for call in &missing {
             self.say(format!("             {}", self.paint.bad(format!("{call} is missing"))))?;
         }
+        let all = bad.trace.aws_calls().count();
         let failed = bad.trace.aws_calls().filter(|call| call.error.is_some()).count();
-        self.say(format!(
-            "\n   {} of its {} AWS calls failed. Whoever asks AWS sees every resource, and no node\n   \
-             behind the load balancer. The traces show which call was never made.\n",
-            if failed == 0 { "None".into() } else { failed.to_string() },
-            bad.trace.aws_calls().count(),
-        ))?;
+        let failed = if failed == 0 { "None".to_owned() } else { failed.to_string() };
+        self.say(format!("\n   {failed} of umbrella's {all} AWS calls failed, and every resource is there. Yet no"))?;
+        self.say(
+            "   node is behind the load balancer. The traces show the call that was not made:",
+        )?;
+        self.say("")?;
         for told in [good, bad] {
             let name = told.run.resource.rsplit('/').next().unwrap_or_default();
             let page = self.client.page(&format!("/runs/{}", told.run.id));
             self.say(format!("   {name:<9} {}", self.paint.link(page)))?;
-            self.say(format!("   {:<9} {}", "", self.paint.dim(format!("trace {}", told.run.trace_id))))?;
+            self.say(format!(
+                "   {:<9} {}",
+                "",
+                self.paint.dim(format!("trace {}", told.run.trace_id))
+            ))?;
         }
         self.check("a good run makes two calls there", usual.len() == 2);
         self.check(
@@ -172,13 +187,18 @@ impl<'a> Story<'a> {
         }
         if !wrong.is_empty() {
             let error = CliError::failed("the story did not go as told");
-            return Err(wrong.into_iter().fold(error, |error, what| error.detail(format!("not so: {what}"))));
+            return Err(wrong
+                .into_iter()
+                .fold(error, |error, what| error.detail(format!("not so: {what}"))));
         }
         if !exit {
             let url = self.client.base();
-            self.say("\nIt stays up until Ctrl-C. Open the page, or look from another terminal:\n")?;
+            self.say("\nIt stays up until Ctrl-C. Open the page, or look from another terminal:")?;
+            self.say("")?;
             self.say(format!("   export FIXPOINT_URL={url}"))?;
-            self.say("   fixpoint trace umbrella       fixpoint runs       fixpoint get clusters idg")?;
+            self.say(
+                "   fixpoint trace umbrella       fixpoint runs       fixpoint get clusters idg",
+            )?;
         }
         Ok(())
     }
@@ -191,7 +211,8 @@ impl<'a> Story<'a> {
         let run_id = accepted
             .run_id
             .ok_or_else(|| CliError::failed(format!("creating {name} started no run")))?;
-        self.say(self.paint.dim(format!("   {}\n", self.client.page(&format!("/runs/{run_id}")))))?;
+        self.say(self.paint.dim(format!("   {}", self.client.page(&format!("/runs/{run_id}")))))?;
+        self.say("")?;
         let screen = Screen::on_stdout(self.output);
         let runs = progress::follow(self.client, screen, std::slice::from_ref(&run_id)).await?;
         let run = runs

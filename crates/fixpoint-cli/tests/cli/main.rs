@@ -1,0 +1,11 @@
+//! The command as its users meet it: as a child process, with a server started for the test.
+//!
+//! Few and whole; what can be tested in a unit is tested there. The surprise: `layers.rs` tests no
+//! behaviour but the rules of the house, because this crate is the only one that sees all rooms.
+
+mod client;
+mod crash;
+mod errors;
+mod help;
+mod layers;
+mod support;

@@ -1,0 +1,115 @@
+//! Starts the command and servers as child processes, and reads what they say.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use fixpoint_client::Client;
+use regex::Regex;
+
+/// The command under test, with an environment that cannot colour what it says.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fixpoint"));
+    command.env_remove("FIXPOINT_URL").env_remove("RUST_LOG").env_remove("NO_COLOR");
+    command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").stdin(Stdio::null());
+    command
+}
+
+/// Runs the command to its end: exit code, stdout and stderr as one text.
+pub(crate) fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let code = output.status.code().map_or("signal".to_owned(), |code| code.to_string());
+    let (out, err) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+    let mut said = format!("exit {code}\n");
+    for (name, text) in [("stdout", out.unwrap()), ("stderr", err.unwrap())] {
+        if !text.is_empty() {
+            said += &format!("-- {name}\n{text}");
+        }
+    }
+    said
+}
+
+/// Runs `fixpoint ARGS`.
+pub(crate) fn fixpoint(args: &[&str]) -> String {
+    run(command().args(args))
+}
+
+/// What differs from one run of the test to the next, replaced by what it is.
+pub(crate) fn same(text: &str) -> String {
+    [
+        (r"http://127\.0\.0\.1:\d+", "URL"),
+        (r"\b[0-9a-f]{32}\b", "TRACE"),
+        (r"\b[0-9a-f]{16}\b", "SPAN"),
+        (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)?", "TIME"),
+        (r"\b(\d+m \d\ds|\d+(\.\d)? (s|ms|µs))(?:\b|$)", "TOOK"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (pattern, word)| {
+        Regex::new(pattern).unwrap().replace_all(&text, *word).into_owned()
+    })
+}
+
+/// A server that a test started; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Dev {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Dev {
+    /// Starts `fixpoint dev` on a free port and waits until it listens.
+    pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        let log = File::options().create(true).append(true).open(data.join("log.jsonl")).unwrap();
+        let mut child = command()
+            .args(["dev", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(args)
+            .stdout(log)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let url = loop {
+            let start = said.len();
+            assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "the server ended: {said}");
+            if let Some(url) = said[start..].strip_prefix("listening on ") {
+                break url.trim().to_owned();
+            }
+        };
+        Self { child, url }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.url).unwrap()
+    }
+
+    /// Runs `fixpoint ARGS` against this server.
+    pub(crate) fn fixpoint(&self, args: &[&str]) -> String {
+        run(command().env("FIXPOINT_URL", &self.url).args(args))
+    }
+
+    /// Asks the server to end, as a service manager does, and says how it ended.
+    pub(crate) fn terminate(mut self) -> String {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().to_string()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // Gone already if the test ended it.
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
