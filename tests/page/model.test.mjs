@@ -6,7 +6,7 @@ import { BASE, creation, large } from "./fixture.mjs";
 const assets = new URL("../../crates/fixpoint-server/assets/", import.meta.url);
 const load = (name) => import(new URL(name, assets));
 const { baseSecond, fromTimestamp, logsOf, relative, spansOf } = await load("otlp.mjs");
-const { ancestors, buildTree, categoryOf, errorText, foldedByDefault, isAttempt, matcher, visibleRows, waitText } = await load("tree.mjs");
+const { ancestors, buildTree, categoryOf, errorText, foldedByDefault, isAttempt, matcher, planText, visibleRows, waitText } = await load("tree.mjs");
 const { duration, extent, panned, tickLabel, ticks, zoomed } = await load("scale.mjs");
 const address = await load("address.mjs");
 
@@ -82,7 +82,20 @@ test("waits say what they wait for, and what was seen", () => {
   const attributes = { "fixpoint.wait.reason": "3 instances to be running", "fixpoint.wait.wanted": "3 of 3", "fixpoint.wait.seen": "1 of 3" };
   assert.equal(waitText(span({ end: null, attributes })), "waits for 3 instances to be running: seen 1 of 3, wanted 3 of 3");
   assert.equal(waitText(span({})), "");
-  assert.equal(errorText(span({ message: "no", attributes: { "error.type": "AccessDenied" } })), "AccessDenied: no");
+  assert.equal(waitText(span({ attributes: { ...attributes, "fixpoint.wait.seen": "3 of 3" } })), "waited for 3 instances to be running: 3 of 3");
+});
+
+test("a failed call says its code, a failed step its message", () => {
+  const failed = { message: "no", attributes: { "error.type": "AccessDenied" } };
+  assert.equal(errorText(span({ ...failed, kind: "client" })), "AccessDenied: no");
+  assert.equal(errorText(span(failed)), "no");
+});
+
+test("looks at the world say what they decided", () => {
+  const decided = (steps, withheld = "") => planText(span({ attributes: { "fixpoint.iteration": 1, "fixpoint.steps": steps, "fixpoint.withheld": withheld } }));
+  assert.equal(decided("a, b, a"), "chose a ×2, b");
+  assert.equal(decided("", "grafana"), "no step now, some withheld");
+  assert.equal(decided(""), "solved: no step left");
 });
 
 test("broken traces are shown, not refused", () => {

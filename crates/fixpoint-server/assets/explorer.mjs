@@ -83,8 +83,8 @@ export class Explorer {
     });
   }
 
-  /** Selects a node, opening what hides it. */
-  select(node, { detail = this.state.detail, reveal = true } = {}) {
+  /** Selects a node, opening what hides it. The page itself scrolls only if a `user` asked. */
+  select(node, { detail = this.state.detail, reveal = true, user = true } = {}) {
     if (!node) return;
     const above = ancestors(node).flatMap((up) => [up.groupNode, up]).concat(node.groupNode);
     const folded = above.filter((up) => up && this.folded(up));
@@ -93,7 +93,10 @@ export class Explorer {
     this.#set({ span: node.id, detail });
     this.#draw();
     const index = this.rows.indexOf(node);
-    if (reveal && index >= 0) this.list.reveal(index);
+    if (reveal && index >= 0) {
+      this.list.reveal(index);
+      if (user) this.#keepInSight(index);
+    }
     if (index < 0) announce("The filter hides this span");
     this.part.scroller.setAttribute("aria-activedescendant", `row-${node.id}`);
   }
@@ -233,6 +236,12 @@ export class Explorer {
     this.#drawAxis();
     this.minimap.show({ order: tree.order, failures: tree.failures, whole: this.whole, view: this.view, now: this.now });
     this.#drawDetail(changed);
+  }
+
+  #keepInSight(index) {
+    const { scroller } = this.part;
+    const bottom = scroller.getBoundingClientRect().top + (index + 1) * this.list.rowHeight - scroller.scrollTop;
+    if (bottom > innerHeight) this.root.scrollIntoView({ block: "start" });
   }
 
   #drawAxis() {

@@ -37,12 +37,16 @@ export class VirtualList {
     this.#place(true);
   }
 
-  /** Scrolls as little as needed for the row to be in sight. */
+  /** Scrolls so that the row is in sight: a step if it is near, else with a few rows above it. */
   reveal(index) {
-    const top = index * this.rowHeight;
+    const { rowHeight } = this;
+    const top = index * rowHeight;
     const { scrollTop, clientHeight } = this.scroller;
-    if (top < scrollTop + this.rowHeight) this.scroller.scrollTop = top - this.rowHeight;
-    else if (top > scrollTop + clientHeight - 2 * this.rowHeight) this.scroller.scrollTop = top - clientHeight + 2 * this.rowHeight;
+    const above = scrollTop + rowHeight - top;
+    const below = top - (scrollTop + clientHeight - 2 * rowHeight);
+    if (Math.max(above, below) > 3 * rowHeight) this.scroller.scrollTop = top - 5 * rowHeight;
+    else if (above > 0) this.scroller.scrollTop -= above;
+    else if (below > 0) this.scroller.scrollTop += below;
     this.#place(false);
   }
 

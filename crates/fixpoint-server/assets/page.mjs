@@ -28,8 +28,10 @@ if (root) {
   }
   const { span, query } = explorer.state;
   explorer.update();
-  if (span) explorer.select(explorer.selected);
-  else if (query) explorer.select(data.tree.order.find(matcher(query)) ?? null);
+  if (span) explorer.select(explorer.selected, { user: false });
+  else if (query) explorer.select(data.tree.order.find(matcher(query)), { user: false });
+  // What went wrong is what one came for.
+  else if (data.open === 0) explorer.select(data.tree.failures[0], { detail: false, user: false });
 }
 
 // Elsewhere "/" leads to the search box, as it does within a trace.

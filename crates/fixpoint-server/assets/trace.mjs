@@ -7,6 +7,9 @@ import { baseSecond, logsOf, spansOf } from "./otlp.mjs";
 import { follow } from "./stream.mjs";
 import { buildTree } from "./tree.mjs";
 
+/** Milliseconds without news after which a trace without open spans counts as ended. */
+const QUIET = 20_000;
+
 export class TraceData {
   spans = new Map();
   logs = [];
@@ -47,9 +50,9 @@ export class TraceData {
     this.#changed();
   }
 
-  /** Follows the trace until it has been quiet for a minute; `forever` for runs that go on. */
+  /** Follows the trace until it has been quiet for a while; `forever` for runs that go on. */
   followEvents({ forever = () => false } = {}) {
-    const settled = () => !forever() && this.open === 0 && performance.now() - this.#quietSince > 60_000;
+    const settled = () => !forever() && this.open === 0 && performance.now() - this.#quietSince > QUIET;
     this.#quietSince = performance.now();
     this.#stop = follow(`/v1/traces/${encodeURIComponent(this.#id)}/events`, {
       on: {

@@ -14,8 +14,10 @@ export function categoryOf(span) {
   if (span.kind === "server" || has("http.request.method")) return "http";
   if (has("fixpoint.run.id") || span.name.startsWith("run ")) return "run";
   if (has("fixpoint.iteration")) return "create";
-  if (has("fixpoint.wait.reason") || has("fixpoint.wait.wanted")) return "wait";
-  if (has("fixpoint.step.key")) return "step";
+  // Any step may wait for what it made to be visible; that does not make it a wait.
+  const key = span.attributes["fixpoint.step.key"];
+  if (has("fixpoint.wait.reason") && (key === undefined || key.startsWith("Wait"))) return "wait";
+  if (key !== undefined) return "step";
   return "other";
 }
 
@@ -26,7 +28,7 @@ export function waitText(span) {
   if (reason === undefined && wanted === undefined) return "";
   const seen = span.attributes["fixpoint.wait.seen"];
   const verb = span.end === null ? "waits for" : "waited for";
-  const values = [seen && `seen ${seen}`, wanted && `wanted ${wanted}`].filter(Boolean).join(", ");
+  const values = seen === wanted ? seen : [seen && `seen ${seen}`, wanted && `wanted ${wanted}`].filter(Boolean).join(", ");
   return `${verb} ${reason ?? wanted}${values ? `: ${values}` : ""}`;
 }
 
@@ -46,9 +48,9 @@ export function counted(names) {
   return [...times].map(([name, n]) => (n > 1 ? `${name} ×${n}` : name)).join(", ");
 }
 
-/** Why a span failed, in a line: the AWS or error code first, as that is what one searches for. */
+/** Why a span failed, in a line; for a call, its error code first, as one searches for that. */
 export function errorText(span) {
-  const code = span.attributes["error.type"];
+  const code = span.kind === "client" ? span.attributes["error.type"] : "";
   if (!code) return span.message;
   return span.message && !span.message.startsWith(code) ? `${code}: ${span.message}` : span.message || String(code);
 }

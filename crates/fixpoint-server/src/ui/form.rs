@@ -71,12 +71,18 @@ pub(crate) struct Choice {
 impl Form {
     /// Asks for a new resource of `kind`.
     pub(crate) fn create(kind: &str, schema: &Value) -> Self {
-        Self::new(format!("/v1/{}", text::path(kind)), "POST", None, schema, None)
+        Self::new(format!("/v1/{}", text::encoded(kind)), "POST", None, schema, None)
     }
 
     /// Changes a resource from `spec`, unless somebody was first.
-    pub(crate) fn change(kind: &str, name: &str, etag: String, schema: &Value, spec: &Value) -> Self {
-        let action = format!("/v1/{}/{}", text::path(kind), text::path(name));
+    pub(crate) fn change(
+        kind: &str,
+        name: &str,
+        etag: String,
+        schema: &Value,
+        spec: &Value,
+    ) -> Self {
+        let action = format!("/v1/{}/{}", text::encoded(kind), text::encoded(name));
         Self::new(action, "PATCH", Some(etag), schema, Some(spec))
     }
 
@@ -94,8 +100,14 @@ impl Form {
             list.is_some_and(|list| list.iter().any(|v| v.as_str() == Some(name)))
         };
         let (mut fields, mut more) = (Vec::new(), Vec::new());
-        for (name, property) in properties.into_iter().flatten().filter(|(name, _)| *name != "name") {
-            let field = Field::new(name, property, schema, spec.map(|s| s.get(name).unwrap_or(&Value::Null)));
+        for (name, property) in properties.into_iter().flatten().filter(|(name, _)| *name != "name")
+        {
+            let field = Field::new(
+                name,
+                property,
+                schema,
+                spec.map(|s| s.get(name).unwrap_or(&Value::Null)),
+            );
             // Counts and sets of words are what an operator changes; the rest has good defaults.
             let common = matches!(field.control, Control::Number { .. } | Control::Choices(_));
             if common || required(name) { fields.push(field) } else { more.push(field) }
@@ -131,11 +143,19 @@ impl Field {
     pub(super) fn label(&self) -> String {
         let text = self.name.replace('_', " ");
         let mut letters = text.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+        letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters).collect())
+            .unwrap_or_default()
     }
 }
 
-fn control(schema: &Value, root: &Value, current: Option<&Value>, default: Option<&Value>) -> Control {
+fn control(
+    schema: &Value,
+    root: &Value,
+    current: Option<&Value>,
+    default: Option<&Value>,
+) -> Control {
     let value = current.filter(|v| !v.is_null());
     let plain = || match value {
         Some(Value::String(text)) => text.clone(),
@@ -144,7 +164,9 @@ fn control(schema: &Value, root: &Value, current: Option<&Value>, default: Optio
     };
     let bound = |key| schema.get(key).map(Value::to_string).unwrap_or_default();
     if let Some(words) = words(schema) {
-        return Control::Choice(choices(words, &|word| value.and_then(Value::as_str) == Some(word)));
+        return Control::Choice(choices(words, &|word| {
+            value.and_then(Value::as_str) == Some(word)
+        }));
     }
     match type_of(schema) {
         "integer" | "number" => Control::Number {
@@ -164,8 +186,13 @@ fn control(schema: &Value, root: &Value, current: Option<&Value>, default: Optio
             match words(item) {
                 Some(words) => Control::Choices(choices(words, &has)),
                 None if type_of(item) == "string" => Control::List(
-                    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-                        .collect::<Vec<_>>().join(", "),
+                    value
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .collect::<Vec<_>>()
+                        .join(", "),
                 ),
                 None => Control::Json(plain()),
             }
@@ -179,7 +206,10 @@ fn resolve<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
     let mut schema = schema;
     // A schema may refer to itself; eight hops are more than any real one needs.
     for _ in 0..8 {
-        let target = schema.get("$ref").and_then(Value::as_str).and_then(|r| root.pointer(r.strip_prefix('#')?));
+        let target = schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|r| root.pointer(r.strip_prefix('#')?));
         let inner = || {
             let any = schema.get("anyOf").or_else(|| schema.get("allOf"))?.as_array()?;
             any.iter().find(|s| type_of(s) != "null")
@@ -195,7 +225,9 @@ fn resolve<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
 fn type_of(schema: &Value) -> &str {
     match schema.get("type") {
         Some(Value::String(name)) => name,
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).find(|n| *n != "null").unwrap_or(""),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).find(|n| *n != "null").unwrap_or("")
+        }
         _ => "",
     }
 }

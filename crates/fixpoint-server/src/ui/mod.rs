@@ -13,8 +13,8 @@ use askama::Template;
 use fixpoint_client::{Hit, Problem, RunState};
 
 pub(crate) use self::assets::asset;
-pub(crate) use self::form::Form;
 use self::form::Control;
+pub(crate) use self::form::Form;
 pub(crate) use self::views::{ResourceView, RunView};
 
 /// What every page has around it.
@@ -101,7 +101,11 @@ impl RunsPage {
     /// What the list can be narrowed to: address, text, and whether it is.
     fn filters(&self) -> Vec<(String, String, bool)> {
         let one = |state: RunState| {
-            (format!("/runs?state={state}"), state.as_str().replace('_', " "), self.state == Some(state))
+            (
+                format!("/runs?state={state}"),
+                state.as_str().replace('_', " "),
+                self.state == Some(state),
+            )
         };
         let all = ("/runs".to_owned(), "all".to_owned(), self.state.is_none());
         std::iter::once(all).chain(RunState::ALL.map(one)).collect()
@@ -199,24 +203,29 @@ impl HitView {
         match hit {
             Hit::Run(run) => Self {
                 what: "run",
-                href: format!("/runs/{}", text::path(&run.id)),
+                href: format!("/runs/{}", text::encoded(&run.id)),
                 name: run.id.clone(),
                 about: format!("{} of {}, {}", run.plan, run.resource, text::stamp(run.created_at)),
                 state: run.state.as_str(),
             },
             Hit::Resource(resource) => Self {
                 what: "resource",
-                href: format!("/{}/{}", text::path(&resource.kind), text::path(&resource.name)),
+                href: format!(
+                    "/{}/{}",
+                    text::encoded(&resource.kind),
+                    text::encoded(&resource.name)
+                ),
                 name: format!("{}/{}", resource.kind, resource.name),
                 about: format!("generation {}", resource.generation),
                 state: resource.run_state.map_or("", |state| state.as_str()),
             },
             Hit::Trace(trace) => {
                 let whole = query.eq_ignore_ascii_case(&trace.trace_id);
-                let find = if whole { String::new() } else { format!("?find={}", text::query(query)) };
+                let find =
+                    if whole { String::new() } else { format!("?find={}", text::encoded(query)) };
                 Self {
                     what: "trace",
-                    href: format!("/traces/{}{find}", text::path(&trace.trace_id)),
+                    href: format!("/traces/{}{find}", text::encoded(&trace.trace_id)),
                     name: trace.trace_id.clone(),
                     about: format!(
                         "{}, {} spans, {} failed, {}",

@@ -45,15 +45,28 @@ fn run(state: RunState) -> RunView {
         created_at: at(0),
         ended_at: state.is_final().then(|| at(18)),
         active: (state == RunState::Waiting)
-            .then(|| ActiveStep { name: "wait_for_instances".into(), key: "Wait".into(), since: at(9), waiting: Some(waiting) })
+            .then(|| ActiveStep {
+                name: "wait_for_instances".into(),
+                key: "Wait".into(),
+                since: at(9),
+                waiting: Some(waiting),
+            })
             .into_iter()
             .collect(),
         plan_history: vec![
             Iteration {
                 iteration: 1,
                 at: at(1),
-                steps: vec![step("create_vpc"), step("create_key_pair"), step("create_subnet"), step("create_subnet")],
-                withheld: vec![WithheldStep { what: "add-on grafana".into(), why: "waits for a healthy data node".into() }],
+                steps: vec![
+                    step("create_vpc"),
+                    step("create_key_pair"),
+                    step("create_subnet"),
+                    step("create_subnet"),
+                ],
+                withheld: vec![WithheldStep {
+                    what: "add-on grafana".into(),
+                    why: "waits for a healthy data node".into(),
+                }],
                 seen: vec![fact("vpc", "none"), fact("registered nodes", "0 of 3")],
             },
             Iteration {
@@ -61,12 +74,18 @@ fn run(state: RunState) -> RunView {
                 at: at(8),
                 steps: vec![step("create_instances"), step("wait_for_instances")],
                 withheld: vec![WithheldStep { what: "add-on grafana".into(), why: NASTY.into() }],
-                seen: vec![fact("vpc", "vpc-0a1b2c3d4e5f60718"), fact("registered nodes", "0 of 3")],
+                seen: vec![
+                    fact("vpc", "vpc-0a1b2c3d4e5f60718"),
+                    fact("registered nodes", "0 of 3"),
+                ],
             },
         ],
         error: failed.then(|| ErrorReport {
             message: "step register_cluster_node_to_lb failed".into(),
-            causes: vec!["could not register i-0f3a9c2be41d7a003".into(), format!("AccessDenied: {NASTY}")],
+            causes: vec![
+                "could not register i-0f3a9c2be41d7a003".into(),
+                format!("AccessDenied: {NASTY}"),
+            ],
             step: Some(step("register_cluster_node_to_lb")),
             permanent: false,
         }),
@@ -107,14 +126,21 @@ fn schema() -> serde_json::Value {
 
 /// All pages, by the name under which a browser asks for them.
 fn pages() -> Vec<(&'static str, String)> {
-    let states = [RunState::Waiting, RunState::Failed, RunState::NotConverging, RunState::Converged];
+    let states =
+        [RunState::Waiting, RunState::Failed, RunState::NotConverging, RunState::Converged];
     let form = || Form::create("clusters", &schema());
-    let section = |resources| KindSection { kind: "clusters".into(), resources, more: false, form: form() };
-    let change = Form::change("clusters", "idg", "\"2\"".into(), &schema(), &resource().resource.spec);
+    let section =
+        |resources| KindSection { kind: "clusters".into(), resources, more: false, form: form() };
+    let change =
+        Form::change("clusters", "idg", "\"2\"".into(), &schema(), &resource().resource.spec);
     let run_page = |state| {
         let run = run(state);
         let chrome = Chrome::new("create_cluster").section("runs");
-        let chrome = if run.goes_on() { chrome.follow(format!("/v1/runs/{}/events", run.run.id)) } else { chrome };
+        let chrome = if run.goes_on() {
+            chrome.follow(format!("/v1/runs/{}/events", run.run.id))
+        } else {
+            chrome
+        };
         RunPage { chrome, run }.render()
     };
     let hit = |query: &str| HitView::new(&Hit::Run(Box::new(run(RunState::Failed).run)), query);
@@ -128,19 +154,78 @@ fn pages() -> Vec<(&'static str, String)> {
         trace_id: TRACE.into(),
     };
     let drawn = [
-        ("home", HomePage { chrome: Chrome::new("Resources").section("resources").refresh(2), kinds: vec![section(vec![resource()])], runs: states.map(run).to_vec() }.render()),
-        ("first", HomePage { chrome: Chrome::new("Resources").section("resources"), kinds: vec![section(vec![])], runs: vec![] }.render()),
-        ("runs", RunsPage { chrome: Chrome::new("Runs").section("runs"), runs: states.map(run).to_vec(), next: Some("/runs?page_token=x".into()), state: Some(RunState::Failed) }.render()),
+        (
+            "home",
+            HomePage {
+                chrome: Chrome::new("Resources").section("resources").refresh(2),
+                kinds: vec![section(vec![resource()])],
+                runs: states.map(run).to_vec(),
+            }
+            .render(),
+        ),
+        (
+            "first",
+            HomePage {
+                chrome: Chrome::new("Resources").section("resources"),
+                kinds: vec![section(vec![])],
+                runs: vec![],
+            }
+            .render(),
+        ),
+        (
+            "runs",
+            RunsPage {
+                chrome: Chrome::new("Runs").section("runs"),
+                runs: states.map(run).to_vec(),
+                next: Some("/runs?page_token=x".into()),
+                state: Some(RunState::Failed),
+            }
+            .render(),
+        ),
         ("run", run_page(RunState::Waiting)),
         ("failed", run_page(RunState::Failed)),
         ("converged", run_page(RunState::Converged)),
-        ("trace", TracePage { chrome: Chrome::new("Trace"), trace_id: TRACE.into(), runs: vec![run(RunState::Failed)] }.render()),
-        ("resource", ResourcePage { chrome: Chrome::new("clusters/idg"), resource: resource(), runs: states.map(run).to_vec(), form: change }.render()),
-        ("search", SearchPage { chrome: Chrome { query: NASTY.into(), ..Chrome::new("Search") }, hits: vec![hit("idg")] }.render()),
-        ("nothing", SearchPage { chrome: Chrome { query: "i-0".into(), ..Chrome::new("Search") }, hits: vec![] }.render()),
+        (
+            "trace",
+            TracePage {
+                chrome: Chrome::new("Trace"),
+                trace_id: TRACE.into(),
+                runs: vec![run(RunState::Failed)],
+            }
+            .render(),
+        ),
+        (
+            "resource",
+            ResourcePage {
+                chrome: Chrome::new("clusters/idg"),
+                resource: resource(),
+                runs: states.map(run).to_vec(),
+                form: change,
+            }
+            .render(),
+        ),
+        (
+            "search",
+            SearchPage {
+                chrome: Chrome { query: NASTY.into(), ..Chrome::new("Search") },
+                hits: vec![hit("idg")],
+            }
+            .render(),
+        ),
+        (
+            "nothing",
+            SearchPage {
+                chrome: Chrome { query: "i-0".into(), ..Chrome::new("Search") },
+                hits: vec![],
+            }
+            .render(),
+        ),
         ("error", ErrorPage { chrome: Chrome::new("Not found"), problem }.render()),
     ];
-    drawn.into_iter().map(|(name, html)| (name, html.unwrap_or_else(|e| panic!("{name}: {e}")))).collect()
+    drawn
+        .into_iter()
+        .map(|(name, html)| (name, html.unwrap_or_else(|e| panic!("{name}: {e}"))))
+        .collect()
 }
 
 #[test]
@@ -175,7 +260,9 @@ fn ids_are_unique_within_a_page() {
 fn a_failed_run_shows_the_chain_and_the_trace() {
     let html = pages().into_iter().find(|(name, _)| *name == "failed").map(|(_, html)| html);
     let html = html.unwrap_or_default();
-    for part in ["step register_cluster_node_to_lb failed", "could not register", TRACE, "planned again at"] {
+    for part in
+        ["step register_cluster_node_to_lb failed", "could not register", TRACE, "planned again at"]
+    {
         assert!(html.contains(part), "{part}");
     }
 }
@@ -184,7 +271,8 @@ fn a_failed_run_shows_the_chain_and_the_trace() {
 fn a_waiting_run_says_what_it_waits_for_and_what_is_withheld() {
     let html = pages().into_iter().find(|(name, _)| *name == "run").map(|(_, html)| html);
     let html = html.unwrap_or_default();
-    for part in ["waits for 3 instances to be running", "1 of 3", "add-on grafana", "none</s> → "] {
+    for part in ["waits for 3 instances to be running", "1 of 3", "add-on grafana", "none</s> → "]
+    {
         assert!(html.contains(part), "{part}");
     }
 }
@@ -216,7 +304,8 @@ fn a_search_leads_straight_to_what_bears_the_name() {
     let run = Hit::Run(Box::new(run(RunState::Failed).run));
     let resource = Hit::Resource(Box::new(resource().resource));
     let hits = [run, resource];
-    let hrefs = |query| HitView::all(&hits, query).into_iter().map(|hit| hit.href).collect::<Vec<_>>();
+    let hrefs =
+        |query| HitView::all(&hits, query).into_iter().map(|hit| hit.href).collect::<Vec<_>>();
     assert_eq!(hrefs("01k9q7m3v0aa"), ["/runs/01k9q7m3v0aa"]);
     assert_eq!(hrefs("idg"), ["/clusters/idg"]);
     assert_eq!(HitView::all(&hits[..1], "i-0f3a9c2be41d7a003").len(), 1);

@@ -27,21 +27,14 @@ pub(super) fn duration(span: SignedDuration) -> String {
     }
 }
 
-/// A segment of a path, percent-encoded.
-pub(super) fn path(segment: &str) -> String {
-    encode(segment)
-}
-
-/// The value of a query parameter, percent-encoded.
-pub(super) fn query(value: &str) -> String {
-    encode(value)
-}
-
-// RFC 3986: all but the unreserved characters. Valid in a path and in a query alike.
-fn encode(text: &str) -> String {
+/// Percent-encoded, for a segment of a path or the value of a query parameter: all but RFC 3986's
+/// unreserved characters, so it is right in both.
+pub(super) fn encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(byte.into());
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
         out
@@ -65,6 +58,6 @@ mod tests {
 
     #[test]
     fn nothing_in_an_id_can_leave_its_segment() {
-        assert_eq!(path("a/b?c=d#e é"), "a%2Fb%3Fc%3Dd%23e%20%C3%A9");
+        assert_eq!(encoded("a/b?c=d#e é"), "a%2Fb%3Fc%3Dd%23e%20%C3%A9");
     }
 }

@@ -61,16 +61,16 @@ impl RunView {
     }
 
     pub(super) fn href(&self) -> String {
-        format!("/runs/{}", text::path(&self.run.id))
+        format!("/runs/{}", text::encoded(&self.run.id))
     }
 
     pub(super) fn resource_href(&self) -> String {
         let (kind, name) = self.run.resource.split_once('/').unwrap_or((&self.run.resource, ""));
-        format!("/{}/{}", text::path(kind), text::path(name))
+        format!("/{}/{}", text::encoded(kind), text::encoded(name))
     }
 
     pub(super) fn trace_href(&self) -> String {
-        format!("/traces/{}", text::path(&self.run.trace_id))
+        format!("/traces/{}", text::encoded(&self.run.trace_id))
     }
 
     pub(super) fn state(&self) -> &'static str {
@@ -157,11 +157,12 @@ impl IterationView {
     /// The keys of the steps; of a step that holds others, theirs.
     pub(super) fn keys(&self) -> Vec<(&str, Vec<&str>)> {
         let steps = self.iteration.steps.iter();
-        steps.map(|step| match parts(&step.key) {
-            Some(inner) => (step.name.as_str(), inner),
-            None => (step.key.as_str(), Vec::new()),
-        })
-        .collect()
+        steps
+            .map(|step| match parts(&step.key) {
+                Some(inner) => (step.name.as_str(), inner),
+                None => (step.key.as_str(), Vec::new()),
+            })
+            .collect()
     }
 }
 
@@ -196,8 +197,9 @@ fn names_of(step: &PlannedStep) -> Vec<&str> {
     }
 }
 
-/// The type's name at the start of a key.
+/// The type's name at the start of a key; of a wait, its own name.
 fn kind_of(key: &str) -> &str {
+    let key = key.strip_prefix("Wait(").unwrap_or(key);
     key.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(key)
 }
 
@@ -237,7 +239,7 @@ impl ResourceView {
     }
 
     pub(super) fn href(&self) -> String {
-        format!("/{}/{}", text::path(&self.resource.kind), text::path(&self.resource.name))
+        format!("/{}/{}", text::encoded(&self.resource.kind), text::encoded(&self.resource.name))
     }
 
     pub(super) fn api(&self) -> String {
@@ -245,7 +247,7 @@ impl ResourceView {
     }
 
     pub(super) fn run_href(&self) -> Option<String> {
-        self.resource.run_id.as_deref().map(|id| format!("/runs/{}", text::path(id)))
+        self.resource.run_id.as_deref().map(|id| format!("/runs/{}", text::encoded(id)))
     }
 
     /// The word for its state: of its newest run, as long as that has not reached its spec.
@@ -275,7 +277,8 @@ impl ResourceView {
             }
             _ => None,
         };
-        let parts = fields.iter().filter_map(|(key, value)| Some(format!("{key} {}", plain(value)?)));
+        let parts =
+            fields.iter().filter_map(|(key, value)| Some(format!("{key} {}", plain(value)?)));
         parts.take(3).collect::<Vec<_>>().join(", ")
     }
 
@@ -290,7 +293,7 @@ impl ResourceView {
 
 impl StatusValue {
     pub(super) fn search(&self) -> String {
-        format!("/search?q={}", text::query(&self.value))
+        format!("/search?q={}", text::encoded(&self.value))
     }
 }
 
@@ -318,11 +321,16 @@ fn flatten(value: &Value) -> Vec<StatusValue> {
         if values.len() == MOST_VALUES {
             break;
         }
-        let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path} › {key}") };
+        let inner =
+            |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path} › {key}") };
         match value {
-            Value::Object(fields) => stack.extend(fields.iter().rev().map(|(key, v)| (inner(key), v))),
+            Value::Object(fields) => {
+                stack.extend(fields.iter().rev().map(|(key, v)| (inner(key), v)));
+            }
             Value::Array(items) if items.iter().any(|v| v.is_object() || v.is_array()) => {
-                stack.extend(items.iter().enumerate().rev().map(|(i, v)| (inner(&i.to_string()), v)));
+                stack.extend(
+                    items.iter().enumerate().rev().map(|(i, v)| (inner(&i.to_string()), v)),
+                );
             }
             Value::Array(items) => {
                 let value = items.iter().filter_map(scalar).collect::<Vec<_>>().join(", ");
@@ -383,20 +391,25 @@ mod tests {
         assert_eq!(inner, [r#"A { x: "a, [b" }"#, "B(C { y: [1, 2] })", r#"A { x: "" }"#]);
         assert_eq!(counted(inner.into_iter().map(kind_of)), [("A", 2), ("B", 1)]);
         assert_eq!(parts("CreateSubnet { cidrs: [1] }"), None);
+        assert_eq!(kind_of("Wait(wait_for_nodes: 3 nodes to run)"), "wait_for_nodes");
     }
 
     #[test]
     fn facts_that_changed_come_first_with_what_they_were() {
         let fact = |what: &str, value: &str| SeenFact { what: what.into(), value: value.into() };
         let at = Timestamp::UNIX_EPOCH;
-        let iteration = |iteration, seen| Iteration { iteration, at, steps: vec![], withheld: vec![], seen };
+        let iteration =
+            |iteration, seen| Iteration { iteration, at, steps: vec![], withheld: vec![], seen };
         let first = iteration(1, vec![fact("vpc", "none")]);
-        let second = iteration(2, vec![fact("subnets", "2"), fact("nodes", "0 of 3"), fact("vpc", "one")]);
-        let before = Iteration { seen: vec![fact("vpc", "none"), fact("nodes", "0 of 3")], ..first.clone() };
+        let second =
+            iteration(2, vec![fact("subnets", "2"), fact("nodes", "0 of 3"), fact("vpc", "one")]);
+        let before =
+            Iteration { seen: vec![fact("vpc", "none"), fact("nodes", "0 of 3")], ..first.clone() };
 
         assert_eq!(IterationView::new(&first, None).changed(), 0);
         let view = IterationView::new(&second, Some(&before));
-        let told: Vec<_> = view.facts.iter().map(|f| (f.what.as_str(), f.before.as_deref())).collect();
+        let told: Vec<_> =
+            view.facts.iter().map(|f| (f.what.as_str(), f.before.as_deref())).collect();
         assert_eq!(told, [("subnets", Some("")), ("vpc", Some("none")), ("nodes", None)]);
         assert_eq!(view.changed(), 2);
     }
