@@ -231,8 +231,8 @@ export class Explorer {
     const logs = state.view === "logs";
     this.root.dataset.view = state.view;
     part.scroller.setAttribute("aria-rowcount", this.rows.length);
-    if (!logs) this.list.setCount(this.rows.length, { stick: this.openCount > 0 && !this.selected });
-    if (logs) this.logs.show({ level: this.#level, query: state.query, selected: state.span });
+    if (!logs) this.list.setCount(this.rows.length, { follow: this.openCount > 0 && !this.selected });
+    if (logs) this.logs.show({ level: this.#level, query: state.query, selected: state.span, follow: this.openCount > 0 });
     this.#drawAxis();
     this.minimap.show({ order: tree.order, failures: tree.failures, whole: this.whole, view: this.view, now: this.now });
     this.#drawDetail(changed);

@@ -8,6 +8,7 @@ export class VirtualList {
   #shown = new Map();
   #spare = [];
   #frame = 0;
+  #following = true;
 
   constructor(scroller, { make, draw }) {
     this.scroller = scroller;
@@ -17,17 +18,22 @@ export class VirtualList {
     this.sizer.className = "sizer";
     this.sizer.setAttribute("role", "presentation");
     scroller.append(this.sizer);
-    scroller.addEventListener("scroll", () => this.#soon(), { passive: true });
+    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    // A changing list scrolls as well; only these are somebody's wish to look elsewhere.
+    for (const wish of ["wheel", "pointerdown", "touchmove"]) {
+      scroller.addEventListener(wish, () => (this.#following = false), { passive: true });
+    }
     new ResizeObserver(() => this.redraw()).observe(scroller);
   }
 
-  /** Sets how many rows there are and draws. Stays at the end if `stick` and it was there. */
-  setCount(count, { stick = false } = {}) {
-    const { scrollTop, clientHeight, scrollHeight } = this.scroller;
-    const wasAtEnd = scrollHeight > clientHeight + 1 && scrollTop + clientHeight >= scrollHeight - 2;
+  /** Sets how many rows there are and draws. With `follow`, the end stays in sight until somebody scrolls away. */
+  setCount(count, { follow = false } = {}) {
     this.#count = count;
     this.redraw();
-    if (stick && wasAtEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
+    if (follow && this.#following) {
+      this.scroller.scrollTop = this.scroller.scrollHeight;
+      this.#place(false);
+    }
   }
 
   /** Draws every row in sight anew. */
@@ -55,7 +61,9 @@ export class VirtualList {
     return Math.max(1, Math.floor(this.scroller.clientHeight / this.rowHeight) - 1);
   }
 
-  #soon() {
+  #scrolled() {
+    const { scrollTop, clientHeight, scrollHeight } = this.scroller;
+    this.#following ||= scrollTop + clientHeight >= scrollHeight - 2;
     if (this.#frame) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;

@@ -34,14 +34,14 @@ export class LogView {
   }
 
   /** Shows the lines of at least `level` that hold every word of `query`; returns how many. */
-  show({ level, query, selected }) {
+  show({ level, query, selected, follow }) {
     const least = ORDER.indexOf(level);
     const words = query.toLowerCase().split(/\s+/).filter((word) => word && !word.startsWith("is:"));
     this.origin = this.data.tree.roots[0]?.span.start ?? 0;
     this.selected = selected;
     this.#lines = this.data.logs.filter((line) => ORDER.indexOf(line.level) >= least
       && words.every((word) => this.#text(line).includes(word)));
-    this.list.setCount(this.#lines.length, { stick: true });
+    this.list.setCount(this.#lines.length, { follow });
     return this.#lines.length;
   }
 
