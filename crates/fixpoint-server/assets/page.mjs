@@ -31,7 +31,7 @@ if (root) {
   if (span) explorer.select(explorer.selected, { user: false });
   else if (query) explorer.select(data.tree.order.find(matcher(query)), { user: false });
   // What went wrong is what one came for.
-  else if (data.open === 0) explorer.select(data.tree.failures[0], { detail: false, user: false });
+  else if (data.open === 0) explorer.select(data.tree.failures.find((node) => node.category !== "run"), { detail: false, user: false });
 }
 
 // Elsewhere "/" leads to the search box, as it does within a trace.

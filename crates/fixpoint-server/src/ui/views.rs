@@ -30,6 +30,8 @@ pub(crate) struct IterationView {
     pub(crate) iteration: Iteration,
     /// The facts; those that changed first.
     pub(crate) facts: Vec<FactView>,
+    /// True if it is the answer before over again: the same steps, nothing changed.
+    pub(crate) again: bool,
     /// True if it should be open at first.
     pub(crate) open: bool,
 }
@@ -137,7 +139,12 @@ impl IterationView {
             })
             .collect();
         facts.sort_by_key(|fact| fact.before.is_none());
-        Self { iteration: iteration.clone(), facts, open: false }
+        let again = before.is_some_and(|before| {
+            before.steps == iteration.steps
+                && before.seen == iteration.seen
+                && !iteration.steps.is_empty()
+        });
+        Self { iteration: iteration.clone(), facts, again, open: false }
     }
 
     pub(super) fn clock(&self) -> String {
@@ -412,5 +419,9 @@ mod tests {
             view.facts.iter().map(|f| (f.what.as_str(), f.before.as_deref())).collect();
         assert_eq!(told, [("subnets", Some("")), ("vpc", Some("none")), ("nodes", None)]);
         assert_eq!(view.changed(), 2);
+        assert!(!view.again && !IterationView::new(&first, Some(&first)).again, "solved is solved");
+        let step = PlannedStep { name: "register".into(), key: "Register".into() };
+        let stuck = Iteration { steps: vec![step], ..second };
+        assert!(IterationView::new(&stuck, Some(&stuck)).again);
     }
 }
