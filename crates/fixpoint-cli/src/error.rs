@@ -5,6 +5,8 @@
 
 use std::{error::Error as StdError, fmt, process::ExitCode};
 
+use fixpoint_client::FieldError;
+
 use crate::output::Output;
 
 /// How a command ended badly. Scripts rely on these exit codes; 0 is for done.
@@ -95,7 +97,13 @@ impl CliError {
         let paint = output.err;
         let mut lines = vec![format!("{} {}", paint.bad("error:"), self.source)];
         lines.extend(self.details.iter().map(|detail| format!("  {detail}")));
-        lines.extend(causes(self.source.as_ref()).map(|cause| format!("  because: {cause}")));
+        let causes = causes(self.source.as_ref()).collect::<Vec<_>>();
+        // Of a lost connection the layers of HTTP know less and less; the system says why.
+        let skip = if self.kind == Kind::Unreachable { causes.len().saturating_sub(1) } else { 0 };
+        lines.extend(causes.iter().skip(skip).map(|cause| {
+            let cause = cause.trim_start_matches("error: ").replace('\n', "\n  ");
+            format!("  because: {cause}")
+        }));
         lines.extend(self.hints.iter().map(|hint| format!("{} {hint}", paint.good("Hint:"))));
         lines.extend(self.trace_id.iter().map(|id| format!("trace_id: {id}")));
         output.note(lines.join("\n"));
@@ -148,7 +156,9 @@ impl From<fixpoint_client::Error> for CliError {
                     .into(),
             ),
             Error::Problem(problem) => {
-                let fields = problem.errors.iter();
+                // The sentence of a problem with one field at fault tells of it already.
+                let told = |field: &&FieldError| problem.detail.contains(&field.detail);
+                let fields = problem.errors.iter().filter(|field| !told(field));
                 this.details.extend(fields.map(|field| {
                     let pointer = if field.pointer.is_empty() { "/" } else { &field.pointer };
                     format!("{pointer}: {}", field.detail)

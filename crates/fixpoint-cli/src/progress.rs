@@ -1,107 +1,97 @@
 //! Shows runs while they happen: a spinner for each step that runs, a line for each that ended.
 //!
-//! Not here: following (the client does) and what the end of a run means to a command. The
-//! surprise: where there is no terminal the same changes come as plain lines, one for each, so a
-//! CI log reads as the screen would have looked. A group of steps is no work of its own, and gets
-//! no line.
+//! Not here: what the end of a run means to a command. The surprise: steps are told from the
+//! trace, not from the run's record. The record is saved a few times a second; spans know to the
+//! microsecond when a step began and ended, and why it failed. Where there is no terminal the same
+//! comes as plain lines, so a CI log reads as the screen would have looked.
 
-use std::{collections::HashMap, time::Duration};
+use std::{cell::RefCell, collections::HashMap, pin::pin, time::Duration};
 
-use fixpoint_client::{ActiveStep, Client, Iteration, Run, RunState};
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use fixpoint_client::{Client, Run, Span};
+use futures_util::{StreamExt, future::try_join_all, stream};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
 
 use crate::{
-    error::Result,
-    output::{Output, Paint, duration, truncate},
+    error::{CliError, Result},
+    output::{Output, Paint, duration, truncate, wrap},
 };
+
+/// The name of steps that only run others at once: no work of their own, so they get no line.
+const GROUP: &str = "together";
+
+/// How long the last spans of a run may come after its end.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Follows runs until all have ended, and returns them as they then are, in the order given.
 pub(crate) async fn follow(
     client: &Client,
-    mut screen: Screen,
+    screen: Screen,
     run_ids: &[String],
 ) -> Result<Vec<Run>> {
-    let mut followers: FuturesUnordered<_> = run_ids
-        .iter()
-        .enumerate()
-        .map(|(at, id)| {
-            let mut follower = client.follow(id);
-            async move { (at, follower.next().await, follower) }
-        })
-        .map(futures_util::FutureExt::boxed)
-        .collect();
-    let mut runs: Vec<Option<Run>> = vec![None; run_ids.len()];
-    while let Some((at, run, mut follower)) = followers.next().await {
-        let Some(run) = run.transpose()? else { continue };
-        screen.show(runs[at].as_ref(), &run);
-        runs[at] = Some(run);
-        followers.push(futures_util::FutureExt::boxed(async move {
-            (at, follower.next().await, follower)
-        }));
-    }
-    Ok(runs.into_iter().flatten().collect())
+    let screen = RefCell::new(screen);
+    try_join_all(run_ids.iter().map(|id| follow_one(client, &screen, id))).await
 }
 
-/// The name of steps that only run others at once.
-const GROUP: &str = "together";
-
-/// Something that became different from one state of a run to the next.
-#[derive(Debug, PartialEq)]
-enum Change<'a> {
-    Planned(&'a Iteration),
-    Started(&'a ActiveStep),
-    Waiting(&'a ActiveStep),
-    Ended { step: &'a ActiveStep, took: Duration, failed: bool },
+enum News {
+    Run(Box<Run>),
+    Spans(Vec<Span>),
 }
 
-/// A step of one run: the same step may run again in a later iteration.
-type StepId = (String, String, Timestamp);
-
-fn id(run: &Run, step: &ActiveStep) -> StepId {
-    (run.id.clone(), step.key.clone(), step.since)
-}
-
-fn changes<'a>(old: Option<&'a Run>, new: &'a Run, now: Timestamp) -> Vec<Change<'a>> {
-    let was = old.map_or(&[][..], |run| &run.active);
-    let same = |a: &ActiveStep, b: &ActiveStep| a.key == b.key && a.since == b.since;
-    let ended = was.iter().filter(|step| !new.active.iter().any(|other| same(step, other)));
-    let failed = |step: &ActiveStep| {
-        let error = new.error.as_ref().and_then(|error| error.step.as_ref());
-        new.state == RunState::Failed && error.is_some_and(|failed| failed.key == step.key)
-    };
-    let mut all: Vec<Change<'_>> = ended
-        .map(|step| {
-            let took = now.duration_since(step.since).unsigned_abs();
-            Change::Ended { step, took, failed: failed(step) }
-        })
-        .collect();
-    let planned = old.and_then(|run| run.plan_history.last()).map_or(0, |last| last.iteration);
-    let iterations = new.plan_history.iter().filter(|iteration| iteration.iteration > planned);
-    all.extend(iterations.map(Change::Planned));
-    for step in &new.active {
-        let before = was.iter().find(|other| same(step, other));
-        if before.is_none() {
-            all.push(Change::Started(step));
-        }
-        let seen = |step: &ActiveStep| step.waiting.as_ref().map(|waiting| waiting.seen.clone());
-        if step.waiting.is_some() && before.and_then(seen) != seen(step) {
-            all.push(Change::Waiting(step));
+async fn follow_one(client: &Client, screen: &RefCell<Screen>, id: &str) -> Result<Run> {
+    let mut runs = client.follow(id);
+    let first = runs.next().await.transpose()?;
+    let mut run = first.ok_or_else(|| CliError::failed(format!("run {id} was not told")))?;
+    let spans = client.follow_trace(&run.trace_id);
+    let runs = stream::unfold(runs, async |mut runs| {
+        let run = runs.next().await?;
+        Some((run.map(|run| News::Run(Box::new(run))), runs))
+    });
+    let spans = stream::unfold(spans, async |mut spans| {
+        let changed = spans.next().await;
+        Some((changed.map(News::Spans), spans))
+    });
+    let mut news = pin!(stream::select(runs, spans));
+    let mut whole = false;
+    while !(whole && run.state.is_final()) {
+        let next = if run.state.is_final() {
+            match tokio::time::timeout(LAST_SPANS, news.next()).await {
+                Ok(next) => next,
+                Err(_) => break,
+            }
+        } else {
+            news.next().await
+        };
+        match next.transpose()? {
+            Some(News::Run(newer)) => run = *newer,
+            Some(News::Spans(spans)) => {
+                for span in &spans {
+                    screen.borrow_mut().show(&run, span);
+                    whole |= span.span_id == run.span_id && span.end.is_some();
+                }
+            }
+            None => break,
         }
     }
-    all
+    Ok(run)
 }
 
 /// Where progress is shown.
 pub(crate) struct Screen {
     bars: MultiProgress,
-    active: HashMap<StepId, ProgressBar>,
+    steps: HashMap<String, Shown>,
     live: bool,
     paint: Paint,
     /// The resource's name stands before each line.
     named: bool,
-    write: Box<dyn Fn(&str) + Send>,
+    write: Box<dyn Fn(&str)>,
+}
+
+/// What has been shown of a span.
+#[derive(Default)]
+struct Shown {
+    bar: Option<ProgressBar>,
+    seen: String,
+    ended: bool,
 }
 
 impl Screen {
@@ -118,82 +108,84 @@ impl Screen {
         Self::on(ProgressDrawTarget::stdout(), output.out, false, write)
     }
 
-    fn on(
-        target: ProgressDrawTarget,
-        paint: Paint,
-        named: bool,
-        write: Box<dyn Fn(&str) + Send>,
-    ) -> Self {
+    fn on(target: ProgressDrawTarget, paint: Paint, named: bool, write: Box<dyn Fn(&str)>) -> Self {
         let live = !target.is_hidden();
         let bars = MultiProgress::with_draw_target(target);
-        Self { bars, active: HashMap::new(), live, paint, named, write }
+        Self { bars, steps: HashMap::new(), live, paint, named, write }
     }
 
-    /// Shows what is new in a run.
-    pub(crate) fn show(&mut self, old: Option<&Run>, new: &Run) {
-        let name = new.resource.rsplit('/').next().unwrap_or_default();
-        let prefix = if self.named { format!("{name}  ") } else { String::new() };
-        for change in changes(old, new, Timestamp::now()) {
-            match change {
-                Change::Planned(iteration) => self.planned(&prefix, iteration),
-                Change::Started(step) => self.started(&prefix, new, step),
-                Change::Waiting(step) => self.waiting(&prefix, new, step),
-                Change::Ended { step, took, failed } => {
-                    self.ended(&prefix, new, step, took, failed);
-                }
-            }
+    /// Shows what is new of a span; the same may be told again.
+    fn show(&mut self, run: &Run, span: &Span) {
+        if span.name == GROUP || !(span.is_step() || span.name == "create") {
+            return;
         }
+        let name = run.resource.rsplit('/').next().unwrap_or_default();
+        let prefix = if self.named { format!("{name}  ") } else { String::new() };
+        let mut shown = self.steps.remove(&span.span_id).unwrap_or_default();
+        if !shown.ended && span.is_step() {
+            self.step(&prefix, span, &mut shown);
+        } else if !shown.ended && span.end.is_some() {
+            self.planned(&prefix, span);
+        }
+        shown.ended |= span.end.is_some();
+        self.steps.insert(span.span_id.clone(), shown);
     }
 
-    fn planned(&self, prefix: &str, iteration: &Iteration) {
-        // On a terminal the spinners say it.
+    /// What the plan answered. On a terminal the spinners say it.
+    fn planned(&self, prefix: &str, create: &Span) {
         if self.live {
             return;
         }
-        let steps: Vec<&str> = iteration.steps.iter().map(|step| step.name.as_str()).collect();
-        let steps = if steps.is_empty() { "nothing left".into() } else { steps.join(", ") };
-        self.line(format!("   {prefix}iteration {}: {steps}", iteration.iteration));
+        let iteration = create.attributes.get("fixpoint.iteration").and_then(|n| n.as_u64());
+        let steps = create.text("fixpoint.steps").filter(|steps| !steps.is_empty());
+        let (iteration, steps) = (iteration.unwrap_or_default(), steps.unwrap_or("nothing left"));
+        let text = format!("{prefix}iteration {iteration}: {}", counted(steps));
+        let mut indent = "   ";
+        for line in wrap(&text, 74) {
+            self.line(format!("{indent}{line}"));
+            indent = "     ";
+        }
     }
 
-    fn started(&mut self, prefix: &str, run: &Run, step: &ActiveStep) {
-        if !self.live || step.name == GROUP {
+    fn step(&self, prefix: &str, span: &Span, shown: &mut Shown) {
+        if let Some(end) = span.end {
+            if let Some(bar) = shown.bar.take() {
+                bar.finish_and_clear();
+                self.bars.remove(&bar);
+            }
+            let failed = span.error.is_some();
+            let mark = if failed { self.paint.bad("✗") } else { self.paint.good("✓") };
+            let took = duration(end.saturating_sub(span.start));
+            let name = truncate(&span.name, 40);
+            self.line(format!("   {mark} {prefix}{name:<40} {took:>8}"));
             return;
         }
+        if shown.bar.is_none() && self.live {
+            shown.bar = Some(self.spinner(format!("{prefix}{}", span.name)));
+        }
+        let seen = span.text("fixpoint.wait.seen").unwrap_or_default();
+        if shown.seen != seen {
+            seen.clone_into(&mut shown.seen);
+            let reason = span.text("fixpoint.wait.reason").unwrap_or_default();
+            let said = format!("{reason}: {seen}");
+            match &shown.bar {
+                Some(bar) => {
+                    bar.set_message(format!("{prefix}{:<34} {}", span.name, self.paint.dim(said)));
+                }
+                None => self.line(format!("     {prefix}{}: {said}", span.name)),
+            }
+        }
+    }
+
+    fn spinner(&self, text: String) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new_spinner());
-        // No unwrap: a template that does not parse would only cost the looks.
+        // A template that did not parse would only cost the looks.
         if let Ok(style) = ProgressStyle::with_template("   {spinner:.yellow} {wide_msg}") {
             bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
         }
-        bar.set_message(format!("{prefix}{}", step.name));
+        bar.set_message(text);
         bar.enable_steady_tick(Duration::from_millis(100));
-        self.active.insert(id(run, step), bar);
-    }
-
-    fn waiting(&self, prefix: &str, run: &Run, step: &ActiveStep) {
-        let Some(waiting) = &step.waiting else { return };
-        let seen = if waiting.seen.is_empty() { "not seen yet" } else { &waiting.seen };
-        let said = format!("{}: {}", waiting.reason, seen);
-        match self.active.get(&id(run, step)) {
-            Some(bar) => {
-                bar.set_message(format!("{prefix}{:<34} {}", step.name, self.paint.dim(said)));
-            }
-            None if !self.live => self.line(format!("   {prefix}{}: {said}", step.name)),
-            None => {}
-        }
-    }
-
-    fn ended(&mut self, prefix: &str, run: &Run, step: &ActiveStep, took: Duration, failed: bool) {
-        if let Some(bar) = self.active.remove(&id(run, step)) {
-            bar.finish_and_clear();
-            self.bars.remove(&bar);
-        }
-        if step.name == GROUP {
-            return;
-        }
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let mark = if failed { self.paint.bad("✗") } else { self.paint.good("✓") };
-        let name = truncate(&step.name, 40);
-        self.line(format!("   {mark} {prefix}{name:<40} {:>8}", duration(nanos)));
+        bar
     }
 
     /// A line above the spinners.
@@ -206,67 +198,98 @@ impl Screen {
     }
 }
 
+/// `a, b, b` as `a, b ×2`.
+fn counted(names: &str) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for name in names.split(", ") {
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    let said = counts.iter().map(|(name, count)| match count {
+        1 => (*name).to_owned(),
+        _ => format!("{name} ×{count}"),
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use serde_json::json;
 
     use super::*;
 
-    fn run(active: serde_json::Value, iterations: usize) -> Run {
-        let history: Vec<_> = (1..=iterations)
-            .map(|n| json!({"iteration": n, "at": "2026-01-01T00:00:00Z", "steps": []}))
-            .collect();
+    fn span(id: &str, name: &str, end: Option<u64>, attributes: serde_json::Value) -> Span {
+        Span {
+            span_id: id.into(),
+            name: name.into(),
+            start: 1_000_000_000,
+            end: end.map(|millis| 1_000_000_000 + millis * 1_000_000),
+            attributes: attributes.as_object().cloned().unwrap_or_default(),
+            ..Span::default()
+        }
+    }
+
+    fn run() -> Run {
         serde_json::from_value(json!({
             "id": "r1", "resource": "clusters/idg", "generation": 1, "plan": "create_cluster",
-            "state": "running", "trace_id": "t", "span_id": "s", "iterations": iterations,
-            "steps": 0, "attempts": 1, "created_at": "2026-01-01T00:00:00Z",
-            "active": active, "plan_history": history}))
+            "state": "running", "trace_id": "t", "span_id": "s", "iterations": 1, "steps": 0,
+            "attempts": 1, "created_at": "2026-01-01T00:00:00Z"}))
         .unwrap()
     }
 
-    fn step(name: &str, seen: Option<&str>) -> serde_json::Value {
-        let mut step = json!({"name": name, "key": name, "since": "2026-01-01T00:00:01Z"});
-        if let Some(seen) = seen {
-            step["waiting"] = json!({"reason": "nodes", "wanted": "3", "seen": seen, "polls": 1});
+    /// What is said of the spans, one after the other, where there is no terminal.
+    fn said(named: bool, spans: &[Span]) -> Vec<String> {
+        let lines = Rc::new(RefCell::new(Vec::new()));
+        let to = Rc::clone(&lines);
+        let write = Box::new(move |line: &str| to.borrow_mut().push(line.to_owned()));
+        let mut screen = Screen::on(ProgressDrawTarget::hidden(), Paint(false), named, write);
+        for span in spans {
+            screen.show(&run(), span);
         }
-        step
-    }
-
-    fn said(old: Option<&Run>, new: &Run) -> Vec<String> {
-        changes(old, new, "2026-01-01T00:00:03Z".parse().unwrap())
-            .iter()
-            .map(|change| match change {
-                Change::Planned(iteration) => format!("planned {}", iteration.iteration),
-                Change::Started(step) => format!("started {}", step.name),
-                Change::Waiting(step) => {
-                    format!("{} sees {}", step.name, step.waiting.as_ref().unwrap().seen)
-                }
-                Change::Ended { step, took, failed } => {
-                    format!("ended {} {}s failed={failed}", step.name, took.as_secs())
-                }
-            })
-            .collect()
+        lines.take()
     }
 
     #[test]
-    fn steps_are_told_when_they_start_see_something_new_and_end() {
-        let first = run(json!([step("wait", Some("0"))]), 1);
-        assert_eq!(said(None, &first), ["planned 1", "started wait", "wait sees 0"]);
-        assert!(said(Some(&first), &first).is_empty());
-        let second = run(json!([step("wait", Some("1")), step("create", None)]), 1);
-        assert_eq!(said(Some(&first), &second), ["wait sees 1", "started create"]);
-        let third = run(json!([step("create", None)]), 2);
-        assert_eq!(said(Some(&second), &third), ["ended wait 2s failed=false", "planned 2"]);
+    fn steps_are_told_when_they_see_something_new_and_when_they_end() {
+        let wait = |seen: &str, end| {
+            let key = json!({"fixpoint.step.key": "wait", "fixpoint.wait.reason": "nodes",
+                             "fixpoint.wait.seen": seen});
+            span("2", "wait_for_instances", end, key)
+        };
+        let plan = json!({"fixpoint.iteration": 1, "fixpoint.steps": "create_rule, wait, wait"});
+        let spans = [
+            span("1", "create", None, json!({})),
+            span("1", "create", Some(20), plan),
+            wait("0 of 3", None),
+            wait("0 of 3", None),
+            wait("1 of 3", None),
+            wait("3 of 3", Some(4_200)),
+            // After a lost connection all is told again.
+            wait("3 of 3", Some(4_200)),
+            span("3", "EC2.RunInstances", Some(10), json!({"rpc.system": "aws-api"})),
+        ];
+        assert_eq!(
+            said(false, &spans),
+            [
+                "   iteration 1: create_rule, wait ×2",
+                "     wait_for_instances: nodes: 0 of 3",
+                "     wait_for_instances: nodes: 1 of 3",
+                "   ✓ wait_for_instances                          4.2 s",
+            ]
+        );
     }
 
     #[test]
-    fn the_step_that_failed_the_run_ends_as_failed() {
-        let before = run(json!([step("create", None)]), 1);
-        let mut after = run(json!([]), 1);
-        after.state = RunState::Failed;
-        after.error = serde_json::from_value(json!({
-            "message": "step create failed", "step": {"name": "create", "key": "create"}}))
-        .unwrap();
-        assert_eq!(said(Some(&before), &after), ["ended create 2s failed=true"]);
+    fn a_step_that_failed_is_marked_and_groups_get_no_line() {
+        let mut failed =
+            span("1", "create_vpc", Some(7), json!({"fixpoint.step.key": "CreateVpc"}));
+        failed.error = Some("VpcLimitExceeded".into());
+        let group = span("2", GROUP, Some(7), json!({"fixpoint.step.key": "Together"}));
+        let line = format!("   ✗ idg  {:<40} {:>8}", "create_vpc", "7 ms");
+        assert_eq!(said(true, &[failed, group]), [line]);
     }
 }

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    Error, FieldError, FindPage, LogPage, PlanPreview, Problem, Resource, ResourcePage, Run, RunFollower,
-    RunPage, RunState, Trace, sse::Events,
+    Error, FieldError, FindPage, LogPage, PlanPreview, Problem, Resource, ResourcePage, Run,
+    RunFollower, RunPage, RunState, Trace, TraceFollower, sse::Events,
 };
 
 /// Long enough for a page of runs from a busy server, short enough that nobody thinks it hangs.
@@ -273,12 +273,26 @@ impl Client {
         self.json(self.request(Method::PUT, &["dev", name])?.json(value)).await
     }
 
+    /// Follows a trace: see [`TraceFollower`].
+    pub fn follow_trace(&self, trace_id: &str) -> TraceFollower {
+        TraceFollower::new(self.clone(), trace_id.to_owned())
+    }
+
     /// The events of a run as they come: `GET /v1/runs/{id}/events`.
     pub(crate) async fn run_events(&self, id: &str) -> Result<Events, Error> {
+        self.events(&["v1", "runs", id, "events"]).await
+    }
+
+    /// The events of a trace as they come: `GET /v1/traces/{id}/events`.
+    pub(crate) async fn trace_events(&self, id: &str) -> Result<Events, Error> {
+        self.events(&["v1", "traces", id, "events"]).await
+    }
+
+    async fn events(&self, path: &[&str]) -> Result<Events, Error> {
         let request = self
-            .request(Method::GET, &["v1", "runs", id, "events"])?
+            .request(Method::GET, path)?
             .header(header::ACCEPT, "text/event-stream")
-            // A stream lasts as long as the run, which may wait for hours.
+            // A stream lasts as long as what it tells of, which may wait for hours.
             .timeout(Duration::from_secs(24 * 60 * 60));
         Ok(Events::new(self.answer(request).await?.bytes_stream()))
     }
@@ -304,8 +318,8 @@ impl Client {
         let trace_id = text_header(&response, "x-trace-id");
         let location = text_header(&response, header::LOCATION.as_str());
         let resource: Resource = self.read(response).await?;
-        let run_id = location
-            .and_then(|location| Some(location.rsplit_once("/runs/")?.1.to_owned()));
+        let run_id =
+            location.and_then(|location| Some(location.rsplit_once("/runs/")?.1.to_owned()));
         Ok(Accepted { resource, run_id, trace_id })
     }
 

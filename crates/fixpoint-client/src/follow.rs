@@ -1,11 +1,12 @@
-//! Follows a run until it ends, through lost connections and restarts of the server.
+//! Follows runs and traces while they happen, through lost connections and restarts of the server.
 //!
-//! Not here: showing it. The surprise: nothing has to be resumed. Every event holds the whole run
-//! as it then was, so a follower that was away simply reads the run again.
+//! Not here: showing them. The surprise: nothing has to be resumed. Every stream begins with all
+//! there is, and every event holds the whole of what changed, so a follower that was away simply
+//! begins again.
 
 use std::time::Duration;
 
-use crate::{Client, Error, Run, sse::Events};
+use crate::{Client, Error, Run, Span, Trace, sse::Events};
 
 /// Yields a run each time it changes; the last one given is final.
 ///
@@ -87,6 +88,70 @@ impl RunFollower {
             Some(Err(_)) | None => {
                 self.stream = None;
                 ask_after(POLL / 5, &self.client, &self.id).await
+            }
+        }
+    }
+}
+
+/// Yields the spans of a trace as they open, change and end; at first, all there are.
+///
+/// After a lost connection spans may be given again. It has no end: a trace may always go on.
+pub struct TraceFollower {
+    client: Client,
+    id: String,
+    patience: Duration,
+    stream: Option<Events>,
+}
+
+impl std::fmt::Debug for TraceFollower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TraceFollower").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl TraceFollower {
+    pub(crate) fn new(client: Client, id: String) -> Self {
+        Self { client, id, patience: Duration::from_secs(30), stream: None }
+    }
+
+    /// The spans that are new or changed.
+    ///
+    /// # Errors
+    /// The server stayed unreachable, or the trace unknown, for longer than 30 seconds.
+    pub async fn next(&mut self) -> Result<Vec<Span>, Error> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let Some(stream) = &mut self.stream else {
+                match self.client.trace_events(&self.id).await {
+                    Ok(stream) => self.stream = Some(stream),
+                    // A trace is stored a moment after its run is known.
+                    Err(error) if error.is_unreachable() || error.status() == Some(404) => {
+                        if waited >= self.patience {
+                            return Err(error);
+                        }
+                        waited += POLL;
+                        pause(POLL).await;
+                    }
+                    // No stream is to be had; the trace may be.
+                    Err(_) => {
+                        pause(POLL).await;
+                        return Ok(self.client.trace(&self.id).await?.spans);
+                    }
+                }
+                continue;
+            };
+            match stream.next().await {
+                Some(Ok(event)) if event.name == "spans" => {
+                    let body = serde_json::from_str(&event.data);
+                    if let Ok(trace) = body.and_then(Trace::from_otlp) {
+                        return Ok(trace.spans);
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => {
+                    self.stream = None;
+                    pause(POLL / 5).await;
+                }
             }
         }
     }

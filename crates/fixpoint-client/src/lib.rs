@@ -21,7 +21,7 @@ pub use client::{Accepted, Client, RunQuery};
 #[cfg(feature = "client")]
 pub use error::Error;
 #[cfg(feature = "client")]
-pub use follow::RunFollower;
+pub use follow::{RunFollower, TraceFollower};
 pub use trace::{Span, Trace};
 pub use types::{
     ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, PlanPreview,

@@ -54,7 +54,12 @@ async fn a_cluster_is_planned_created_looked_at_changed_and_deleted() {
     assert!(left.contains("clusters/idg (create_cluster): nothing left to do\n"), "{left}");
 
     // Looked at in every way.
-    insta::assert_snapshot!(same(&dev.fixpoint(&["get"])), @"");
+    insta::assert_snapshot!(same(&dev.fixpoint(&["get"])), @r"
+    exit 0
+    -- stdout
+    NAME  GENERATION  RUN        CHANGED              TRACE
+    idg   1           converged  TIME  TRACE
+    ");
     let resource = json(&dev.fixpoint(&["get", "clusters/idg", "-o", "json"]));
     assert_eq!((&resource["generation"], &resource["observed_generation"]), (&1.into(), &1.into()));
     let runs = json(&dev.fixpoint(&["runs", "--resource", "clusters/idg", "-o", "json"]));
@@ -90,7 +95,12 @@ async fn a_cluster_is_planned_created_looked_at_changed_and_deleted() {
 
     let found = json(&dev.fixpoint(&["find", &run.id, "-o", "json"]));
     assert_eq!(found["hits"][0]["type"], "run");
-    insta::assert_snapshot!(dev.fixpoint(&["find", "i-00000000000000000"]), @"");
+    insta::assert_snapshot!(dev.fixpoint(&["find", "i-00000000000000000"]), @r"
+    exit 2
+    -- stderr
+    error: `i-00000000000000000` occurs in no trace, run or resource
+    Hint: ids of traces and spans may be cut to their first 8 digits, others must be whole
+    ");
 
     // Changed by a document that names one field.
     let more = write(folder.path(), "more.json", r#"{"name": "idg", "nodes": 3}"#);
@@ -102,7 +112,12 @@ async fn a_cluster_is_planned_created_looked_at_changed_and_deleted() {
     // Deleted, with nothing left.
     let deleted = dev.fixpoint(&["delete", "idg", "--wait"]);
     assert!(deleted.starts_with("exit 0\n"), "{deleted}");
-    insta::assert_snapshot!(same(&dev.fixpoint(&["get", "clusters", "idg"])), @"");
+    insta::assert_snapshot!(same(&dev.fixpoint(&["get", "clusters", "idg"])), @r"
+    exit 2
+    -- stderr
+    error: There is no clusters/idg.
+    trace_id: TRACE
+    ");
     let inventory = dev.client().control("sandbox").await.unwrap();
     assert_eq!(inventory["clusters"]["idg"], Value::Null, "{inventory}");
 
@@ -114,9 +129,26 @@ async fn bad_documents_and_conflicts_name_the_fields_and_the_trace() {
     let folder = tempfile::tempdir().unwrap();
     let dev = Dev::start(folder.path(), &["--time-scale", "300"]);
     let bad = write(folder.path(), "bad.yaml", "name: idg\nnodes: 0\nsize: big\n");
-    insta::assert_snapshot!(same(&dev.fixpoint(&["apply", "-f", &bad])), @"");
-    insta::assert_snapshot!(same(&dev.fixpoint(&["delete", "nobody"])), @"");
-    insta::assert_snapshot!(same(&dev.fixpoint(&["get", "boats"])), @"");
+    insta::assert_snapshot!(same(&dev.fixpoint(&["apply", "-f", &bad])), @r"
+    exit 2
+    -- stderr
+    error: /size: unknown field `size`, expected one of `nodes`, `addons`, `instance_type`, `volume_gib`, `vpc_cidr`, `allowed_cidrs`, `ssh_public_key`, `tags`.
+    Hint: /v1/openapi.json has the schema.
+    trace_id: TRACE
+    ");
+    insta::assert_snapshot!(same(&dev.fixpoint(&["delete", "nobody"])), @r"
+    exit 2
+    -- stderr
+    error: There is no clusters/nobody.
+    trace_id: TRACE
+    ");
+    insta::assert_snapshot!(same(&dev.fixpoint(&["get", "boats"])), @r"
+    exit 2
+    -- stderr
+    error: There is no /v1/boats.
+    Hint: /v1/openapi.json lists every path.
+    trace_id: TRACE
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

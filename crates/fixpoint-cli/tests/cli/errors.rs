@@ -8,33 +8,70 @@ use crate::support::{command, fixpoint, run, same};
 fn a_server_that_is_not_there_is_exit_3_with_a_hint() {
     // Port 9 is the discard service's; nothing listens there.
     let said = fixpoint(&["get", "--url", "http://127.0.0.1:9"]);
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    exit 3
+    -- stderr
+    error: the server at http://127.0.0.1:9 is not reachable
+      because: Connection refused (os error 111)
+    Hint: is the server running? Start one with `fixpoint dev`, or name another with --url or FIXPOINT_URL
+    ");
 }
 
 #[test]
 fn an_address_that_is_none_is_wrong_use() {
-    insta::assert_snapshot!(fixpoint(&["runs", "--url", "localhost:7171"]), @"");
+    insta::assert_snapshot!(fixpoint(&["runs", "--url", "localhost:7171"]), @r"
+    exit 2
+    -- stderr
+    error: `localhost:7171` is not the address of a server, such as http://127.0.0.1:7171
+    Hint: set it with --url or FIXPOINT_URL
+    ");
 }
 
 #[test]
 fn a_mistyped_command_gets_a_suggestion() {
-    insta::assert_snapshot!(fixpoint(&["aply"]), @"");
+    insta::assert_snapshot!(fixpoint(&["aply"]), @r"
+    exit 2
+    -- stderr
+    error: unrecognized subcommand 'aply'
+
+      tip: a similar subcommand exists: 'apply'
+
+    Usage: fixpoint [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn a_state_that_is_none_is_told_the_states() {
-    insta::assert_snapshot!(fixpoint(&["runs", "--state", "done"]), @"");
+    insta::assert_snapshot!(fixpoint(&["runs", "--state", "done"]), @r"
+    exit 2
+    -- stderr
+    error: invalid value 'done' for '--state <STATE>': one of pending, running, waiting, converged, failed, not_converging, cancelled
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn an_address_that_others_can_reach_is_refused() {
     let said = fixpoint(&["serve", "--listen", "0.0.0.0:0", "--region", "eu-west-1"]);
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    exit 2
+    -- stderr
+    error: 0.0.0.0:0 can be reached by others, and nobody has to sign in
+    Hint: listen on 127.0.0.1 behind a proxy that signs people in, or give --allow-remote-without-auth
+    ");
 }
 
 #[test]
 fn faults_are_not_for_real_aws() {
-    insta::assert_snapshot!(fixpoint(&["serve", "--faults", "faults.yaml"]), @"");
+    insta::assert_snapshot!(fixpoint(&["serve", "--faults", "faults.yaml"]), @r"
+    exit 2
+    -- stderr
+    error: --faults are for the sandbox, and this is no sandbox
+    Hint: start one with `fixpoint dev --faults FILE`
+    ");
 }
 
 #[test]
@@ -44,7 +81,19 @@ fn a_faults_file_with_a_mistake_is_shown_the_line() {
     std::fs::write(&file, "rules:\n  - operation: EC2.*\n    fault: {kind: nonsense}\n").unwrap();
     let said = fixpoint(&["dev", "--faults", file.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
     let said = said.replace(folder.path().to_str().unwrap(), "DIR");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    exit 2
+    -- stderr
+    error: DIR/faults.yaml holds no fault rules
+      because: line 3 column 13: unknown variant `nonsense`, expected one of error, throttle, timeout, lost_answer, stale_read, empty_page, slow
+       --> <input>:3:13
+        |
+      1 | rules:
+      2 |   - operation: EC2.*
+      3 |     fault: {kind: nonsense}
+        |             ^ unknown variant `nonsense`, expected one of error, throttle, timeout, lost_answer, stale_read, empty_page, slow
+    Hint: examples/faults.yaml shows what a rule can say
+    ");
 }
 
 #[test]
@@ -54,7 +103,12 @@ fn a_document_without_a_name_is_wrong_use_from_a_file_and_from_stdin() {
     std::fs::write(&file, "nodes: 3\n").unwrap();
     let said = fixpoint(&["apply", "-f", file.to_str().unwrap()]);
     let said = said.replace(folder.path().to_str().unwrap(), "DIR");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    exit 2
+    -- stderr
+    error: document 1 of DIR/cluster.yaml has no `name`
+    Hint: a document says `name: idg` and fields such as `nodes: 3`; see `fixpoint apply --help`
+    ");
     assert!(fixpoint(&["apply", "-f", "-"]).contains("standard input holds no document"));
     assert!(fixpoint(&["apply", "-f", "/nowhere.yaml"]).starts_with("exit 2\n"));
 }
