@@ -268,7 +268,14 @@ impl Step for CreateRouteTable {
             async move { Ok(observe::route_tables(&c).await?.iter().any(|t| t.vpc_id == vpc)) }
         };
         let make = async {
-            let made = cluster.aws().ec2.send(request).await?;
+            let ec2 = &cluster.aws().ec2;
+            let made = match ec2.send(request.clone()).await {
+                // The token's table was deleted since, so the token is of no more use.
+                Err(error) if fixpoint_aws::is_not_found(&error) => {
+                    ec2.send(ec2::CreateRouteTable { client_token: None, ..request }).await?
+                }
+                answer => answer?,
+            };
             Ok::<_, fixpoint_aws::Error>(made.route_table.route_table_id)
         };
         create(cx, cluster, "the route table", is_there, make).await?;

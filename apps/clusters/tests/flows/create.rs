@@ -56,7 +56,7 @@ async fn every_step_may_run_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_creation_killed_anywhere_is_completed_with_nothing_made_twice() {
-    let plan = |world: &World| world.creation(&spec(2, &[]));
+    let plan = |world: &World| world.creation(&spec(1, &[]));
     let kills = kill_everywhere(&Context::new(), World::new, plan, World::counts).await;
     assert!(kills > 60, "only {kills} events in a creation");
 }
