@@ -204,6 +204,22 @@ def test_a_page_that_is_not_there_says_so_with_its_trace(browser):
     assert re.search(r"trace_id\s+[0-9a-f]{32}", text_of(browser, "main"))
 
 
+def test_a_failed_run_opens_at_the_call_that_failed(browser, cluster):
+    denied = {"operation": "ELBv2.RegisterTargets", "every": True, "fault": {"kind": "error", "code": "AccessDenied", "status": 403}}
+    api("/dev/faults", "PUT", {"rules": [denied]})
+    try:
+        made = api("/v1/clusters", "POST", {"name": f"{NAME}-denied", "nodes": 1})
+        until(browser, lambda: api(f"/v1/runs/{made['run_id']}")["state"] == "failed", CONVERGE_SECONDS)
+    finally:
+        api("/dev/faults", "PUT", {"rules": []})
+    browser.get(f"{BASE}/runs/{made['run_id']}")
+    until(browser, lambda: "ELBv2.RegisterTargets" in text_of(browser, ".row.selected.failed .label"), 20)
+    assert "AccessDenied" in text_of(browser, ".failure")
+    assert made["trace_id"] in text_of(browser, ".run-head .problem")
+    press(browser, Keys.ENTER)
+    until(browser, lambda: "AccessDenied" in text_of(browser, ".detail .problem"), 5)
+
+
 def test_dark_mode_is_dark(browser, converged):
     media(browser, "dark")
     try:
@@ -280,8 +296,10 @@ def until(browser, met, seconds):
     return WebDriverWait(browser, seconds, 0.1, ignored_exceptions=ignored).until(lambda _: met())
 
 
-def api(path):
-    with urllib.request.urlopen(BASE + path, timeout=10) as answer:
+def api(path, method="GET", body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(BASE + path, data, {"content-type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 
 
