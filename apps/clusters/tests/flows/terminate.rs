@@ -1,12 +1,13 @@
 //! Termination, down to nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use clusters::addons::Addon;
 use fixpoint::{
     Context,
     testing::{assert_fixpoint, kill_everywhere, run_steps_twice},
 };
+use fixpoint_aws::sandbox::SandboxOptions;
 
 use crate::world::{World, solve, spec};
 
@@ -40,40 +41,24 @@ async fn a_cluster_of_the_same_name_can_be_made_again_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_termination_killed_anywhere_still_comes_to_nothing() {
-    // An empty cluster's things, which take no time to make: what is killed is the termination.
-    let cx = Context::new();
-    let fresh = World::new;
-    let there_and_back = |world: &World| ThereAndBack {
-        creation: world.creation(&spec(1, &[])),
-        termination: world.termination(),
-        created: Default::default(),
+    // Made once; each death gets a copy of it.
+    let made = tempfile::tempdir().unwrap();
+    let kept = |folder: &Path| SandboxOptions {
+        data: Some(folder.to_owned()),
+        latency: false,
+        ..SandboxOptions::default()
     };
-    let kills = kill_everywhere(&cx, fresh, there_and_back, World::counts).await;
-    assert!(kills > 60, "only {kills} events");
-}
-
-/// A cluster that is made and then terminated, as one plan.
-struct ThereAndBack {
-    creation: clusters::plans::CreateCluster,
-    termination: clusters::plans::TerminateCluster,
-    created: std::sync::atomic::AtomicBool,
-}
-
-#[async_trait::async_trait]
-impl fixpoint::Plan for ThereAndBack {
-    fn name(&self) -> &str {
-        "there_and_back"
-    }
-
-    async fn create(&self, cx: &Context) -> Result<fixpoint::Steps, fixpoint::BoxError> {
-        use std::sync::atomic::Ordering::Relaxed;
-        if !self.created.load(Relaxed) {
-            let steps = self.creation.create(cx).await?;
-            if !steps.is_empty() {
-                return Ok(steps);
-            }
-            self.created.store(true, Relaxed);
+    World::with(kept(made.path())).create(&spec(1, &[])).await;
+    let fresh = || {
+        let copy = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(made.path()).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
         }
-        self.termination.create(cx).await
-    }
+        (World::with(kept(copy.path())), copy)
+    };
+    let plan = |(world, _): &(World, _)| world.termination();
+    let end = |(world, _): &(World, _)| world.counts();
+    let kills = kill_everywhere(&Context::new(), fresh, plan, end).await;
+    assert!(kills > 40, "only {kills} events in a termination");
 }
