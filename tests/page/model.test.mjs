@@ -142,9 +142,9 @@ test("open spans reach to now, and zoom stays within the trace", () => {
 });
 
 test("an address brings back what it was made from, and ignores nonsense", () => {
-  const state = { span: "00f1", detail: true, view: "logs", query: "is:error x=y", only: true, zoom: { from: 1.5, to: 20 }, level: 2, toggled: new Set(["aa", "bb"]) };
+  const state = { span: "00f1", detail: true, view: "logs", least: "WARN", query: "is:error x=y", only: true, zoom: { from: 1.5, to: 20 }, level: 2, toggled: new Set(["aa", "bb"]) };
   const link = address.write(state, "?other=1");
   assert.deepEqual(address.read(link), state);
   assert.match(link, /other=1/);
-  assert.equal(address.write(address.read("?zoom=9-1&level=x&view=y"), ""), "");
+  assert.equal(address.write(address.read("?zoom=9-1&level=x&view=y&log=LOUD"), ""), "");
 });

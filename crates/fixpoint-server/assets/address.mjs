@@ -1,7 +1,10 @@
 // What the user sees of a trace, as query parameters, so that a link shows the next person the
 // same. Pure. The surprise: folds are stored as *differences* from the default, to keep links short.
 
-const EMPTY = { span: "", detail: false, view: "tree", query: "", only: false, zoom: null, level: 0, toggled: new Set() };
+/** Levels of log lines, from fine to grave. */
+export const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
+
+const EMPTY = { span: "", detail: false, view: "tree", least: "TRACE", query: "", only: false, zoom: null, level: 0, toggled: new Set() };
 
 /** Reads the state from `location.search`. Anything malformed counts as absent. */
 export function read(search) {
@@ -12,6 +15,7 @@ export function read(search) {
     span: params.get("span") ?? EMPTY.span,
     detail: params.get("detail") === "1",
     view: params.get("view") === "logs" ? "logs" : "tree",
+    least: LEVELS.includes(params.get("log")) ? params.get("log") : EMPTY.least,
     query: params.get("find") ?? EMPTY.query,
     only: params.get("only") === "1",
     zoom: zoom && Number(zoom[1]) < Number(zoom[2]) ? { from: Number(zoom[1]), to: Number(zoom[2]) } : null,
@@ -28,6 +32,7 @@ export function write(state, search = "") {
   put("span", state.span);
   put("detail", state.detail ? "1" : "");
   put("view", state.view === "tree" ? "" : state.view);
+  put("log", state.least === EMPTY.least ? "" : state.least);
   put("find", state.query);
   put("only", state.only ? "1" : "");
   // Relative to the trace's start, in milliseconds.

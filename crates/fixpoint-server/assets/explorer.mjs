@@ -20,7 +20,6 @@ export class Explorer {
   rows = [];
   matches = [];
   openCount = 0;
-  #level = "TRACE";
   #frame = 0;
   #dirty = true;
   #matched = null;
@@ -56,6 +55,7 @@ export class Explorer {
       this.update();
     });
     this.part.find.value = this.state.query;
+    this.part.level.value = this.state.least;
   }
 
   // What rows.mjs needs to know.
@@ -175,7 +175,7 @@ export class Explorer {
 
   /** Leaves out log lines below `level`. */
   showLevel(level) {
-    this.#level = level;
+    this.#set({ least: level });
     this.update();
   }
 
@@ -232,7 +232,7 @@ export class Explorer {
     this.root.dataset.view = state.view;
     part.scroller.setAttribute("aria-rowcount", this.rows.length);
     if (!logs) this.list.setCount(this.rows.length, { follow: this.openCount > 0 && !this.selected });
-    if (logs) this.logs.show({ level: this.#level, query: state.query, selected: state.span, follow: this.openCount > 0 });
+    if (logs) this.logs.show({ level: state.least, query: state.query, selected: state.span, follow: this.openCount > 0 });
     this.#drawAxis();
     this.minimap.show({ order: tree.order, failures: tree.failures, whole: this.whole, view: this.view, now: this.now });
     this.#drawDetail(changed);

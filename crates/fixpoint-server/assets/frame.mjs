@@ -26,7 +26,7 @@ export function buildFrame(root, explorer) {
     detail: el("aside", { class: "detail", "aria-label": "Span details", hidden: true }),
     empty: el("p", { class: "empty" }, "No span has been recorded yet."),
   };
-  const level = el("select", { class: "level-choice", "aria-label": "Least log level", onchange: () => explorer.showLevel(level.value) },
+  const level = part.level = el("select", { class: "level-choice", "aria-label": "Least log level", onchange: () => explorer.showLevel(level.value) },
     [["TRACE", "all levels"], ["INFO", "info and up"], ["WARN", "warnings"], ["ERROR", "errors"]].map(([value, text]) => el("option", { value }, text)));
   fill(root,
     part.notice, part.failures,

@@ -40,19 +40,32 @@ export async function refreshRegions() {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const region of document.querySelectorAll("[data-live]")) {
     const next = fresh.querySelector(`[data-live="${CSS.escape(region.dataset.live)}"]`);
-    if (!next || next.innerHTML === region.drawn || region.contains(document.activeElement?.closest("input, select, textarea"))) continue;
+    if (!next || next.innerHTML === region.drawn || isInUse(region)) continue;
     const drawn = next.innerHTML;
     const opened = new Map([...region.querySelectorAll("details[id]")].map((details) => [details.id, details.open]));
-    const focus = region.contains(document.activeElement) ? document.activeElement.id : "";
+    const focus = region.contains(document.activeElement) ? pathTo(document.activeElement) : null;
     region.replaceChildren(...next.childNodes);
     region.drawn = drawn;
     for (const details of region.querySelectorAll("details[id]")) {
       if (opened.has(details.id)) details.open = opened.get(details.id);
     }
-    if (focus) document.getElementById(focus)?.focus();
+    if (focus) document.querySelector(focus)?.focus();
   }
   document.title = fresh.title;
   tick();
+}
+
+// Nobody should lose what they are typing, selecting or pressing.
+function isInUse(region) {
+  const selection = getSelection();
+  return region.matches(":active") || region.contains(document.activeElement?.closest("input, select, textarea"))
+    || (!selection.isCollapsed && selection.containsNode(region, true));
+}
+
+function pathTo(node) {
+  if (node.id) return `#${CSS.escape(node.id)}`;
+  const details = node.matches("summary") ? node.closest("details[id]") : null;
+  return details && `#${CSS.escape(details.id)} > summary`;
 }
 
 function remember(root) {

@@ -1,10 +1,9 @@
 // The log lines of a trace, in the order in which they were written.
 
+import { LEVELS } from "./address.mjs";
 import { el, fill } from "./dom.mjs";
 import { VirtualList } from "./list.mjs";
 import { duration } from "./scale.mjs";
-
-const ORDER = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
 
 /** One line in full, as the detail panel shows it. `go`, if given, leads to the line's span. */
 export function logLineElement(line, data, origin, go) {
@@ -35,11 +34,11 @@ export class LogView {
 
   /** Shows the lines of at least `level` that hold every word of `query`; returns how many. */
   show({ level, query, selected, follow }) {
-    const least = ORDER.indexOf(level);
+    const least = LEVELS.indexOf(level);
     const words = query.toLowerCase().split(/\s+/).filter((word) => word && !word.startsWith("is:"));
     this.origin = this.data.tree.roots[0]?.span.start ?? 0;
     this.selected = selected;
-    this.#lines = this.data.logs.filter((line) => ORDER.indexOf(line.level) >= least
+    this.#lines = this.data.logs.filter((line) => LEVELS.indexOf(line.level) >= least
       && words.every((word) => this.#text(line).includes(word)));
     this.list.setCount(this.#lines.length, { follow });
     return this.#lines.length;
