@@ -119,7 +119,7 @@ fn run(cli: Cli, output: Output) -> Result {
         || Ok::<_, error::CliError>(Session { client: Client::new(&cli.global.url)?, output });
     match cli.command {
         Command::Completions(args) => args.run(&output),
-        Command::Demo(args) => runtime()?.block_on(args.run(output)),
+        Command::Demo(args) => args.run(output),
         Command::Dev(args) => runtime()?.block_on(args.run(output)),
         Command::Serve(args) => runtime()?.block_on(args.run(output)),
         Command::Apply(args) => runtime()?.block_on(args.run(&session()?)),

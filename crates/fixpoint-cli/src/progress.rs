@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     error::{CliError, Result},
-    output::{Output, Paint, duration, truncate, wrap},
+    output::{Output, Paint, counted, duration, truncate, wrap},
 };
 
 /// The name of steps that only run others at once: no work of their own, so they get no line.
@@ -139,7 +139,7 @@ impl Screen {
         let iteration = create.attributes.get("fixpoint.iteration").and_then(|n| n.as_u64());
         let steps = create.text("fixpoint.steps").filter(|steps| !steps.is_empty());
         let (iteration, steps) = (iteration.unwrap_or_default(), steps.unwrap_or("nothing left"));
-        let text = format!("{prefix}iteration {iteration}: {}", counted(steps));
+        let text = format!("{prefix}iteration {iteration}: {}", counted(steps.split(", ")));
         let mut indent = "   ";
         for line in wrap(&text, 74) {
             self.line(format!("{indent}{line}"));
@@ -196,22 +196,6 @@ impl Screen {
             (self.write)(text.as_ref());
         }
     }
-}
-
-/// `a, b, b` as `a, b ×2`.
-fn counted(names: &str) -> String {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for name in names.split(", ") {
-        match counts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((name, 1)),
-        }
-    }
-    let said = counts.iter().map(|(name, count)| match count {
-        1 => (*name).to_owned(),
-        _ => format!("{name} ×{count}"),
-    });
-    said.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use fixpoint_client::{Span, Trace};
 
-use crate::output::{Paint, duration, truncate};
+use crate::output::{Paint, counted, duration, truncate};
 
 /// How to draw.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub(crate) fn draw(trace: &Trace, style: Style, now: u64) -> String {
 }
 
 fn header(trace: &Trace, start: u64, end: u64, paint: Paint) -> Vec<String> {
-    let first = trace.roots().next().or(trace.spans.first());
+    let first = trace.roots().next().or_else(|| trace.spans.first());
     let at = i64::try_from(start / 1_000_000)
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
@@ -123,6 +123,10 @@ impl<'a> Tree<'a> {
         let shown = self.shown(span);
         let cut = self.style.depth.is_some_and(|most| depth >= most);
         let mut detail = detail(span);
+        if cut && detail.is_empty() {
+            let steps = self.children(span).iter().filter(|child| child.is_step());
+            detail = counted(steps.map(|step| step.name.as_str()));
+        }
         if group.len() > 1 {
             detail = format!("×{}", group.len());
         } else if shown.is_empty() || cut {

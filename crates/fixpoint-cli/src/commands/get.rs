@@ -78,6 +78,9 @@ fn yaml(resource: &Resource) -> String {
         Ok(other) => other,
         Err(error) => return error.to_string(),
     };
+    // An ARN stays on the line of its name, so that both are found together.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     // What JSON can say, YAML can say as well.
-    serde_saphyr::to_string(&value).unwrap_or_else(|error| error.to_string())
+    let text = serde_saphyr::to_string_with_options(&value, options);
+    text.unwrap_or_else(|error| error.to_string())
 }

@@ -7,7 +7,7 @@ use super::{nanos_between, reasons, state, state_word, time, wait};
 use crate::{
     Session,
     error::Result,
-    output::{Paint, duration, table},
+    output::{Paint, counted, duration, table, wrap},
 };
 
 /// List runs, or show one
@@ -137,20 +137,24 @@ fn whole(run: &Run, paint: Paint) -> String {
     lines.join("\n")
 }
 
+/// What one `create` answered, wrapped beneath its number.
 fn answer(iteration: &Iteration, paint: Paint) -> String {
-    let steps: Vec<&str> = iteration.steps.iter().map(|step| step.name.as_str()).collect();
-    let steps = match steps.is_empty() {
-        true => paint.good("nothing left"),
-        false => steps.join(", "),
+    let steps = match iteration.steps.is_empty() {
+        true => "nothing left".to_owned(),
+        false => counted(iteration.steps.iter().map(|step| step.name.as_str())),
     };
+    let steps = wrap(&steps, 70).join("\n       ");
+    let steps = if iteration.steps.is_empty() { paint.good(steps) } else { steps };
+    let mut text = format!("{} → {steps}", paint.dim(format!("#{:<3}", iteration.iteration)));
     let facts: Vec<String> =
         iteration.seen.iter().map(|fact| format!("{}: {}", fact.what, fact.value)).collect();
-    let mut text = format!("{} → {steps}", paint.dim(format!("#{:<3}", iteration.iteration)));
-    if !facts.is_empty() {
-        text += &format!("\n       {}", paint.dim(format!("saw {}", facts.join(", "))));
-    }
-    for held in &iteration.withheld {
-        text += &format!("\n       {} {}: {}", paint.busy("withheld"), held.what, held.why);
+    let seen = if facts.is_empty() { String::new() } else { format!("saw {}", facts.join(", ")) };
+    let withheld = iteration.withheld.iter();
+    let withheld = withheld.map(|held| format!("withheld {}: {}", held.what, held.why));
+    for line in std::iter::once(seen).chain(withheld).filter(|line| !line.is_empty()) {
+        for line in wrap(&line, 70) {
+            text += &format!("\n       {}", paint.dim(line));
+        }
     }
     text
 }

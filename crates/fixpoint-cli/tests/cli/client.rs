@@ -124,6 +124,17 @@ async fn a_cluster_is_planned_created_looked_at_changed_and_deleted() {
     assert_eq!(dev.terminate(), "exit status: 0");
 }
 
+#[test]
+fn the_examples_of_the_repository_are_valid() {
+    let example = |name: &str| format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let dev =
+        Dev::start(folder.path(), &["--time-scale", "300", "--faults", &example("faults.yaml")]);
+    let planned = dev.fixpoint(&["plan", "-f", &example("cluster.yaml"), "-o", "json"]);
+    let steps = json(&planned)["steps"].as_array().map(Vec::len);
+    assert!(steps > Some(0), "{planned}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_documents_and_conflicts_name_the_fields_and_the_trace() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,8 @@
 //! Few and whole; what can be tested in a unit is tested there. The surprise: `layers.rs` tests no
 //! behaviour but the rules of the house, because this crate is the only one that sees all rooms.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod client;
 mod crash;
 mod errors;

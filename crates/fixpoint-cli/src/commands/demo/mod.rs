@@ -6,12 +6,14 @@
 
 mod story;
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::Path,
+};
 
 use fixpoint::Pace;
 use fixpoint_aws::sandbox::Faults;
 use fixpoint_client::Client;
-use tokio::sync::oneshot;
 
 use self::story::Story;
 use crate::{
@@ -46,7 +48,7 @@ const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOS
 const TIMES: f64 = 10.0;
 
 impl Args {
-    pub(crate) async fn run(self, output: Output) -> Result {
+    pub(crate) fn run(self, output: Output) -> Result {
         if !self.listen.ip().is_loopback() {
             return Err(CliError::usage("the demo listens on this machine only")
                 .hint("`fixpoint dev --listen` takes other addresses"));
@@ -55,41 +57,43 @@ impl Args {
             .prefix("fixpoint-demo-")
             .tempdir()
             .map_err(|error| CliError::because("a temporary folder could not be made", error))?;
-        let log = folder.path().join("log.jsonl");
+        let told = crate::runtime()?.block_on(self.play(folder.path(), output));
+        // Only now that the runtime is gone, nothing writes there any more.
+        drop(folder);
+        told
+    }
+
+    async fn play(self, folder: &Path, output: Output) -> Result {
+        let log = folder.join("log.jsonl");
         let host = Host::start(Options {
             listen: self.listen,
-            data: folder.path().to_owned(),
+            data: folder.to_owned(),
             pace: Pace::times(TIMES),
             cloud: Cloud::Sandbox(Faults::default()),
             lines: Lines::File(log.clone()),
         })
         .await?;
         let client = Client::new(&format!("http://{}", host.address))?;
-        let (stop, stopped) = oneshot::channel::<()>();
         let mut signals = Signals::new()?;
-        // The server, the story and a signal: whichever ends first ends the demo.
-        let server = host.run(async move { drop(stopped.await) }, std::future::pending());
-        let told = async {
-            let told = tokio::select! {
-                told = tell(&client, output, &log, self.exit) => told,
-                () = signals.next() => Ok(()),
-            };
-            let told = match told {
-                Ok(()) if !self.exit => {
-                    signals.next().await;
-                    Ok(())
-                }
-                told => told,
-            };
-            drop(stop);
-            told
+        let story = async {
+            tell(&client, output, &log, self.exit).await?;
+            if self.exit { Ok(()) } else { std::future::pending().await }
         };
-        let (served, told) = tokio::join!(server, told);
-        told.and(served)
+        // Whatever ends first, ends the rest at once: nobody comes back to this data.
+        tokio::select! {
+            told = story => told,
+            served = host.run(std::future::pending(), std::future::pending()) => {
+                served.and_then(|()| Err(CliError::failed("the server stopped before the story did")))
+            }
+            () = signals.next() => match self.exit {
+                true => Err(CliError::failed("the story was interrupted")),
+                false => Ok(()),
+            },
+        }
     }
 }
 
-async fn tell(client: &Client, output: Output, log: &std::path::Path, exit: bool) -> Result {
+async fn tell(client: &Client, output: Output, log: &Path, exit: bool) -> Result {
     let mut story = Story::new(client, output);
     story.opening(log, TIMES)?;
     let good = story.good_cluster().await?;
