@@ -9,6 +9,7 @@ use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_smithy_types::retry::RetryConfig;
@@ -18,6 +19,7 @@ use aws_types::region::Region;
 use fixpoint::Pace;
 
 use crate::ec2;
+use crate::gate::{BeforeSend, Gate};
 use crate::record::CallRecorder;
 use crate::retry::NotTwice;
 use crate::sandbox::Sandbox;
@@ -52,6 +54,8 @@ pub struct AwsOptions {
     pub http_client: Option<SharedHttpClient>,
     /// The pace of the world; waits between attempts keep it.
     pub pace: Pace,
+    /// Awaited before each attempt of each call: what cannot be recorded is not done.
+    pub before_send: Option<BeforeSend>,
 }
 
 const SANDBOX_REGION: &str = "eu-west-1";
@@ -96,7 +100,8 @@ impl Aws {
 }
 
 async fn config(options: AwsOptions) -> SdkConfig {
-    let AwsOptions { region, endpoint_url, credentials, sandbox, http_client, pace } = options;
+    let AwsOptions { region, endpoint_url, credentials, sandbox, http_client, pace, before_send } =
+        options;
     let retry = RetryConfig::standard()
         .with_max_attempts(4)
         .with_initial_backoff(pace.wall(Duration::from_secs(1)))
@@ -107,6 +112,10 @@ async fn config(options: AwsOptions) -> SdkConfig {
         .operation_timeout(pace.wall(CALL).max(4 * SHORTEST))
         .build();
 
+    let gated = |client: SharedHttpClient| match before_send {
+        Some(before) => SharedHttpClient::new(Gate { before, client }),
+        None => client,
+    };
     let http_client = sandbox.map(SharedHttpClient::new).or(http_client);
     if let Some(http_client) = http_client {
         let credentials =
@@ -117,7 +126,7 @@ async fn config(options: AwsOptions) -> SdkConfig {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region.unwrap_or_else(|| SANDBOX_REGION.to_owned())))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http_client)
+            .http_client(gated(http_client))
             .sleep_impl(TokioSleep::new())
             .retry_config(retry)
             .timeout_config(timeout)
@@ -125,6 +134,7 @@ async fn config(options: AwsOptions) -> SdkConfig {
     }
     let mut loader =
         aws_config::defaults(BehaviorVersion::latest()).retry_config(retry).timeout_config(timeout);
+    loader = loader.http_client(gated(https()));
     if let Some(region) = region {
         loader = loader.region(Region::new(region));
     }
@@ -135,4 +145,11 @@ async fn config(options: AwsOptions) -> SdkConfig {
         loader = loader.credentials_provider(credentials);
     }
     loader.load().await
+}
+
+/// The client that the SDK would make for itself, made here because it is to stand behind a gate.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .build_https()
 }

@@ -8,6 +8,7 @@
 mod clients;
 pub mod ec2;
 mod error;
+mod gate;
 mod hint;
 mod record;
 pub mod retry;
@@ -18,5 +19,6 @@ mod testing;
 
 pub use clients::{Aws, AwsOptions};
 pub use error::{Error, error_code, is_ambiguous, is_not_found, is_permanent};
+pub use gate::BeforeSend;
 pub use hint::hint;
 pub use secret::Secret;

@@ -15,7 +15,7 @@ use std::{
 use clusters::Clusters;
 use fixpoint::Pace;
 use fixpoint_aws::{
-    Aws, AwsOptions,
+    Aws, AwsOptions, BeforeSend,
     sandbox::{Faults, Sandbox, SandboxOptions},
 };
 use fixpoint_server::{Server, store::DiskStore as RunStore};
@@ -98,6 +98,11 @@ impl Host {
             background.spawn(|stop| exporter.run(spans, stop));
         }
 
+        let recorded = recorder.clone();
+        let before_send = Some(BeforeSend::new(move || {
+            let recorder = recorded.clone();
+            async move { recorder.flush().await.map_err(Into::into) }
+        }));
         let mut server = Server::builder().runs(Arc::new(runs)).traces(spans, recorder).pace(pace);
         let aws = match cloud {
             Cloud::Sandbox(faults) => {
@@ -111,10 +116,10 @@ impl Host {
                 server = server
                     .control("faults", Arc::new(controls::FaultRules(sandbox.clone())))
                     .control("sandbox", Arc::new(controls::Inventory(sandbox.clone())));
-                AwsOptions { sandbox: Some(sandbox), pace, ..AwsOptions::default() }
+                AwsOptions { sandbox: Some(sandbox), pace, before_send, ..AwsOptions::default() }
             }
             Cloud::Aws { region, endpoint_url } => {
-                AwsOptions { region, endpoint_url, pace, ..AwsOptions::default() }
+                AwsOptions { region, endpoint_url, pace, before_send, ..AwsOptions::default() }
             }
         };
         let server = server
