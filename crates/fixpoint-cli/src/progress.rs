@@ -133,7 +133,7 @@ impl Screen {
 
     /// What the plan answered. On a terminal the spinners say it.
     fn planned(&self, prefix: &str, create: &Span) {
-        if self.live {
+        if self.live || create.error.is_some() {
             return;
         }
         let iteration = create.attributes.get("fixpoint.iteration").and_then(|n| n.as_u64());

@@ -176,8 +176,11 @@ fn detail(span: &Span) -> String {
         return reason.to_owned();
     }
     if span.name == "create" {
-        let steps = span.text("fixpoint.steps").unwrap_or_default();
-        return if steps.is_empty() { "→ nothing left".into() } else { format!("→ {steps}") };
+        return match span.text("fixpoint.steps").filter(|steps| !steps.is_empty()) {
+            Some(steps) => format!("→ {}", counted(steps.split(", "))),
+            None if span.error.is_some() || span.end.is_none() => String::new(),
+            None => "→ nothing left".into(),
+        };
     }
     if let Some(resource) = span.text("fixpoint.resource") {
         return resource.to_owned();

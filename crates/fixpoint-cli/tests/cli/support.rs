@@ -21,7 +21,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command to its end: exit code, stdout and stderr as one text.
 pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    let code = output.status.code().map_or("signal".to_owned(), |code| code.to_string());
+    let code = output.status.code().map_or_else(|| "signal".to_owned(), |code| code.to_string());
     let (out, err) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
     let mut said = format!("exit {code}\n");
     for (name, text) in [("stdout", out.unwrap()), ("stderr", err.unwrap())] {
