@@ -138,7 +138,7 @@ pub struct Run {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// The steps that run at this moment, outermost first.
+    /// The steps that run at this moment; what only holds others is left out.
     #[serde(default)]
     pub active: Vec<ActiveStep>,
     /// What each `create` answered, oldest first; the oldest are dropped past 200.

@@ -236,13 +236,15 @@ impl Notes {
         self.active_changed()
     }
 
-    /// Follows up on a change of what is active: the run waits if every innermost step does.
+    /// Follows up on a change of what is active. A step that only holds others is told by them,
+    /// and the run waits if all of them do.
     fn active_changed(&mut self) -> Result<(), BoxError> {
-        let innermost = |id| !self.active.iter().any(|other| other.parent == Some(id));
-        let waits = !self.active.is_empty()
-            && self.active.iter().all(|a| a.step.waiting.is_some() || !innermost(a.id));
+        let innermost = |a: &&Active| !self.active.iter().any(|b| b.parent == Some(a.id));
+        let active: Vec<_> =
+            self.active.iter().filter(innermost).map(|active| active.step.clone()).collect();
+        let waits = !active.is_empty() && active.iter().all(|step| step.waiting.is_some());
         self.record.apply(if waits { RunEvent::Waits } else { RunEvent::Moves })?;
-        self.record.run.active = self.active.iter().map(|active| active.step.clone()).collect();
+        self.record.run.active = active;
         self.changes += 1;
         Ok(())
     }

@@ -3,9 +3,7 @@
 //! The surprise: what changed between two iterations is worked out here, by comparing the facts
 //! that each `create` saw; a run stores them whole.
 
-use fixpoint_client::{
-    ActiveStep, Iteration, PlannedStep, Resource, Run, RunState, SeenFact, Waiting,
-};
+use fixpoint_client::{Iteration, Resource, Run, RunState, SeenFact, Waiting};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -100,15 +98,9 @@ impl RunView {
         text::duration(end.duration_since(self.run.created_at))
     }
 
-    /// The steps that run now, each name once, with how many of that name. What merely holds
-    /// other steps is left out while it has any.
+    /// The steps that run now, each name once, with how many of that name.
     pub(super) fn active(&self) -> Vec<(&str, usize)> {
-        let holds = |step: &&ActiveStep| parts(&step.key).is_none();
-        let names: Vec<_> = self.run.active.iter().filter(holds).map(|s| s.name.as_str()).collect();
-        if names.is_empty() {
-            return counted(self.run.active.iter().map(|step| step.name.as_str()));
-        }
-        counted(names.into_iter())
+        counted(self.run.active.iter().map(|step| step.name.as_str()))
     }
 
     /// What the steps that run now wait for, if for anything.
@@ -155,59 +147,10 @@ impl IterationView {
         self.facts.iter().filter(|fact| fact.before.is_some()).count()
     }
 
-    /// The names of the steps, each once, with how often it was chosen. A step that holds others
-    /// counts as these, by the names of their types: a key is all that is known of them.
+    /// The names of the steps, each once, with how often it was chosen.
     pub(super) fn step_names(&self) -> Vec<(&str, usize)> {
-        counted(self.iteration.steps.iter().flat_map(names_of))
+        counted(self.iteration.steps.iter().map(|step| step.name.as_str()))
     }
-
-    /// The keys of the steps; of a step that holds others, theirs.
-    pub(super) fn keys(&self) -> Vec<(&str, Vec<&str>)> {
-        let steps = self.iteration.steps.iter();
-        steps
-            .map(|step| match parts(&step.key) {
-                Some(inner) => (step.name.as_str(), inner),
-                None => (step.key.as_str(), Vec::new()),
-            })
-            .collect()
-    }
-}
-
-/// The keys within the key of a step that holds others: `Together(name [A { .. }, B { .. }])`.
-fn parts(key: &str) -> Option<Vec<&str>> {
-    let (head, rest) = key.split_once('[')?;
-    if !head.starts_with("Together(") {
-        return None;
-    }
-    let inner = rest.trim_end_matches(')').strip_suffix(']')?;
-    let (mut found, mut depth, mut quoted, mut from) = (Vec::new(), 0_i32, false, 0);
-    for (at, letter) in inner.char_indices() {
-        match letter {
-            '"' => quoted = !quoted,
-            '{' | '[' | '(' if !quoted => depth += 1,
-            '}' | ']' | ')' if !quoted => depth -= 1,
-            ',' if !quoted && depth == 0 => {
-                found.push(inner[from..at].trim());
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    found.push(inner[from..].trim());
-    Some(found)
-}
-
-fn names_of(step: &PlannedStep) -> Vec<&str> {
-    match parts(&step.key) {
-        Some(inner) => inner.into_iter().map(kind_of).collect(),
-        None => vec![&step.name],
-    }
-}
-
-/// The type's name at the start of a key; of a wait, its own name.
-fn kind_of(key: &str) -> &str {
-    let key = key.strip_prefix("Wait(").unwrap_or(key);
-    key.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(key)
 }
 
 fn counted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(&'a str, usize)> {
@@ -364,6 +307,7 @@ fn is_id(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use fixpoint_client::PlannedStep;
     use serde_json::json;
 
     use super::*;
@@ -392,13 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_holds_others_is_told_by_theirs() {
-        let key = r#"Together(together [A { x: "a, [b" }, B(C { y: [1, 2] }), A { x: "" }])"#;
-        let inner = parts(key).unwrap_or_default();
-        assert_eq!(inner, [r#"A { x: "a, [b" }"#, "B(C { y: [1, 2] })", r#"A { x: "" }"#]);
-        assert_eq!(counted(inner.into_iter().map(kind_of)), [("A", 2), ("B", 1)]);
-        assert_eq!(parts("CreateSubnet { cidrs: [1] }"), None);
-        assert_eq!(kind_of("Wait(wait_for_nodes: 3 nodes to run)"), "wait_for_nodes");
+    fn a_step_chosen_more_than_once_is_named_once() {
+        let step = |name: &str, key: &str| PlannedStep { name: name.into(), key: key.into() };
+        let steps = vec![step("subnet", "a"), step("vpc", "v"), step("subnet", "b")];
+        let at = Timestamp::UNIX_EPOCH;
+        let iteration = Iteration { iteration: 1, at, steps, withheld: vec![], seen: vec![] };
+        let view = IterationView::new(&iteration, None);
+        assert_eq!(view.step_names(), [("subnet", 2), ("vpc", 1)]);
     }
 
     #[test]
