@@ -5,7 +5,7 @@
 
 use std::{error::Error as StdError, fmt};
 
-use crate::Seen;
+use crate::{Seen, TogetherFailed};
 
 /// Any error that a plan or a step may return, so that `?` works with all of them.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -122,6 +122,25 @@ pub enum Error {
     /// The run was cancelled. Not a failure.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl Error {
+    /// The steps that failed, each an [`Error::Step`], the first to fail first; none if the run
+    /// ended for another reason. Of steps that ran together, these are told and not the step that
+    /// held them.
+    pub fn failed_steps(&self) -> Vec<&Self> {
+        let Self::Step { source, .. } = self else { return Vec::new() };
+        let held = if let Some(together) = source.downcast_ref::<TogetherFailed>() {
+            let failures = std::iter::once(&*together.first).chain(&together.others);
+            failures.flat_map(Self::failed_steps).collect()
+        } else if let Some(own) = source.downcast_ref::<Self>() {
+            // A step that executes a plan of its own and hands its error on.
+            own.failed_steps()
+        } else {
+            Vec::new()
+        };
+        if held.is_empty() { vec![self] } else { held }
+    }
 }
 
 fn list(items: impl IntoIterator<Item = impl ToString>) -> String {

@@ -6,7 +6,7 @@
 
 use std::error::Error as StdError;
 
-use fixpoint::{Error, Permanent, Report};
+use fixpoint::{Chain, Error, Permanent, Report};
 use fixpoint_client::{ErrorReport, PlannedStep, RunState};
 use fixpoint_trace::redact;
 use jiff::Timestamp;
@@ -58,16 +58,30 @@ impl Ending {
     }
 }
 
-/// An error and its causes, for the run's record.
+/// An error and its causes, for the run's record. It begins at the step that failed first.
 fn report(error: &Error) -> ErrorReport {
-    let text = |error: &dyn StdError| redact::text(&error.to_string()).into_owned();
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let redacted = |text: &str| redact::text(text).into_owned();
+    let failed = error.failed_steps();
+    let (failure, others) = failed.split_first().map_or((error, &[][..]), |(f, o)| (*f, o));
+    let mut causes: Vec<_> = std::iter::successors(failure.source(), |cause| (*cause).source())
+        .map(|cause| redacted(&cause.to_string()))
+        .collect();
+    let also: Vec<_> = others
+        .iter()
+        .filter_map(|error| match error {
+            Error::Step { name, source, .. } => Some(format!("step {name}: {}", Chain(&**source))),
+            _ => None,
+        })
+        .collect();
+    if !also.is_empty() {
+        causes.push(redacted(&format!("also failed: {}", also.join("; "))));
+    }
     ErrorReport {
-        message: text(error),
-        causes: causes.map(text).collect(),
-        step: match error {
+        message: redacted(&failure.to_string()),
+        causes,
+        step: match failure {
             Error::Step { name, key, .. } => {
-                Some(PlannedStep { name: name.clone(), key: redact::text(key).into_owned() })
+                Some(PlannedStep { name: name.clone(), key: redacted(key) })
             }
             _ => None,
         },
@@ -194,4 +208,34 @@ fn close_span(run: &RunRecord, span: &Span) {
         RunState::Cancelled => tracing::info!("run {} was cancelled: {why}", run.run.id),
         _ => tracing::error!("run {} ended {state}: {why}", run.run.id),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use fixpoint::{BoxError, TogetherFailed};
+
+    use super::*;
+
+    fn failed(name: &str, source: impl Into<BoxError>) -> Error {
+        Error::Step { name: name.into(), key: format!("{name} key"), source: source.into() }
+    }
+
+    #[test]
+    fn a_failure_among_steps_that_ran_together_is_told_by_the_step_itself() {
+        let denied = Permanent::because("cannot create instances", "token=hunter2 is denied");
+        let together = TogetherFailed {
+            of: 3,
+            first: Box::new(failed("create_instances", denied)),
+            others: vec![failed("create_subnet", "throttled"), failed("create_role", "no quota")],
+        };
+        let report = report(&failed("together", together));
+        assert_eq!(report.message, "step create_instances failed");
+        assert_eq!(report.step.map(|step| step.key).as_deref(), Some("create_instances key"));
+        assert!(report.permanent);
+        let causes: Vec<_> = report.causes.iter().map(String::as_str).collect();
+        let [what, why, also] = causes[..] else { panic!("{causes:?}") };
+        assert_eq!(what, "cannot create instances");
+        assert!(!why.contains("hunter2"), "{why}");
+        assert_eq!(also, "also failed: step create_subnet: throttled; step create_role: no quota");
+    }
 }

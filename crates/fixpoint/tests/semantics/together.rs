@@ -199,6 +199,22 @@ async fn a_panic_in_one_branch_fails_that_step_only() {
     assert!(recording.lines().contains(&"fine done".to_owned()));
 }
 
+#[tokio::test]
+async fn the_steps_that_failed_are_told_and_not_what_held_them() {
+    let asked = once(|| {
+        let inner = Together::new(Steps::none().with(failing("a", "denied"))).named("inner");
+        let all = Steps::none().with(inner).with(noop("b")).with(failing("c", "throttled"));
+        Steps::none().with(Together::new(all))
+    });
+    let error = solve(&asked).await.unwrap_err();
+    let told: Vec<_> = error.failed_steps().iter().map(|e| Chain(*e).to_string()).collect();
+    assert_eq!(told, ["step a failed: denied", "step c failed: throttled"]);
+    let error = solve(&once(|| Steps::none().with(failing("a", "denied")))).await.unwrap_err();
+    assert_eq!(error.failed_steps().len(), 1);
+    let error = solve(&plan(|_| Err("throttled".into()))).await.unwrap_err();
+    assert!(error.failed_steps().is_empty());
+}
+
 #[test]
 fn its_key_is_made_of_its_steps_keys() {
     let both = Together::new(Steps::none().with(noop("a")).with(noop("b"))).named("both");
