@@ -5,7 +5,6 @@
 
 use std::{error::Error as StdError, fmt, process::ExitCode};
 
-use fixpoint_client::FieldError;
 
 use crate::output::Output;
 
@@ -156,10 +155,7 @@ impl From<fixpoint_client::Error> for CliError {
                     .into(),
             ),
             Error::Problem(problem) => {
-                // The sentence of a problem with one field at fault tells of it already.
-                let told = |field: &&FieldError| problem.detail.contains(&field.detail);
-                let fields = problem.errors.iter().filter(|field| !told(field));
-                this.details.extend(fields.map(|field| {
+                this.details.extend(problem.errors.iter().map(|field| {
                     let pointer = if field.pointer.is_empty() { "/" } else { &field.pointer };
                     format!("{pointer}: {}", field.detail)
                 }));

@@ -65,7 +65,7 @@ export function errorBox(error) {
   return el("div", { class: "problem", role: "alert" },
     el("p", { class: "problem-title" }, `${error.status ? `${error.status} ` : ""}${problem.title ?? "Error"}`),
     problem.detail && problem.detail !== problem.title && el("p", {}, problem.detail),
-    problem.errors?.length > 1 && el("ul", {}, problem.errors.map((field) =>
+    problem.errors?.length > 0 && el("ul", {}, problem.errors.map((field) =>
       el("li", {}, el("code", {}, field.pointer || "/"), " ", field.detail))),
     problem.hint && el("p", { class: "hint" }, problem.hint),
     error.traceId && el("p", { class: "trace-ref" }, "trace_id ",

@@ -10,9 +10,13 @@ use fixpoint::{BoxError, Plan};
 use fixpoint_client::FieldError;
 use indexmap::IndexMap;
 use schemars::{Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{Kind, ResourceRef, StatusCell, resource::ResourceRecord};
+
+/// Each is found by another pass over the spec, so a body made of them would be dear.
+const MOST_UNKNOWN: usize = 10;
 
 /// A [`Kind`] whose spec is plain JSON.
 pub(crate) trait AnyKind: Send + Sync {
@@ -61,14 +65,14 @@ impl<K: Kind> AnyKind for K {
         spec: Value,
         old: Option<&Value>,
     ) -> Result<Value, Vec<FieldError>> {
-        let spec: K::Spec =
-            serde_path_to_error::deserialize(spec).map_err(|error| vec![field_error(&error)])?;
+        let (spec, mut mistakes) = read::<K::Spec>(spec);
+        let Some(spec) = spec else { return Err(mistakes) };
         // An old spec that cannot be read any more puts no bounds on the new one.
         let old = old.and_then(|old| serde_json::from_value(old.clone()).ok());
-        let invalid = Kind::validate(self, name, &spec, old.as_ref());
-        if !invalid.is_empty() {
-            let error = |i: crate::Invalid| FieldError { pointer: i.pointer, detail: i.detail };
-            return Err(invalid.into_iter().map(error).collect());
+        let invalid = Kind::validate(self, name, &spec, old.as_ref()).into_iter();
+        mistakes.extend(invalid.map(|i| FieldError { pointer: i.pointer, detail: i.detail }));
+        if !mistakes.is_empty() {
+            return Err(mistakes);
         }
         serde_json::to_value(&spec)
             .map_err(|e| vec![FieldError { pointer: String::new(), detail: e.to_string() }])
@@ -89,6 +93,33 @@ impl<K: Kind> AnyKind for K {
         };
         Ok(Kind::plan(self, &resource, status))
     }
+}
+
+/// Reads a spec, or tells what is wrong with it. A field that is not known is a mistake, but no
+/// reason to read no further: the next one should not have to wait for another try.
+fn read<S: DeserializeOwned>(mut spec: Value) -> (Option<S>, Vec<FieldError>) {
+    let mut mistakes = Vec::new();
+    loop {
+        let mistake = match serde_path_to_error::deserialize(&spec) {
+            Ok(spec) => return (Some(spec), mistakes),
+            Err(error) => field_error(&error),
+        };
+        let unknown = mistake.detail.starts_with("unknown field `");
+        let goes_on = unknown
+            && mistakes.len() < MOST_UNKNOWN
+            && remove(&mut spec, &mistake.pointer).is_some();
+        mistakes.push(mistake);
+        if !goes_on {
+            return (None, mistakes);
+        }
+    }
+}
+
+/// Takes out the field at a pointer.
+fn remove(spec: &mut Value, pointer: &str) -> Option<Value> {
+    let (object, field) = pointer.rsplit_once('/')?;
+    let field = field.replace("~1", "/").replace("~0", "~");
+    spec.pointer_mut(object)?.as_object_mut()?.shift_remove(&field)
 }
 
 /// Where in the spec a mistake is, as a JSON pointer (RFC 6901), and what it is.

@@ -143,7 +143,9 @@ async fn bad_documents_and_conflicts_name_the_fields_and_the_trace() {
     insta::assert_snapshot!(same(&dev.fixpoint(&["apply", "-f", &bad])), @r"
     exit 2
     -- stderr
-    error: /size: unknown field `size`, expected one of `nodes`, `addons`, `instance_type`, `volume_gib`, `vpc_cidr`, `allowed_cidrs`, `ssh_public_key`, `tags`.
+    error: The body has 2 mistakes, at /size, /nodes.
+      /size: unknown field `size`, expected one of `nodes`, `addons`, `instance_type`, `volume_gib`, `vpc_cidr`, `allowed_cidrs`, `ssh_public_key`, `tags`
+      /nodes: must be 1 to 20, not 0
     Hint: /v1/openapi.json has the schema.
     trace_id: TRACE
     ");

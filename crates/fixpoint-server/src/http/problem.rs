@@ -124,11 +124,11 @@ impl From<Refusal> for Problem {
             )
             .hint("GET it again, and decide anew."),
             Refusal::Invalid(errors) => {
-                let detail = match &errors[..] {
-                    [one] if one.pointer.is_empty() => format!("{}.", one.detail),
-                    [one] => format!("{}: {}.", one.pointer, one.detail),
-                    many => format!("{} fields are at fault.", many.len()),
-                };
+                let places = errors.iter().map(|e| &*e.pointer).filter(|at| !at.is_empty());
+                let places = places.collect::<Vec<_>>().join(", ");
+                let at = if places.is_empty() { "" } else { ", at " };
+                let many = if errors.len() == 1 { "" } else { "s" };
+                let detail = format!("The body has {} mistake{many}{at}{places}.", errors.len());
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
                 Self::new(status, "invalid", "Not a valid resource", detail)
                     .fields(errors)
