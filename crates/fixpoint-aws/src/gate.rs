@@ -133,7 +133,8 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_recorded_is_not_sent() {
         let script = Script::new([Attempt::Answer(200, "<DescribeVpcsResponse/>".into())]);
-        let aws = gated(&script, BeforeSend::new(|| async { Err("the disk is full".into()) })).await;
+        let aws =
+            gated(&script, BeforeSend::new(|| async { Err("the disk is full".into()) })).await;
         let error = aws.ec2.send(ec2::DescribeVpcs::default()).await.unwrap_err();
         assert!(fixpoint::Chain(&error).to_string().contains("the disk is full"), "{error:?}");
         assert_eq!(script.seen().len(), 0);
