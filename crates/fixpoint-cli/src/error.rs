@@ -5,7 +5,6 @@
 
 use std::{error::Error as StdError, fmt, process::ExitCode};
 
-
 use crate::output::Output;
 
 /// How a command ended badly. Scripts rely on these exit codes; 0 is for done.
