@@ -15,26 +15,42 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 use fixpoint::BoxError;
 
-/// A call that failed.
+use crate::failure::{End, Reason, Said, garbled, unanswered};
+
+/// A call that failed: what was called, and what AWS said or why it said nothing.
+///
+/// `EC2.CreateVpc: VpcLimitExceeded: Too many. (request id 1b2c)`. At most one cause lies beneath,
+/// why no answer came: `IAM.GetRole: AWS is not reachable`, because of `connection refused`.
 #[derive(Debug)]
 pub struct Error {
-    call: Option<&'static str>,
+    call: Call,
     end: End,
     code: Option<String>,
     message: Option<String>,
     request_id: Option<String>,
-    source: Option<BoxError>,
+    reason: Option<Reason>,
 }
 
-/// How a failed call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// It never left: nothing happened.
-    NotSent,
-    /// AWS said no: nothing happened.
-    Refused,
-    /// It may have happened.
-    Unknown,
+/// What was called, `EC2.CreateVpc`: service and operation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call(pub(crate) &'static str, pub(crate) &'static str);
+
+impl Call {
+    /// The official clients name an operation's error after it: `CreateRoleError`.
+    fn that_fails_with(service: &'static str, error: &'static str) -> Self {
+        Self(service, error.strip_suffix("Error").unwrap_or(error))
+    }
+
+    /// True if it changes nothing, so that there is no effect to be in doubt about.
+    fn is_read(self) -> bool {
+        ["Describe", "Get", "List"].iter().any(|verb| self.1.starts_with(verb))
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
 }
 
 impl Error {
@@ -53,122 +69,142 @@ impl Error {
         self.request_id.as_deref()
     }
 
-    /// Names the call, `CreateVpc`, for messages.
-    pub(crate) fn of(mut self, call: &'static str) -> Self {
-        self.call = Some(call);
-        self
+    /// What the SDK says of `call`, without its layers.
+    pub(crate) fn of<E>(call: Call, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: StdError + ProvideErrorMetadata + 'static,
+    {
+        Self::seen(call, Seen::in_sdk_error(error))
     }
 
     /// A call that could not be written down.
-    pub(crate) fn not_sent(source: impl Into<BoxError>) -> Self {
-        Self { source: Some(source.into()), ..Self::ended(End::NotSent) }
+    pub(crate) fn not_sent(call: Call, source: &(dyn StdError + 'static)) -> Self {
+        Self::seen(call, Seen::silent(End::NotSent, Reason::innermost(source)))
     }
 
     /// A call whose answer makes no sense.
-    pub(crate) fn unclear(source: impl Into<BoxError>) -> Self {
-        Self { source: Some(source.into()), ..Self::ended(End::Unknown) }
+    pub(crate) fn garbled(call: Call, source: &(dyn StdError + 'static)) -> Self {
+        Self::seen(call, Seen::silent(End::Garbled, Reason::innermost(source)))
     }
 
-    fn ended(end: End) -> Self {
-        Self { call: None, end, code: None, message: None, request_id: None, source: None }
+    fn seen(call: Call, seen: Seen<'_>) -> Self {
+        let Seen { end, said: Said { code, message, request_id }, reason } = seen;
+        let [code, message, request_id] =
+            [code, message, request_id].map(|text| text.map(str::to_owned));
+        Self { call, end, code, message, request_id, reason }
+    }
+
+    fn said(&self) -> Said<'_> {
+        Said { code: self.code(), message: self.message(), request_id: self.request_id() }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.call.unwrap_or("the call"))?;
+        let in_doubt = !self.call.is_read();
+        write!(f, "{}", self.call)?;
         f.write_str(match self.end {
             End::NotSent => " could not be sent",
-            End::Refused => " was refused by AWS",
-            End::Unknown => " got no clear answer from AWS",
+            End::Unreachable => ": AWS is not reachable",
+            End::Broke | End::Lost | End::Garbled if in_doubt => " got no clear answer from AWS",
+            End::Lost => ": AWS is not reachable",
+            End::Garbled => " got an answer that makes no sense",
+            End::Refused | End::Broke if self.reason.is_some() => " was refused",
+            End::Refused | End::Broke => "",
         })?;
-        for part in [&self.code, &self.message].into_iter().flatten() {
-            write!(f, ": {part}")?;
-        }
-        match &self.request_id {
-            Some(id) => write!(f, " (request {id})"),
-            None => Ok(()),
-        }
+        // Who gives a reason of ours has no word of AWS's to give.
+        if self.reason.is_some() { Ok(()) } else { write!(f, ": {}", self.said()) }
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.reason.as_ref().map(|reason| reason as _)
     }
 }
 
-impl<E> From<SdkError<E, HttpResponse>> for Error
-where
-    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    fn from(error: SdkError<E, HttpResponse>) -> Self {
-        let Seen { end, code, message, request_id } = Seen::in_sdk_error(&error);
-        let mut this = Self {
-            code: code.map(str::to_owned),
-            message: message.map(str::to_owned),
-            request_id: request_id.map(str::to_owned),
-            ..Self::ended(end)
-        };
-        // A service's error says nothing beyond code and message.
-        if !matches!(error, SdkError::ServiceError(_)) {
-            this.source = error.into_source().ok();
-        }
-        this
+/// An error of an official client in our plain form ([`Error`]), any other error as it is.
+///
+/// The SDK's own chain has a layer that says nothing ("service error"), one that says it again,
+/// and one that prints a struct.
+pub fn plain(error: impl Into<BoxError>) -> BoxError {
+    let error = error.into();
+    match Seen::in_official(&*error) {
+        Some((call, seen)) => Error::seen(call, seen).into(),
+        None => error,
     }
 }
 
 /// What can be told from an error.
 struct Seen<'a> {
     end: End,
-    code: Option<&'a str>,
-    message: Option<&'a str>,
-    request_id: Option<&'a str>,
+    said: Said<'a>,
+    /// Why AWS said nothing.
+    reason: Option<Reason>,
 }
 
 impl<'a> Seen<'a> {
-    fn in_sdk_error<E: ProvideErrorMetadata>(error: &'a SdkError<E, HttpResponse>) -> Self {
-        let end = match error {
-            SdkError::ConstructionFailure(_) => End::NotSent,
-            SdkError::DispatchFailure(failure) if failure.is_user() => End::NotSent,
+    fn silent(end: End, reason: Reason) -> Self {
+        let said = Said { code: None, message: None, request_id: None };
+        Self { end, said, reason: Some(reason) }
+    }
+
+    fn in_sdk_error<E>(error: &'a SdkError<E, HttpResponse>) -> Self
+    where
+        E: StdError + ProvideErrorMetadata + 'static,
+    {
+        let (end, reason) = match error {
             SdkError::ServiceError(refusal) => {
-                let broke = refusal.raw().status().is_server_error();
-                if broke && !is_throttle(error.code()) { End::Unknown } else { End::Refused }
+                let status = refusal.raw().status();
+                let broke = status.is_server_error() && !is_throttle(error.code());
+                let wordless = error.code().is_none() && error.message().is_none();
+                let reason = wordless.then(|| Reason::wordless(status.as_u16()));
+                (if broke { End::Broke } else { End::Refused }, reason)
             }
-            _ => End::Unknown,
+            SdkError::ConstructionFailure(_) => (End::NotSent, Some(Reason::innermost(error))),
+            SdkError::ResponseError(_) => {
+                let (end, reason) = garbled(error);
+                (end, Some(reason))
+            }
+            _ => {
+                let (end, reason) = unanswered(error);
+                (end, Some(reason))
+            }
         };
         let meta = error.meta();
         let request_id = error.request_id().or_else(|| meta.request_id());
-        Self { end, code: meta.code(), message: meta.message(), request_id }
+        let said = Said { code: meta.code(), message: meta.message(), request_id };
+        Self { end, said, reason }
     }
 
     /// Looks through `error` and its causes.
     fn within(error: &'a (dyn StdError + 'static)) -> Option<Self> {
-        let mut next = Some(error);
-        let mut chain = std::iter::from_fn(|| {
-            let error = next?;
-            next = error.source();
-            Some(error)
-        });
+        let mut chain = std::iter::successors(Some(error), |&error| error.source());
         chain.find_map(|error| {
             if let Some(ours) = error.downcast_ref::<Error>() {
-                let (code, message) = (ours.code(), ours.message());
-                return Some(Self { end: ours.end, code, message, request_id: ours.request_id() });
+                return Some(Self { end: ours.end, said: ours.said(), reason: None });
             }
-            Self::in_official(error)
+            Self::in_official(error).map(|(_, seen)| seen)
         })
     }
 }
 
 /// An error's type must be known to look into it: here are those of the operations that plans use.
 macro_rules! official {
-    ($($sdk:ident { $($operation:ident::$error:ident),+ $(,)? })+) => {
+    ($($service:literal $sdk:ident { $($operation:ident::$error:ident),+ $(,)? })+) => {
+        $($(impl From<SdkError<$sdk::operation::$operation::$error, HttpResponse>> for Error {
+            fn from(error: SdkError<$sdk::operation::$operation::$error, HttpResponse>) -> Self {
+                Self::of(Call::that_fails_with($service, stringify!($error)), &error)
+            }
+        })+)+
+
         impl<'a> Seen<'a> {
-            fn in_official(error: &'a (dyn StdError + 'static)) -> Option<Self> {
+            fn in_official(error: &'a (dyn StdError + 'static)) -> Option<(Call, Self)> {
                 $($(
                     type $error = SdkError<$sdk::operation::$operation::$error, HttpResponse>;
                     if let Some(error) = error.downcast_ref::<$error>() {
-                        return Some(Self::in_sdk_error(error));
+                        let call = Call::that_fails_with($service, stringify!($error));
+                        return Some((call, Self::in_sdk_error(error)));
                     }
                 )+)+
                 None
@@ -178,7 +214,7 @@ macro_rules! official {
 }
 
 official! {
-    aws_sdk_elasticloadbalancingv2 {
+    "ELBv2" aws_sdk_elasticloadbalancingv2 {
         add_tags::AddTagsError,
         create_listener::CreateListenerError,
         create_load_balancer::CreateLoadBalancerError,
@@ -206,7 +242,7 @@ official! {
         remove_tags::RemoveTagsError,
         set_security_groups::SetSecurityGroupsError,
     }
-    aws_sdk_iam {
+    "IAM" aws_sdk_iam {
         add_role_to_instance_profile::AddRoleToInstanceProfileError,
         attach_role_policy::AttachRolePolicyError,
         create_instance_profile::CreateInstanceProfileError,
@@ -230,14 +266,14 @@ official! {
         tag_instance_profile::TagInstanceProfileError,
         tag_role::TagRoleError,
     }
-    aws_sdk_sts {
+    "STS" aws_sdk_sts {
         get_caller_identity::GetCallerIdentityError,
     }
 }
 
 /// AWS's error code in `error` or one of its causes.
 pub fn error_code<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a str> {
-    Seen::within(error)?.code
+    Seen::within(error)?.said.code
 }
 
 /// True if AWS does not know what was named: it is gone, was never there, or is too new.
@@ -249,17 +285,19 @@ pub fn is_not_found(error: &(dyn StdError + 'static)) -> bool {
 
 /// True if the call may have had its effect all the same: the answer was lost, or AWS broke.
 /// Look at the world before you repeat it.
+///
+/// Goes by the last attempt. One before it whose answer was lost too was of a call that is safe to
+/// repeat, since the SDK repeats no other ([`retry`](crate::retry)).
 pub fn is_ambiguous(error: &(dyn StdError + 'static)) -> bool {
-    Seen::within(error).is_some_and(|seen| seen.end == End::Unknown)
+    Seen::within(error)
+        .is_some_and(|seen| matches!(seen.end, End::Broke | End::Lost | End::Garbled))
 }
 
 /// True if the same call can never succeed: bad input, no permission. False for what time or
 /// somebody else may mend: capacity, quotas, throttling, and things not found, which may be new.
 pub fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
-    let Some(Seen { end: End::Refused, code: Some(code), message, .. }) = Seen::within(error)
-    else {
-        return false;
-    };
+    let Some(Seen { end: End::Refused, said, .. }) = Seen::within(error) else { return false };
+    let Said { code: Some(code), message, .. } = said else { return false };
     // RunInstances says this of an instance profile for some ten seconds after it was made.
     let about_profile = || message.is_some_and(|m| m.to_lowercase().contains("instanceprofile"));
     match code {
@@ -304,7 +342,11 @@ const PERMANENT: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, ErrorKind};
+
+    use aws_sdk_elasticloadbalancingv2::operation::describe_listeners::DescribeListenersError;
     use aws_sdk_iam::operation::create_role::CreateRoleError;
+    use aws_sdk_iam::operation::get_role::GetRoleError;
     use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::body::SdkBody;
@@ -321,6 +363,14 @@ mod tests {
         SdkError::service_error(CreateRoleError::generic(meta), raw)
     }
 
+    fn broken<E>(kind: ErrorKind) -> SdkError<E, HttpResponse> {
+        SdkError::dispatch_failure(ConnectorError::io(io::Error::from(kind).into()))
+    }
+
+    fn chain(error: impl Into<BoxError>) -> String {
+        fixpoint::Chain(&*plain(error)).to_string()
+    }
+
     #[derive(Debug, thiserror::Error)]
     #[error("the step failed")]
     struct Wrapped(#[source] BoxError);
@@ -332,17 +382,20 @@ mod tests {
         let boxed = Wrapped(Box::new(sdk));
         assert_eq!(error_code(&boxed), Some("NoSuchEntity"));
         assert!(is_not_found(&boxed));
-        let ours = Error::from(refused(404, "NoSuchEntity", "no role"));
-        let boxed: BoxError = Box::new(Wrapped(Box::new(ours)));
+        let ours = plain(refused(404, "NoSuchEntity", "no role"));
+        let boxed: BoxError = Box::new(Wrapped(ours));
         assert!(is_not_found(&*boxed));
         assert_eq!(error_code(&std::io::Error::other("?")), None);
     }
 
     #[test]
     fn an_answer_that_never_came_is_ambiguous_and_one_that_refused_is_not() {
-        let lost: IamError = SdkError::dispatch_failure(ConnectorError::io("reset".into()));
+        let lost = broken::<CreateRoleError>(ErrorKind::ConnectionReset);
         assert!(is_ambiguous(&lost));
-        assert!(is_ambiguous(&Error::from(lost)));
+        assert!(is_ambiguous(&*plain(lost)));
+        let not_reached = broken::<CreateRoleError>(ErrorKind::ConnectionRefused);
+        assert!(!is_ambiguous(&not_reached));
+        assert!(!is_ambiguous(&*plain(not_reached)));
         assert!(is_ambiguous(&IamError::timeout_error("slow")));
         assert!(is_ambiguous(&refused(500, "InternalError", "")));
         assert!(!is_ambiguous(&refused(503, "RequestLimitExceeded", "")));
@@ -366,16 +419,51 @@ mod tests {
     }
 
     #[test]
-    fn a_message_says_what_was_tried_what_aws_said_and_the_request_id() {
-        let mut error = Error::from(refused(400, "VpcLimitExceeded", "Too many.")).of("CreateVpc");
-        error.request_id = Some("r-1".into());
+    fn a_refusal_is_one_line_of_call_code_message_and_request_id() {
+        let meta = ErrorMetadata::builder().code("LimitExceeded").message("Too many.");
+        let meta = meta.custom("aws_request_id", "r-1").build();
+        let raw = HttpResponse::new(StatusCode::try_from(409).unwrap(), SdkBody::empty());
+        let error: IamError = SdkError::service_error(CreateRoleError::generic(meta), raw);
+        let wanted = "IAM.CreateRole: LimitExceeded: Too many. (request id r-1)";
+        assert_eq!(chain(error), wanted);
+        // The same if it has been made plain before.
+        assert_eq!(chain(plain(refused(400, "A", "b"))), "IAM.CreateRole: A: b");
         assert_eq!(
-            error.to_string(),
-            "CreateVpc was refused by AWS: VpcLimitExceeded: Too many. (request r-1)"
+            chain(refused(500, "ServiceFailure", "Oh.")),
+            "IAM.CreateRole got no clear answer from AWS: ServiceFailure: Oh."
         );
-        let lost: IamError = SdkError::dispatch_failure(ConnectorError::io("reset".into()));
-        let error = Error::from(lost);
-        assert_eq!(error.to_string(), "the call got no clear answer from AWS");
-        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_refusal_of_a_proxy_is_told_by_its_status() {
+        let generic = CreateRoleError::generic(ErrorMetadata::builder().build());
+        let raw = HttpResponse::new(StatusCode::try_from(403).unwrap(), SdkBody::empty());
+        let error: IamError = SdkError::service_error(generic, raw);
+        assert_eq!(chain(error), "IAM.CreateRole was refused: HTTP 403 without a reason");
+    }
+
+    #[test]
+    fn only_a_change_whose_effect_is_unknown_got_no_clear_answer() {
+        let reset = ErrorKind::ConnectionReset;
+        assert_eq!(
+            chain(broken::<CreateRoleError>(reset)),
+            "IAM.CreateRole got no clear answer from AWS: connection reset before an answer came"
+        );
+        assert_eq!(
+            chain(broken::<DescribeListenersError>(reset)),
+            "ELBv2.DescribeListeners: AWS is not reachable: connection reset before an answer came"
+        );
+        let refused = ErrorKind::ConnectionRefused;
+        for error in
+            [plain(broken::<CreateRoleError>(refused)), plain(broken::<GetRoleError>(refused))]
+        {
+            let text = chain(error);
+            assert!(text.ends_with(": AWS is not reachable: connection refused"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_another_kind_stays_as_it_is() {
+        assert_eq!(chain(Wrapped("out of paper".into())), "the step failed: out of paper");
     }
 }

@@ -8,6 +8,7 @@
 mod clients;
 pub mod ec2;
 mod error;
+mod failure;
 mod gate;
 mod hint;
 mod record;
@@ -18,7 +19,7 @@ mod secret;
 mod testing;
 
 pub use clients::{Aws, AwsOptions};
-pub use error::{Error, error_code, is_ambiguous, is_not_found, is_permanent};
+pub use error::{Error, error_code, is_ambiguous, is_not_found, is_permanent, plain};
 pub use gate::BeforeSend;
 pub use hint::hint;
 pub use secret::Secret;

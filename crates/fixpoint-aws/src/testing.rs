@@ -4,8 +4,8 @@
 //! the calling test, as the recording layer of a product would see them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::{fmt, io};
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -107,7 +107,10 @@ impl HttpConnector for Script {
                     }
                     Ok(response)
                 }
-                Attempt::Lost => Err(ConnectorError::io("connection reset".into())),
+                Attempt::Lost => {
+                    let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+                    Err(ConnectorError::io(reset.into()))
+                }
                 Attempt::Hangs => std::future::pending().await,
             }
         })

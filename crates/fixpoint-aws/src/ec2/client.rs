@@ -5,9 +5,9 @@
 //! put together as its generated clients do it. The surprise: only the serialiser, the
 //! deserialiser and the endpoint's name are ours.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use aws_runtime::auth::sigv4::{self, SigV4AuthScheme};
 use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
@@ -50,6 +50,7 @@ use aws_types::{SdkConfig, SigningName};
 use super::endpoint::endpoint;
 use super::operation::{Operation, Paged};
 use super::wire;
+use crate::error::Call;
 use crate::{Error, Secret};
 
 /// EC2, in one region, by one account's credentials. Cheap to clone.
@@ -175,7 +176,8 @@ impl Client {
         &self,
         form: Result<String, serde_json::Error>,
     ) -> Result<O::Output, Error> {
-        let form = Form(Secret::new(form.map_err(|error| Error::not_sent(error).of(O::NAME))?));
+        let call = Call("EC2", O::NAME);
+        let form = Form(Secret::new(form.map_err(|error| Error::not_sent(call, &error))?));
         let mut layer = Layer::new(O::NAME);
         layer.store_put(Metadata::new(O::NAME, "EC2"));
         layer.store_put(SharedResponseDeserializer::new(Read::<O>(PhantomData)));
@@ -183,16 +185,18 @@ impl Client {
             .with_operation_plugin(StaticRuntimePlugin::new().with_config(layer.freeze()));
         // Boxed: the orchestrator's future is large, and callers hold many.
         let outcome = Box::pin(orchestrator::invoke("EC2", O::NAME, Input::erase(form), &plugins));
-        let error = match outcome.await {
-            Ok(output) => match output.downcast() {
-                Ok(output) => return Ok(output),
-                Err(_) => Error::unclear("an answer of another operation"),
-            },
-            Err(error) => Error::from(error.map_service_error(|refusal| {
-                refusal.downcast().unwrap_or_else(|other| Refusal::unknown(&other))
-            })),
-        };
-        Err(error.of(O::NAME))
+        match outcome.await {
+            Ok(output) => output.downcast().map_err(|other| {
+                let odd = io::Error::other(format!("{other:?} is of another operation"));
+                Error::garbled(call, &odd)
+            }),
+            Err(error) => {
+                let error = error.map_service_error(|refusal| {
+                    refusal.downcast().unwrap_or_else(|other| Refusal::unknown(&other))
+                });
+                Err(Error::of(call, &error))
+            }
+        }
     }
 }
 
@@ -275,7 +279,7 @@ impl Refusal {
     }
 
     fn unknown(error: &ErasedError) -> Self {
-        Self { meta: ErrorMetadata::builder().message(format!("{error:?}")).build() }
+        Self { meta: ErrorMetadata::builder().message(error.to_string()).build() }
     }
 }
 

@@ -17,6 +17,7 @@ use tracing::field::Empty;
 
 use super::{cap, form, secrets, xml};
 use crate::error::is_throttle;
+use crate::failure::{End, Reason, Said, garbled, unanswered};
 
 const OUTCOME: &str = "fixpoint.outcome";
 
@@ -32,10 +33,10 @@ impl Open {
         Self { span, closed: AtomicBool::new(false) }
     }
 
-    fn fail(&self, failure: &Failure) {
+    fn fail(&self, call: &str, failure: &Failure) {
         self.span.record(semconv::ERROR_TYPE, &*failure.kind);
         self.span.record(semconv::special::STATUS_CODE, "ERROR");
-        self.span.record(semconv::special::STATUS_DESCRIPTION, &*failure.text);
+        self.span.record(semconv::special::STATUS_DESCRIPTION, failure.of_call(call));
     }
 
     fn close(&self) {
@@ -120,7 +121,7 @@ impl CallSpan {
                 );
             });
         }
-        AttemptSpan { open: Open::new(span) }
+        AttemptSpan { open: Open::new(span), call: self.name.clone() }
     }
 
     /// Keeps the answer of the attempt that is over.
@@ -139,9 +140,9 @@ impl CallSpan {
         }
         // A time-out of the whole call comes after its attempts, in a pause between them.
         let late = context.output_or_error().and_then(|r| r.err()).filter(|e| e.is_timeout_error());
-        let failure = late.map(|error| Failure::unanswered("timeout", error)).or(answer.failure);
+        let failure = late.map(|error| Failure::silent("timeout", error)).or(answer.failure);
         if let Some(failure) = failure {
-            self.open.fail(&failure);
+            self.open.fail(&self.name, &failure);
             let request_id = answer.request_id.as_deref();
             let (call, kind, text) = (&self.name, &*failure.kind, &failure.text);
             // "There is none" is an answer, not a failure of anything.
@@ -171,6 +172,7 @@ impl CallSpan {
 #[derive(Debug)]
 pub(super) struct AttemptSpan {
     open: Open,
+    call: String,
 }
 
 impl Storable for AttemptSpan {
@@ -182,7 +184,7 @@ impl AttemptSpan {
     pub(super) fn close(&self, answer: &Answer) {
         answer.write_on(&self.open.span);
         if let Some(failure) = &answer.failure {
-            self.open.fail(failure);
+            self.open.fail(&self.call, failure);
             self.open.span.record(semconv::THROTTLED, failure.throttled);
         }
         self.open.close();
@@ -203,12 +205,13 @@ impl Answer {
     pub(super) fn of(context: &FinalizerInterceptorContextRef<'_>) -> Self {
         let response = context.response();
         let body = response.and_then(body);
+        let request_id = response
+            .and_then(|response| response.request_id())
+            .or_else(|| find(body.as_ref()?, "RequestId"));
         Self {
             status: response.map(|response| response.status().as_u16()),
-            request_id: response
-                .and_then(|response| response.request_id().map(str::to_owned))
-                .or_else(|| body.as_ref().and_then(|b| find(b, "RequestId")).map(str::to_owned)),
-            failure: Failure::of(context, body.as_ref()),
+            failure: Failure::of(context, body.as_ref(), request_id),
+            request_id: request_id.map(str::to_owned),
             body,
         }
     }
@@ -228,37 +231,72 @@ impl Answer {
 struct Failure {
     /// AWS's code, else `timeout`, `connection`, `unreadable_answer` or `other`.
     kind: Cow<'static, str>,
+    /// In one line; without the call's name.
     text: String,
+    /// It is AWS that said so.
+    said: bool,
     throttled: bool,
 }
 
 impl Failure {
-    fn of(context: &FinalizerInterceptorContextRef<'_>, body: Option<&Value>) -> Option<Self> {
+    fn of(
+        context: &FinalizerInterceptorContextRef<'_>,
+        body: Option<&Value>,
+        request_id: Option<&str>,
+    ) -> Option<Self> {
         let error = context.output_or_error()?.err()?;
         if error.is_timeout_error() {
-            return Some(Self::unanswered("timeout", error));
+            return Some(Self::silent("timeout", error));
         }
         if error.is_connector_error() {
-            return Some(Self::unanswered("connection", error));
+            return Some(Self::silent("connection", error));
         }
         match body.and_then(|body| Some((find(body, "Code")?, find(body, "Message")))) {
             // A dry run that would have succeeded comes as an error; it is none.
             Some(("DryRunOperation", _)) => None,
-            Some((code, message)) => Some(Self {
-                kind: code.to_owned().into(),
-                text: redact::text(message.unwrap_or(code)).into_owned(),
-                throttled: is_throttle(Some(code)),
-            }),
-            None if error.is_response_error() => Some(Self::unanswered("unreadable_answer", error)),
-            None => Some(Self::unanswered("other", error)),
+            Some((code, message)) => {
+                let said = Said { code: Some(code), message, request_id }.to_string();
+                let text = redact::text(&one_line(&said)).into_owned();
+                let throttled = is_throttle(Some(code));
+                Some(Self { kind: code.to_owned().into(), text, said: true, throttled })
+            }
+            None if error.is_response_error() => Some(Self::silent("unreadable_answer", error)),
+            None => match context.response().filter(|_| error.is_operation_error()) {
+                Some(response) => {
+                    let reason = Reason::wordless(response.status().as_u16());
+                    Some(Self::unsaid("other", &reason.to_string()))
+                }
+                None => Some(Self::silent("other", error)),
+            },
         }
     }
 
-    /// No word of AWS's. The error's debug form is the only one that tells the cause.
-    fn unanswered(kind: &'static str, error: &OrchestratorError<Error>) -> Self {
-        let text = redact::text(&format!("{error:?}")).into_owned();
-        Self { kind: kind.into(), text, throttled: false }
+    /// No word of AWS's.
+    fn silent(kind: &'static str, error: &OrchestratorError<Error>) -> Self {
+        let (end, reason) =
+            if error.is_response_error() { garbled(error) } else { unanswered(error) };
+        let text = match end {
+            End::NotSent => format!("could not be sent: {reason}"),
+            End::Unreachable => format!("AWS is not reachable: {reason}"),
+            End::Garbled => format!("the answer makes no sense: {reason}"),
+            End::Refused | End::Broke | End::Lost => reason.to_string(),
+        };
+        Self::unsaid(kind, &text)
     }
+
+    fn unsaid(kind: &'static str, text: &str) -> Self {
+        let text = redact::text(text).into_owned();
+        Self { kind: kind.into(), text, said: false, throttled: false }
+    }
+
+    /// What an operator reads first: AWS's words with the call's name, else what happened.
+    fn of_call(&self, call: &str) -> String {
+        if self.said { format!("{call}: {}", self.text) } else { self.text.clone() }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The answer's body as JSON. All of AWS's XML; `None` for anything else.

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use fixpoint::{Chain, Pace};
 use tracing::Instrument;
 
 use crate::ec2::{
     CreateKeyPair, CreateVpc, DescribeImages, DescribeInstanceAttribute, DescribeVpcs, RunInstances,
 };
 use crate::testing::{Attempt, Captured, Script, Seen};
+use crate::{Aws, AwsOptions, is_ambiguous};
 
 const VPCS: &str = "<vpcSet><item><vpcId>vpc-1</vpcId><state>available</state></item></vpcSet>";
 
@@ -91,11 +95,102 @@ async fn a_call_that_fails_says_so_once_with_its_request_id() {
     let spans = captured.spans();
     let call = &spans[0];
     assert_eq!(field(call, "otel.status_code"), "ERROR");
-    assert_eq!(field(call, "otel.status_description"), "said VpcLimitExceeded");
+    let text = "VpcLimitExceeded: said VpcLimitExceeded (request id r-VpcLimitExceeded)";
+    for span in &spans {
+        assert_eq!(field(span, "otel.status_description"), format!("EC2.CreateVpc: {text}"));
+    }
     assert_eq!(field(call, "error.type"), "VpcLimitExceeded");
     assert_eq!(field(call, "aws.request_id"), "r-VpcLimitExceeded");
     assert!(field(call, "fixpoint.response").contains(r#""Code":"VpcLimitExceeded""#));
-    assert_eq!(captured.lines(), ["ERROR EC2.CreateVpc failed: said VpcLimitExceeded"]);
+    assert_eq!(captured.lines(), [format!("ERROR EC2.CreateVpc failed: {text}")]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_and_a_strangers_answer_are_told_in_plain_words() {
+    let script = Script::new([
+        Attempt::Lost,
+        Attempt::Answer(403, "<html>Blocked</html>".into()),
+        Attempt::Answer(200, "<html>Log in".into()),
+    ]);
+    let aws = script.aws().await;
+    let (captured, _guard) = Captured::start();
+    let lost = aws.ec2.send(CreateVpc::default()).await.unwrap_err();
+    let blocked = aws.ec2.send(CreateVpc::default()).await.unwrap_err();
+    let login = aws.ec2.send(CreateVpc::default()).await.unwrap_err();
+    assert!(is_ambiguous(&lost) && !is_ambiguous(&blocked) && is_ambiguous(&login));
+
+    let said: Vec<_> = captured
+        .spans()
+        .iter()
+        .map(|span| field(span, "otel.status_description").to_owned())
+        .collect();
+    let [call, attempt, blocked, _, login, _] = &said[..] else { panic!("{said:#?}") };
+    assert_eq!(call, "connection reset before an answer came");
+    assert_eq!(attempt, call);
+    assert_eq!(blocked, "HTTP 403 without a reason");
+    assert!(login.starts_with("the answer makes no sense: "), "{login}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_says_how_long_nobody_answered() {
+    let options = || AwsOptions {
+        http_client: Some(SharedHttpClient::new(Script::new([
+            Attempt::Hangs,
+            Attempt::Hangs,
+            Attempt::Hangs,
+            Attempt::Hangs,
+        ]))),
+        ..AwsOptions::default()
+    };
+    let (captured, _guard) = Captured::start();
+    let made = Aws::connect(options()).await.ec2.send(CreateVpc::default()).await.unwrap_err();
+    let read = Aws::connect(options()).await.ec2.send(DescribeVpcs::default()).await.unwrap_err();
+    assert_eq!(
+        Chain(&made).to_string(),
+        "EC2.CreateVpc got no clear answer from AWS: no answer in 30 s"
+    );
+    assert_eq!(
+        Chain(&read).to_string(),
+        "EC2.DescribeVpcs: AWS is not reachable: no answer in 120 s, all attempts together"
+    );
+    let spans = captured.spans();
+    let said = |n: usize| field(&spans[n], "otel.status_description");
+    assert_eq!((said(0), said(1)), ("no answer in 30 s", "no answer in 30 s"));
+    assert_eq!(said(2), "no answer in 120 s, all attempts together");
+    assert_eq!(said(3), "no answer in 30 s");
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_not_reachable_and_one_that_hangs_up_loses_the_answer() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap();
+    let aws = Aws::connect(AwsOptions {
+        region: Some("eu-west-1".into()),
+        endpoint_url: Some(format!("http://{port}")),
+        credentials: Some(Credentials::from_keys("key", "secret", None)),
+        pace: Pace::times(1000.0),
+        ..AwsOptions::default()
+    })
+    .await;
+    let (captured, _guard) = Captured::start();
+    let hanging_up = std::thread::spawn(move || {
+        let (mut stream, _) = socket.accept().unwrap();
+        std::io::Read::read(&mut stream, &mut [0; 64 * 1024]).unwrap();
+    });
+    let error = aws.ec2.send(CreateVpc::default()).await.unwrap_err();
+    hanging_up.join().unwrap();
+    assert!(is_ambiguous(&error));
+    assert_eq!(
+        Chain(&error).to_string(),
+        "EC2.CreateVpc got no clear answer from AWS: connection closed before an answer came"
+    );
+
+    let error = aws.ec2.send(CreateVpc::default()).await.unwrap_err();
+    assert!(!is_ambiguous(&error));
+    let text = "AWS is not reachable: connection refused";
+    assert_eq!(Chain(&error).to_string(), format!("EC2.CreateVpc: {text}"));
+    let last = captured.spans().pop().unwrap();
+    assert_eq!(field(&last, "otel.status_description"), text);
 }
 
 #[tokio::test]
@@ -124,7 +219,10 @@ async fn official_clients_are_recorded_as_ours() {
     assert_eq!(field(iam, "otel.name"), "IAM.GetRole");
     assert_eq!(field(iam, "error.type"), "NoSuchEntity");
     assert_eq!(field(iam, "aws.request_id"), "r-9");
-    assert_eq!(captured.lines(), ["INFO IAM.GetRole found nothing: no role"]);
+    assert_eq!(
+        captured.lines(),
+        ["INFO IAM.GetRole found nothing: NoSuchEntity: no role (request id r-9)"]
+    );
 }
 
 #[tokio::test]
