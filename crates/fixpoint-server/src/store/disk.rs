@@ -56,7 +56,12 @@ impl DiskStore {
     /// # Errors
     /// If the directory cannot be used, or another process has it open.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let engine = |e: fjall::Error| StoreError::engine("be opened", e);
+        let engine = |error| match error {
+            fjall::Error::Locked => {
+                StoreError::engine("be opened", "another Fixpoint server is using this folder")
+            }
+            other => StoreError::engine("be opened", other),
+        };
         let database =
             Database::builder(directory).max_journaling_size(MAX_JOURNAL).open().map_err(engine)?;
         let keyspace =
@@ -250,6 +255,17 @@ mod tests {
         assert_eq!(store.get("a").await.unwrap(), None);
         let after = store.commit(vec![Write::put("a", "2", Precondition::Absent)]).await.unwrap();
         assert!(after > before + 1, "{after} after {before}");
+    }
+
+    #[test]
+    fn a_folder_that_another_server_uses_is_left_alone_with_a_plain_word() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = DiskStore::open(directory.path()).unwrap();
+        let error = DiskStore::open(directory.path()).unwrap_err();
+        assert_eq!(
+            fixpoint::Chain(&error).to_string(),
+            "the run store could not be opened: another Fixpoint server is using this folder"
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]

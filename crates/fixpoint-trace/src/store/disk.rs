@@ -149,7 +149,11 @@ impl TraceStore for DiskStore {
 
 impl Shared {
     fn open(path: &Path, durability: Durability) -> Result<Self, BoxError> {
-        let db = Database::builder(path).max_journaling_size(JOURNAL).worker_threads(1).open()?;
+        let db = Database::builder(path).max_journaling_size(JOURNAL).worker_threads(1).open();
+        let db = db.map_err(|error| match error {
+            fjall::Error::Locked => BoxError::from("another Fixpoint server is using this folder"),
+            other => other.into(),
+        })?;
         let keyspace = |name| db.keyspace(name, KeyspaceCreateOptions::default);
         Ok(Self {
             mode: match durability {

@@ -54,7 +54,8 @@ async fn a_directory_is_open_in_one_store_at_a_time() {
     let _store = DiskStore::open(folder.path()).unwrap();
     let error = DiskStore::open(folder.path()).unwrap_err();
     assert!(error.to_string().starts_with("the trace store could not open "), "{error}");
-    assert!(std::error::Error::source(&error).is_some());
+    let why = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(why.as_deref(), Some("another Fixpoint server is using this folder"));
 }
 
 /// Random records, in random batches, to both.
