@@ -25,9 +25,10 @@ use crate::failure::{End, Reason, Said, garbled, unanswered};
 pub struct Error {
     call: Call,
     end: End,
-    code: Option<String>,
-    message: Option<String>,
-    request_id: Option<String>,
+    // Boxed: callers hold many results, and the error must not be the larger part.
+    code: Option<Box<str>>,
+    message: Option<Box<str>>,
+    request_id: Option<Box<str>>,
     reason: Option<Reason>,
 }
 
@@ -90,7 +91,7 @@ impl Error {
     fn seen(call: Call, seen: Seen<'_>) -> Self {
         let Seen { end, said: Said { code, message, request_id }, reason } = seen;
         let [code, message, request_id] =
-            [code, message, request_id].map(|text| text.map(str::to_owned));
+            [code, message, request_id].map(|text| text.map(Box::from));
         Self { call, end, code, message, request_id, reason }
     }
 

@@ -30,18 +30,18 @@ pub(crate) enum End {
 /// The cause of an [`End`] in one sentence, in place of the SDK's layers of errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Reason(String);
+pub(crate) struct Reason(Box<str>);
 
 impl Reason {
     /// The innermost cause, in its own words.
     pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> Self {
         let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
-        Self(text.split_whitespace().collect::<Vec<_>>().join(" "))
+        Self(text.split_whitespace().collect::<Vec<_>>().join(" ").into())
     }
 
     /// A refusal that does not say why: of a proxy, say.
     pub(crate) fn wordless(status: u16) -> Self {
-        Self(format!("HTTP {status} without a reason"))
+        Self(format!("HTTP {status} without a reason").into())
     }
 }
 
@@ -78,15 +78,15 @@ pub(crate) fn unanswered(error: &(dyn StdError + 'static)) -> (End, Reason) {
         return (End::NotSent, innermost());
     }
     if causes.iter().any(|cause| cause.is::<CredentialsError>()) {
-        return (End::NotSent, Reason(format!("no AWS credentials: {}", innermost())));
+        return (End::NotSent, Reason(format!("no AWS credentials: {}", innermost()).into()));
     }
     // The words of hyper's client and of the SDK's connector.
     let connecting = has("client error (Connect)") || has("HTTP connect timeout");
     if let Some((limit, whole)) = causes.iter().find_map(|cause| limit(&cause.to_string())) {
         let together = if whole { ", all attempts together" } else { "" };
         return match connecting {
-            true => (End::Unreachable, Reason(format!("no connection in {limit}"))),
-            false => (End::Lost, Reason(format!("no answer in {limit}{together}"))),
+            true => (End::Unreachable, Reason(format!("no connection in {limit}").into())),
+            false => (End::Lost, Reason(format!("no answer in {limit}{together}").into())),
         };
     }
     if let Some(kind) = io_kind(&causes) {
@@ -102,7 +102,7 @@ pub(crate) fn unanswered(error: &(dyn StdError + 'static)) -> (End, Reason) {
                 | AddrNotAvailable
         );
         if connecting || unreachable {
-            return (End::Unreachable, Reason(kind.to_string()));
+            return (End::Unreachable, Reason(kind.to_string().into()));
         }
     }
     if connecting {
@@ -134,7 +134,7 @@ fn broken(causes: &[&(dyn StdError + 'static)]) -> Option<Reason> {
         _ if causes.iter().any(|cause| cause.to_string() == closed) => "connection closed",
         _ => return None,
     };
-    Some(Reason(format!("{how} before an answer came")))
+    Some(Reason(format!("{how} before an answer came").into()))
 }
 
 /// The innermost kind of I/O error that says something.
