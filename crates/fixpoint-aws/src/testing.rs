@@ -134,6 +134,7 @@ pub(crate) struct Seen {
 impl Captured {
     /// Captures what this thread emits while the guard lives.
     pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        fixpoint_trace::testing::watch_all_places();
         let this = Self::default();
         let subscriber = tracing_subscriber::registry().with(this.clone());
         (this, tracing::subscriber::set_default(subscriber))

@@ -30,6 +30,7 @@ impl World {
     }
 
     pub(crate) fn with(options: SandboxOptions) -> Self {
+        fixpoint_trace::testing::watch_all_places();
         let sandbox = Sandbox::open(options).unwrap();
         let options = AwsOptions { sandbox: Some(sandbox.clone()), ..AwsOptions::default() };
         // With a sandbox nothing is looked up, so there is nothing to wait for.

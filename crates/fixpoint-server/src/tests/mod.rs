@@ -78,6 +78,7 @@ impl Harness {
         traces: Arc<dyn trace_store::TraceStore>,
         world: Arc<World>,
     ) -> Self {
+        fixpoint_trace::testing::watch_all_places();
         let (recorder, writer) = Recorder::new(Arc::clone(&traces));
         let resource = [("service.name".to_owned(), model::Value::String("fixpoint".to_owned()))];
         let layer = RecordLayer::new(recorder.clone(), resource.into_iter().collect());

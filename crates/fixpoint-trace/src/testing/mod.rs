@@ -3,7 +3,7 @@
 
 mod contract;
 
-use std::{collections::HashMap, fmt::Write};
+use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 
 pub use self::contract::contract;
 use crate::model::{Kind, Span, SpanId, Status, Trace, Value};
@@ -85,4 +85,16 @@ fn plain(value: &Value) -> String {
             format!("[{}]", values.iter().map(plain).collect::<Vec<_>>().join(", "))
         }
     }
+}
+
+/// Keeps every span and event of this process worth recording, from now on.
+///
+/// Tests that each set a subscriber for their own thread need it, once and before they set it:
+/// `tracing` decides for the whole process whether a place in the code is of interest, and a
+/// place that is met first by a thread without a subscriber, just while another thread sets its
+/// own, may stay dark for both.
+pub fn watch_all_places() {
+    static WATCHING: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+    LazyLock::force(&WATCHING);
 }

@@ -127,6 +127,7 @@ async fn export_three_spans(exporter: SpanExporter) -> (Arc<Exported>, u32) {
     let exporting = tokio::spawn(exporting);
     let writing = tokio::spawn(writer.run(async { drop(written.await) }));
 
+    fixpoint_trace::testing::watch_all_places();
     let resource = Resource::from([("service.name".to_owned(), Value::String("test".to_owned()))]);
     let layers = tracing_subscriber::registry().with(RecordLayer::new(recorder.clone(), resource));
     let _guard = tracing::subscriber::set_default(layers);

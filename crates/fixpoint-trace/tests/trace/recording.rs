@@ -48,6 +48,7 @@ impl Write for Lines {
 
 impl<S: TraceStore + 'static> Process<S> {
     fn start(store: Arc<S>) -> Self {
+        fixpoint_trace::testing::watch_all_places();
         let (recorder, writer) = Recorder::new(store.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let writer = tokio::spawn(writer.run(async { drop(stopped.await) }));
