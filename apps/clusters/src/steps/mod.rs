@@ -13,7 +13,7 @@ mod terminate;
 
 use std::{error::Error as StdError, time::Duration};
 
-use fixpoint::{BoxError, Context, Observed as Saw, Step, Wait};
+use fixpoint::{BoxError, Chain, Context, Observed as Saw, Step, Wait};
 
 pub use addon::*;
 pub use balancer::*;
@@ -63,7 +63,7 @@ where
     // Either nobody knows whether it was made, or AWS says that something like it is there already:
     // that may be ours, made a moment ago by a run that died.
     if fixpoint_aws::is_ambiguous(&error) || is_in_the_way(&error) {
-        tracing::warn!("{what} may be there already: {error}; looking for it");
+        tracing::warn!("{what} may be there already: {}; looking for it", Chain(&error));
         for _ in 0..LOOKS {
             cx.sleep(BETWEEN_LOOKS).await?;
             if is_there(cluster.clone()).await? {
