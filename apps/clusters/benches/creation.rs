@@ -105,7 +105,7 @@ async fn measure(seed: u64, limit: Option<usize>) -> Measured {
     solved.expect("a cluster");
     writer.run(async {}).await;
 
-    let found = store.list(&TraceQuery::default()).await.expect("a list");
+    let found = store.search(&TraceQuery::default()).await.expect("a list");
     let trace = store.trace(found.items[0].trace_id).await.expect("a trace").expect("the trace");
     Tree::of(&trace).measured()
 }

@@ -191,7 +191,7 @@ impl TraceStore for Nowhere {
         Ok(None)
     }
 
-    async fn list(&self, _: &TraceQuery) -> Result<TracePage, StoreError> {
+    async fn search(&self, _: &TraceQuery) -> Result<TracePage, StoreError> {
         Ok(TracePage::default())
     }
 

@@ -218,7 +218,7 @@ fn data(span: &Span) -> SpanData {
         otel::Event::new(event.name.clone(), time(event.time), attributes, 0)
     }));
     let mut links = SpanLinks::default();
-    links.links.extend(span.links.iter().map(|link| otel::Link::with_context(context(*link))));
+    links.links.extend(span.links.iter().map(|link| otel::Link::with_context(context(link.to))));
     SpanData {
         span_context: context(span.context()),
         parent_span_id: span
@@ -268,6 +268,7 @@ fn plain(value: &Value) -> opentelemetry::Value {
         Value::Bool(value) => (*value).into(),
         Value::Int(value) => (*value).into(),
         Value::Double(value) => (*value).into(),
+        Value::Empty | Value::Map(_) | Value::Bytes(_) => value.to_text().into_owned().into(),
         Value::String(value) => value.clone().into(),
         Value::Array(values) => {
             let texts = values.iter().map(|value| plain(value).as_str().into_owned().into());

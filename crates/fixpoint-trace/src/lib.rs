@@ -11,6 +11,7 @@ pub mod layer;
 pub mod model;
 pub mod otlp;
 pub mod propagation;
+pub mod query;
 pub mod record;
 pub mod redact;
 pub mod semconv;

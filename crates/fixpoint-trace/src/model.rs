@@ -3,10 +3,12 @@
 //! Not here: any wire format; those are codecs of their own (`otlp.rs`). The surprise: a span
 //! without an end is not an error but a span that is still open.
 
-use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, fmt, str::FromStr, sync::Arc};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+
+use crate::semconv;
 
 /// Nanoseconds since the Unix epoch, as OTLP counts time.
 pub type UnixNanos = u64;
@@ -102,10 +104,14 @@ pub struct SpanContext {
     pub span_id: SpanId,
 }
 
-/// The value of an attribute.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The value of an attribute. In JSON as a reader expects it: bytes as base64, which is read back
+/// as text; the OTLP codec keeps the difference.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
+    /// A value that holds nothing.
+    #[default]
+    Empty,
     /// `boolValue`
     Bool(bool),
     /// `intValue`
@@ -117,6 +123,68 @@ pub enum Value {
     String(String),
     /// `arrayValue`
     Array(Vec<Value>),
+    /// `kvlistValue`
+    Map(Attributes),
+    /// `bytesValue`
+    #[serde(serialize_with = "base64")]
+    Bytes(Vec<u8>),
+}
+
+impl Value {
+    /// The text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value as a person reads it, and as it is searched for: a text as it is, anything else
+    /// as JSON.
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Empty => "".into(),
+            Self::String(text) => text.into(),
+            Self::Bool(value) => if *value { "true" } else { "false" }.into(),
+            Self::Int(value) => value.to_string().into(),
+            other => match serde_json::to_value(other) {
+                Ok(serde_json::Value::String(text)) => text.into(),
+                Ok(json) => json.to_string().into(),
+                // A value has text keys only, so this does not happen.
+                Err(_) => "".into(),
+            },
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+#[allow(clippy::ptr_arg, reason = "serde calls it with a reference to the field")]
+fn base64<S: serde::Serializer>(bytes: &Vec<u8>, s: S) -> Result<S::Ok, S::Error> {
+    use ::base64::{Engine, engine::general_purpose::STANDARD};
+    s.serialize_str(&STANDARD.encode(bytes))
 }
 
 fn finite_or_text<S: serde::Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
@@ -157,7 +225,7 @@ pub enum Status {
 }
 
 /// Something that happened at one moment of a span.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When.
     pub time: UnixNanos,
@@ -166,10 +234,75 @@ pub struct Event {
     /// Details.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
+    /// How many attributes its sender left out.
+    #[serde(default)]
+    pub dropped_attributes: u32,
+}
+
+/// A span of this or another trace that has to do with a span, most often as its cause.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The span pointed to.
+    pub to: SpanContext,
+    /// Its `tracestate`, as W3C writes it.
+    #[serde(default)]
+    pub trace_state: String,
+    /// Details.
+    #[serde(default)]
+    pub attributes: Attributes,
+    /// How many attributes its sender left out.
+    #[serde(default)]
+    pub dropped_attributes: u32,
+    /// W3C's trace flags, and OTLP's beside them.
+    #[serde(default)]
+    pub flags: u32,
+}
+
+impl From<SpanContext> for Link {
+    fn from(to: SpanContext) -> Self {
+        Self {
+            to,
+            trace_state: String::new(),
+            attributes: Attributes::new(),
+            dropped_attributes: 0,
+            flags: 0,
+        }
+    }
+}
+
+/// What a sender says that it left out of a span.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// How many attributes.
+    pub attributes: u32,
+    /// How many events.
+    pub events: u32,
+    /// How many links.
+    pub links: u32,
 }
 
 /// What produced the spans: `service.name` and the like.
 pub type Resource = Attributes;
+
+/// The library, or module, that made a span or wrote a log line.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Its name.
+    pub name: String,
+    /// Its version, if it is known.
+    #[serde(default)]
+    pub version: String,
+    /// Details.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+impl Scope {
+    /// A scope of which only the name is known.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
 
 /// A span, open or ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -196,14 +329,63 @@ pub struct Span {
     /// What happened in it.
     #[serde(default)]
     pub events: Vec<Event>,
-    /// Spans of other traces that caused it.
+    /// Spans that caused it, most often of other traces.
     #[serde(default)]
-    pub links: Vec<SpanContext>,
+    pub links: Vec<Link>,
+    /// What its sender left out of it.
+    #[serde(default)]
+    pub dropped: Dropped,
+    /// W3C's `tracestate`, as it was sent.
+    #[serde(default)]
+    pub trace_state: String,
+    /// W3C's trace flags, and OTLP's beside them.
+    #[serde(default)]
+    pub flags: u32,
+    /// The library that made it. Shared like the resource.
+    #[serde(default)]
+    pub scope: Arc<Scope>,
     /// What produced it. Shared: one process, one resource.
     pub resource: Arc<Resource>,
 }
 
 impl Span {
+    /// An open span of which nothing more is known.
+    pub fn new(context: SpanContext, name: impl Into<String>, start: UnixNanos) -> Self {
+        Self {
+            trace_id: context.trace_id,
+            span_id: context.span_id,
+            parent: None,
+            name: name.into(),
+            kind: Kind::Internal,
+            start,
+            end: None,
+            status: Status::Unset,
+            attributes: Attributes::new(),
+            events: Vec::new(),
+            links: Vec::new(),
+            dropped: Dropped::default(),
+            trace_state: String::new(),
+            flags: 0,
+            scope: Arc::default(),
+            resource: Arc::default(),
+        }
+    }
+
+    /// The service that produced it; empty if it did not say.
+    pub fn service(&self) -> &str {
+        self.resource.get(semconv::SERVICE_NAME).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Whether it failed.
+    pub fn failed(&self) -> bool {
+        matches!(self.status, Status::Error(_))
+    }
+
+    /// How long it took, in nanoseconds; none while it is open. A clock set back makes it zero.
+    pub fn duration(&self) -> Option<u64> {
+        self.end.map(|end| end.saturating_sub(self.start))
+    }
+
     /// Its trace and its id.
     pub fn context(&self) -> SpanContext {
         SpanContext { trace_id: self.trace_id, span_id: self.span_id }
@@ -226,24 +408,114 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// The level of an OpenTelemetry severity number. 0, which says nothing, is normal life.
+    pub fn of(severity: u8) -> Self {
+        match severity {
+            1..=4 => Self::Trace,
+            5..=8 => Self::Debug,
+            13..=16 => Self::Warn,
+            17..=24 => Self::Error,
+            _ => Self::Info,
+        }
+    }
+
+    /// The lowest severity number of the level.
+    pub fn severity(self) -> u8 {
+        match self {
+            Self::Trace => 1,
+            Self::Debug => 5,
+            Self::Info => 9,
+            Self::Warn => 13,
+            Self::Error => 17,
+        }
+    }
+
+    /// `TRACE` to `ERROR`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "TRACE",
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
 /// A log line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogRecord {
     /// When it was written.
     pub time: UnixNanos,
-    /// How grave it is.
-    pub level: Level,
-    /// What happened.
-    pub message: String,
-    /// The module that wrote it.
-    pub target: String,
+    /// When it was collected, if that was said; 0 otherwise.
+    #[serde(default)]
+    pub observed: UnixNanos,
+    /// OpenTelemetry's severity number, 1 to 24; 0 says nothing.
+    pub severity: u8,
+    /// How its writer calls the severity; may be empty.
+    #[serde(default)]
+    pub severity_text: String,
+    /// What happened: a text, most often.
+    pub body: Value,
+    /// The name of the event, if the line is one.
+    #[serde(default)]
+    pub event_name: String,
     /// The trace it belongs to, if any.
     pub trace_id: Option<TraceId>,
     /// The span it was written in, if any.
     pub span_id: Option<SpanId>,
+    /// W3C's trace flags.
+    #[serde(default)]
+    pub flags: u32,
     /// Everything else the line says.
     #[serde(default)]
     pub attributes: Attributes,
+    /// How many attributes its sender left out.
+    #[serde(default)]
+    pub dropped_attributes: u32,
+    /// The module that wrote it.
+    #[serde(default)]
+    pub scope: Arc<Scope>,
+    /// What produced it.
+    #[serde(default)]
+    pub resource: Arc<Resource>,
+}
+
+impl LogRecord {
+    /// A line of which nothing more is known.
+    pub fn new(time: UnixNanos, level: Level, message: impl Into<String>) -> Self {
+        Self {
+            time,
+            observed: 0,
+            severity: level.severity(),
+            severity_text: level.as_str().to_owned(),
+            body: Value::String(message.into()),
+            event_name: String::new(),
+            trace_id: None,
+            span_id: None,
+            flags: 0,
+            attributes: Attributes::new(),
+            dropped_attributes: 0,
+            scope: Arc::default(),
+            resource: Arc::default(),
+        }
+    }
+
+    /// How grave it is. One that does not say is normal life.
+    pub fn level(&self) -> Level {
+        Level::of(self.severity)
+    }
+
+    /// What happened, as text.
+    pub fn message(&self) -> Cow<'_, str> {
+        self.body.to_text()
+    }
+
+    /// The module that wrote it; may be empty.
+    pub fn target(&self) -> &str {
+        &self.scope.name
+    }
 }
 
 /// One thing to store. The same span may come twice or more: when it opens, when something is
@@ -255,6 +527,16 @@ pub enum Record {
     Span(Span),
     /// A log line.
     Log(LogRecord),
+}
+
+impl Record {
+    /// The trace that it belongs to; a log line may have none.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        match self {
+            Self::Span(span) => Some(span.trace_id),
+            Self::Log(log) => log.trace_id,
+        }
+    }
 }
 
 /// The time now.
@@ -271,9 +553,31 @@ pub struct Trace {
     pub spans: Vec<Span>,
     /// By time.
     pub logs: Vec<LogRecord>,
+    /// Why this is not all there is, if it is not: a file that could not be read, say.
+    pub partial: Option<String>,
 }
 
 impl Trace {
+    /// The span that the trace goes by: its earliest root or, if it has none here (it was
+    /// continued from a caller elsewhere, or the root has not come), its earliest span.
+    pub fn head(&self) -> Option<&Span> {
+        let first = |root: bool| {
+            self.spans
+                .iter()
+                .filter(|span| !root || span.parent.is_none())
+                .min_by_key(|span| (span.start, span.span_id))
+        };
+        first(true).or_else(|| first(false))
+    }
+
+    /// From the earliest start to the latest end, in nanoseconds; none while a span is open.
+    pub fn duration(&self) -> Option<u64> {
+        let start = self.spans.iter().map(|span| span.start).min()?;
+        let end = self.spans.iter().map(|span| span.end).max()??;
+        let open = self.spans.iter().any(|span| span.end.is_none());
+        (!open).then(|| end.saturating_sub(start))
+    }
+
     /// Puts spans and log lines in the order that the fields promise.
     pub fn sort(&mut self) {
         let depths = depths(&self.spans);

@@ -28,7 +28,7 @@ async fn recorded(world: &World, nodes: u32, addons: &[Addon]) -> Trace {
     drop(guard);
     // The writer starts only now: its own timers must not move the paused clock.
     writer.run(async {}).await;
-    let found = store.list(&TraceQuery::default()).await.unwrap();
+    let found = store.search(&TraceQuery::default()).await.unwrap();
     assert_eq!(found.items.len(), 1, "one trace");
     store.trace(found.items[0].trace_id).await.unwrap().unwrap()
 }

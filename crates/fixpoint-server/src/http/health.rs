@@ -17,7 +17,7 @@ use crate::metrics::Gauges;
 
 pub(super) async fn healthz(State(app): State<App>) -> Response {
     let runs = app.records.runs(None, None, None, 1).await.is_ok();
-    let traces = app.traces.list(&TraceQuery { limit: 1, ..TraceQuery::default() }).await.is_ok();
+    let traces = app.traces.search(&TraceQuery { limit: 1, ..TraceQuery::default() }).await.is_ok();
     let (status, word) = match (runs && traces, app.stopping.is_cancelled()) {
         (true, false) => (StatusCode::OK, "ok"),
         (true, true) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),

@@ -60,6 +60,8 @@ fn id<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Pro
 
 /// A log line as the API shows it.
 pub(super) fn line(log: LogRecord) -> LogLine {
+    let (level, message, target) =
+        (log.level().as_str(), log.message().into_owned(), log.target().to_owned());
     let mut fields = Map::new();
     for (name, value) in log.attributes {
         // A number that JSON cannot say is left out.
@@ -67,11 +69,11 @@ pub(super) fn line(log: LogRecord) -> LogLine {
     }
     LogLine {
         time: timestamp(log.time),
-        level: format!("{:?}", log.level).to_ascii_uppercase(),
-        message: log.message,
+        level: level.to_owned(),
+        message,
         trace_id: log.trace_id.map(|id| id.to_string()),
         span_id: log.span_id.map(|id| id.to_string()),
-        target: log.target,
+        target,
         fields,
     }
 }

@@ -15,6 +15,7 @@ use fixpoint_client::{LogPage, TracePage, TraceSummary};
 use fixpoint_trace::{
     model::{Record, Status, Trace, TraceId, UnixNanos},
     otlp,
+    query::{Condition, Field, Op, Query, TraceCondition},
     store::{self, TraceQuery},
 };
 use futures_util::{StreamExt, stream};
@@ -57,15 +58,25 @@ async fn list(
         None => None,
         Some(last) => Some(place(&last).ok_or_else(|| bad_parameter("page_token is damaged."))?),
     };
+    let mut filter = Query::default();
+    if let Some(service) = service {
+        filter = Query::of_span(vec![Condition::equal(Field::Service, service)]);
+    }
+    if let Some(name) = name {
+        filter = filter.and(TraceCondition::Root(Op::Equal, name));
+    }
+    if let Some(error) = error {
+        let op = if error { Op::More } else { Op::Equal };
+        filter = filter.and(TraceCondition::Errors(op, 0));
+    }
     let query = TraceQuery {
-        root_name: name,
-        service,
-        error,
+        filter,
+        until: None,
         since: since.map(|since| UnixNanos::try_from(since.as_nanosecond()).unwrap_or_default()),
         limit: page::limit(params.limit)?,
         before,
     };
-    let found = app.traces.list(&query).await?;
+    let found = app.traces.search(&query).await?;
     let next_page_token =
         found.next.map(|(start, id)| page::token(&list, &format!("{start} {id}")));
     Ok(Json(TracePage { items: found.items.into_iter().map(summary).collect(), next_page_token }))

@@ -48,8 +48,8 @@ async fn a_run_that_the_runner_started_links_to_the_one_before() {
     let trace = server.trace(&second.trace_id).await;
     let root = trace.spans.iter().find(|span| span.parent.is_none()).unwrap();
     assert_eq!(root.name, "run toys");
-    assert_eq!(root.links[0].trace_id.to_string(), first.trace_id);
-    assert_eq!(root.links[0].span_id.to_string(), first.span_id);
+    assert_eq!(root.links[0].to.trace_id.to_string(), first.trace_id);
+    assert_eq!(root.links[0].to.span_id.to_string(), first.span_id);
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn every_answer_names_its_trace_errors_and_panics_included() {
     let panic = &answers[4].1;
     assert!(!panic.text.contains("own mistake"), "nothing of ours is told: {panic:?}");
     let trace = server.trace(panic.header("x-trace-id")).await;
-    assert!(trace.logs.iter().any(|line| line.message.contains("a kind's own mistake")));
+    assert!(trace.logs.iter().any(|line| line.message().contains("a kind's own mistake")));
     assert_eq!(server.get("/v1/toys").await.status, 200, "the server lives on");
 }
 

@@ -19,10 +19,7 @@ use tracing_subscriber::{
 };
 
 use super::{fields::Fields, nearest, noise::is_noise};
-use crate::{
-    model::{Level, Value},
-    redact,
-};
+use crate::{model::Level, redact};
 
 /// Writes events as lines of JSON.
 pub struct JsonLines {
@@ -79,7 +76,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
             } else {
                 name.to_owned()
             };
-            line.insert(name, json(value));
+            // A value has text keys only, so this does not fail.
+            line.insert(name, serde_json::to_value(value).unwrap_or_default());
         }
         let mut line = Json::Object(line);
         redact::json(&mut line);
@@ -96,15 +94,5 @@ pub(super) fn level(level: tracing::Level) -> Level {
         tracing::Level::INFO => Level::Info,
         tracing::Level::WARN => Level::Warn,
         tracing::Level::ERROR => Level::Error,
-    }
-}
-
-fn json(value: Value) -> Json {
-    match value {
-        Value::Bool(value) => value.into(),
-        Value::Int(value) => value.into(),
-        Value::Double(value) => value.into(),
-        Value::String(value) => value.into(),
-        Value::Array(values) => values.into_iter().map(json).collect(),
     }
 }

@@ -153,6 +153,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
             target: metadata.target(),
             message,
             fields,
+            resource: self.resource.clone(),
         })));
     }
 

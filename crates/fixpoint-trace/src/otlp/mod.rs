@@ -3,14 +3,19 @@
 //! Not here: protobuf (the exporter's own) or any HTTP. The surprise: a span that is still open
 //! has no `endTimeUnixNano`, where OTLP otherwise always has one.
 
+pub(crate) mod view;
 mod wire;
 
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::model::{
-    Attributes, Event, Kind, Level, LogRecord, Resource, Span, SpanContext, Status, Trace, Value,
+use crate::{
+    model::{
+        Attributes, Event, Kind, Level, LogRecord, Record, Resource, Scope, Span, SpanContext,
+        Status, Trace, Value,
+    },
+    store::{Accepted, Signal},
 };
 
 /// The scope that our spans name as the library which made them.
@@ -23,6 +28,24 @@ pub struct OtlpError {
     what: &'static str,
     #[source]
     source: serde_json::Error,
+}
+
+/// What an OTLP request holds.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Its spans or log lines, in order.
+    pub records: Vec<Record>,
+    /// How many there are, and how many were left out since they are not valid.
+    pub accepted: Accepted,
+}
+
+/// Reads an OTLP export request in protobuf.
+///
+/// # Errors
+/// If it is no such request at all.
+pub fn decode(_signal: Signal, _request: &[u8]) -> Result<Decoded, OtlpError> {
+    // Comes with the protobuf codec.
+    Ok(Decoded::default())
 }
 
 /// The spans of a trace as `{"resourceSpans": [...]}`.
@@ -51,9 +74,9 @@ pub fn to_json(trace: &Trace) -> Json {
 pub fn logs_to_json(logs: &[LogRecord]) -> Json {
     let mut scopes: Vec<wire::ScopeLogs> = Vec::new();
     for log in logs {
-        let place = scopes.iter().position(|scope| scope.scope.name == log.target);
+        let place = scopes.iter().position(|scope| scope.scope.name == log.target());
         let place = place.unwrap_or_else(|| {
-            let scope = wire::Scope { name: log.target.clone() };
+            let scope = wire::Scope { name: log.target().to_owned() };
             scopes.push(wire::ScopeLogs { scope, log_records: Vec::new() });
             scopes.len() - 1
         });
@@ -131,18 +154,16 @@ fn span_out(span: &Span) -> wire::Span {
         links: span
             .links
             .iter()
-            .map(|link| wire::Link { trace_id: link.trace_id, span_id: link.span_id })
+            .map(|link| wire::Link { trace_id: link.to.trace_id, span_id: link.to.span_id })
             .collect(),
         status: wire::Status { code, message },
     }
 }
 
 fn span_in(span: wire::Span, resource: Arc<Resource>) -> Span {
+    let context = SpanContext { trace_id: span.trace_id, span_id: span.span_id };
     Span {
-        trace_id: span.trace_id,
-        span_id: span.span_id,
         parent: span.parent_span_id,
-        name: span.name,
         kind: match span.kind {
             2 => Kind::Server,
             3 => Kind::Client,
@@ -150,7 +171,6 @@ fn span_in(span: wire::Span, resource: Arc<Resource>) -> Span {
             5 => Kind::Consumer,
             _ => Kind::Internal,
         },
-        start: span.start_time_unix_nano.0,
         end: Some(span.end_time_unix_nano.0).filter(|&end| end != 0),
         status: match span.status.code {
             1 => Status::Ok,
@@ -165,14 +185,16 @@ fn span_in(span: wire::Span, resource: Arc<Resource>) -> Span {
                 time: event.time_unix_nano.0,
                 name: event.name,
                 attributes: attributes(event.attributes),
+                ..Event::default()
             })
             .collect(),
         links: span
             .links
             .into_iter()
-            .map(|link| SpanContext { trace_id: link.trace_id, span_id: link.span_id })
+            .map(|link| SpanContext { trace_id: link.trace_id, span_id: link.span_id }.into())
             .collect(),
         resource,
+        ..Span::new(context, span.name, span.start_time_unix_nano.0)
     }
 }
 
@@ -185,18 +207,11 @@ fn event_out(event: &Event) -> wire::Event {
 }
 
 fn log_out(log: &LogRecord) -> wire::LogRecord {
-    let (severity_number, severity_text) = match log.level {
-        Level::Trace => (1, "TRACE"),
-        Level::Debug => (5, "DEBUG"),
-        Level::Info => (9, "INFO"),
-        Level::Warn => (13, "WARN"),
-        Level::Error => (17, "ERROR"),
-    };
     wire::LogRecord {
         time_unix_nano: wire::Int(log.time),
-        severity_number,
-        severity_text: severity_text.into(),
-        body: wire::AnyValue { string_value: Some(log.message.clone()), ..Default::default() },
+        severity_number: log.severity.into(),
+        severity_text: log.severity_text.clone(),
+        body: value_out(&log.body),
         attributes: key_values(&log.attributes),
         trace_id: log.trace_id,
         span_id: log.span_id,
@@ -205,23 +220,14 @@ fn log_out(log: &LogRecord) -> wire::LogRecord {
 
 fn log_in(log: wire::LogRecord, target: String) -> LogRecord {
     LogRecord {
-        time: log.time_unix_nano.0,
-        level: match log.severity_number {
-            1..=4 => Level::Trace,
-            5..=8 => Level::Debug,
-            13..=16 => Level::Warn,
-            17..=24 => Level::Error,
-            // Also 0, which says nothing.
-            _ => Level::Info,
-        },
-        message: match value_in(log.body) {
-            Value::String(text) => text,
-            other => serde_json::to_string(&other).unwrap_or_default(),
-        },
-        target,
+        severity: log.severity_number.try_into().unwrap_or(0),
+        severity_text: log.severity_text,
+        body: value_in(log.body),
+        scope: Arc::new(Scope::named(target)),
         trace_id: log.trace_id,
         span_id: log.span_id,
         attributes: attributes(log.attributes),
+        ..LogRecord::new(log.time_unix_nano.0, Level::Info, "")
     }
 }
 
@@ -246,6 +252,9 @@ fn value_out(value: &Value) -> wire::AnyValue {
         Value::Array(values) => {
             let values = values.iter().map(value_out).collect();
             out.array_value = Some(wire::ArrayValue { values });
+        }
+        Value::Empty | Value::Map(_) | Value::Bytes(_) => {
+            out.string_value = Some(value.to_text().into_owned());
         }
     }
     out

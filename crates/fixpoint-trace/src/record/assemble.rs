@@ -3,11 +3,14 @@
 //! Not here: any I/O. The surprise: a span that opens and closes within one batch is stored once,
 //! as it ended, in the place where it opened; parents still come before children.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::queue::{Field, Line, Message, Opening};
 use crate::{
-    model::{Attributes, Kind, LogRecord, Record, Span, SpanContext, Status, UnixNanos, Value},
+    model::{
+        Attributes, Kind, Link, LogRecord, Record, Scope, Span, SpanContext, Status, UnixNanos,
+        Value,
+    },
     redact,
     semconv::{self, special},
 };
@@ -42,7 +45,9 @@ impl Assembly {
             Message::Set { context, fields } => {
                 self.change(context, |span| set(span, fields));
             }
-            Message::Link { context, to } => self.change(context, |span| span.links.push(to)),
+            Message::Link { context, to } => {
+                self.change(context, |span| span.links.push(to.into()))
+            }
             Message::Close { context, time } => self.close(context, time),
             Message::Line(line) => self.batch.push(Some(Record::Log(log(*line)))),
             Message::Whole(record) => self.whole(*record),
@@ -63,18 +68,9 @@ impl Assembly {
     fn open(&mut self, opening: Opening) {
         let Opening { context, parent, name, time, fields, resource, .. } = opening;
         let span = self.open.entry(context).or_insert_with(|| Span {
-            trace_id: context.trace_id,
-            span_id: context.span_id,
-            parent: None,
-            name: name.to_owned(),
-            kind: Kind::Internal,
-            start: time,
-            end: None,
-            status: Status::Unset,
             attributes: Attributes::with_capacity(fields.len()),
-            events: Vec::new(),
-            links: Vec::new(),
             resource,
+            ..Span::new(context, name, time)
         });
         span.parent = parent.or(span.parent);
         // What a span that goes on was closed with while nobody worked on it no longer holds.
@@ -116,7 +112,7 @@ impl Assembly {
                 self.put(context, Some(record));
             }
             Record::Log(line) => {
-                redact_text(&mut line.message);
+                line.body = redacted(std::mem::take(&mut line.body), "");
                 redact_all(&mut line.attributes);
                 self.batch.push(Some(record));
             }
@@ -157,19 +153,18 @@ fn set(span: &mut Span, fields: Vec<Field>) {
 }
 
 fn log(line: Line) -> LogRecord {
-    let Line { context, time, level, target, mut message, fields } = line;
+    let Line { context, time, level, target, mut message, fields, resource } = line;
     redact_text(&mut message);
     LogRecord {
-        time,
-        level,
-        message,
-        target: target.to_owned(),
         trace_id: context.map(|c| c.trace_id),
         span_id: context.map(|c| c.span_id),
         attributes: fields
             .into_iter()
             .map(|(name, value)| (name.to_owned(), redacted(value, name)))
             .collect(),
+        scope: Arc::new(Scope::named(target)),
+        resource,
+        ..LogRecord::new(time, level, message)
     }
 }
 
@@ -202,14 +197,15 @@ fn status(code: &str, before: &Status) -> Status {
     }
 }
 
-fn link(link: &str) -> Option<SpanContext> {
+fn link(link: &str) -> Option<Link> {
     let (trace_id, span_id) = link.trim().split_once('-')?;
-    Some(SpanContext { trace_id: trace_id.parse().ok()?, span_id: span_id.parse().ok()? })
+    let to = SpanContext { trace_id: trace_id.parse().ok()?, span_id: span_id.parse().ok()? };
+    Some(to.into())
 }
 
 fn redact_all(attributes: &mut Attributes) {
     for (name, value) in attributes {
-        *value = redacted(std::mem::replace(value, Value::Bool(false)), name);
+        *value = redacted(std::mem::take(value), name);
     }
 }
 
@@ -224,6 +220,10 @@ fn redacted(value: Value, name: &str) -> Value {
         }
         Value::Array(values) => {
             Value::Array(values.into_iter().map(|value| redacted(value, name)).collect())
+        }
+        Value::Map(mut map) => {
+            redact_all(&mut map);
+            Value::Map(map)
         }
         plain => plain,
     }

@@ -50,6 +50,7 @@ pub(crate) struct Line {
     pub(crate) target: &'static str,
     pub(crate) message: String,
     pub(crate) fields: Vec<Field>,
+    pub(crate) resource: Arc<Resource>,
 }
 
 impl Message {
@@ -78,7 +79,9 @@ fn heap(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::Array(values) => values.iter().map(|v| size_of::<Value>() + heap(v)).sum(),
-        Value::Bool(_) | Value::Int(_) | Value::Double(_) => 0,
+        Value::Map(map) => map.iter().map(|(k, v)| k.len() + size_of::<Value>() + heap(v)).sum(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_) => 0,
     }
 }
 

@@ -123,9 +123,9 @@ impl TraceStore for DiskStore {
         self.run("read a trace", move |shared| shared.trace(id)).await
     }
 
-    async fn list(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
+    async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
         let query = query.clone();
-        self.run("list traces", move |shared| shared.list(&query)).await
+        self.run("search traces", move |shared| shared.list(&query)).await
     }
 
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
@@ -286,9 +286,12 @@ impl Shared {
         };
         for entry in entries.rev() {
             let Some(trace) = last_trace(&entry.key()?) else { continue };
-            let Some(summary) = self.summary(trace)?.filter(|found| query.matches(found)) else {
+            let Some(summary) = self.summary(trace)? else { continue };
+            if !query.filter.any.is_empty()
+                && !self.trace(trace)?.is_some_and(|trace| query.filter.matches(&trace))
+            {
                 continue;
-            };
+            }
             if page.items.len() == limit {
                 page.next = page.items.last().map(|last| (last.start, last.trace_id));
                 break;

@@ -2,14 +2,17 @@
 //!
 //! Not for production: nothing is ever forgotten, and everything is searched from end to end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{
-    FOLLOW, LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary, summary::Tally,
-    tokens,
+    FOLLOW, LogQuery, RateQuery, Rates, Stats, StoreError, TracePage, TraceQuery, TraceStore,
+    TraceSummary, rollup::Rollup, summary::Tally, tokens,
 };
 use crate::model::{LogRecord, Record, Span, Trace, TraceId};
 
@@ -17,12 +20,17 @@ use crate::model::{LogRecord, Record, Span, Trace, TraceId};
 #[derive(Debug)]
 pub struct MemoryStore {
     records: Mutex<Vec<Record>>,
+    pins: Mutex<BTreeSet<TraceId>>,
     followers: broadcast::Sender<Arc<Vec<Record>>>,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { records: Mutex::default(), followers: broadcast::Sender::new(FOLLOW) }
+        Self {
+            records: Mutex::default(),
+            pins: Mutex::default(),
+            followers: broadcast::Sender::new(FOLLOW),
+        }
     }
 }
 
@@ -36,7 +44,7 @@ impl MemoryStore {
         let mut found: Vec<Tally> = Vec::new();
         let mut spans: Vec<Span> = Vec::new();
         for record in self.records().iter() {
-            let Some(id) = trace_of(record) else { continue };
+            let Some(id) = record.trace_id() else { continue };
             let place = found.iter().position(|tally| tally.summary().trace_id == id);
             let place = place.unwrap_or_else(|| {
                 found.push(Tally::new(id));
@@ -82,7 +90,7 @@ impl TraceStore for MemoryStore {
     }
 
     async fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
-        let mut trace = Trace { spans: self.spans(), logs: Vec::new() };
+        let mut trace = Trace { spans: self.spans(), ..Trace::default() };
         trace.spans.retain(|span| span.trace_id == id);
         trace.logs = self
             .logs(&LogQuery { trace_id: Some(id), limit: usize::MAX, ..LogQuery::default() })
@@ -91,17 +99,20 @@ impl TraceStore for MemoryStore {
         Ok((trace != Trace::default()).then_some(trace))
     }
 
-    async fn list(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
+    async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
         let mut items = self.summaries();
-        items.retain(|summary| {
-            query.matches(summary)
-                && query.since.is_none_or(|since| summary.start >= since)
-                && query.before.is_none_or(|before| (summary.start, summary.trace_id) < before)
-        });
-        let more = items.len() > query.limit();
-        items.truncate(query.limit());
-        let next = items.last().filter(|_| more).map(|last| (last.start, last.trace_id));
-        Ok(TracePage { items, next })
+        items.retain(|summary| query.spans_over(summary.start, summary.trace_id));
+        let mut found = Vec::new();
+        for summary in items {
+            let trace = self.trace(summary.trace_id).await?.unwrap_or_default();
+            if query.filter.matches(&trace) {
+                found.push(summary);
+            }
+        }
+        let more = found.len() > query.limit();
+        found.truncate(query.limit());
+        let next = found.last().filter(|_| more).map(|last| (last.start, last.trace_id));
+        Ok(TracePage { items: found, next, partial: None })
     }
 
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
@@ -111,7 +122,7 @@ impl TraceStore for MemoryStore {
             tokens::words(record, &mut |word| {
                 let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(&wanted);
                 if !wanted.is_empty() && (prefix || word == wanted) {
-                    traces.extend(trace_of(record));
+                    traces.extend(record.trace_id());
                 }
             });
         }
@@ -146,11 +157,51 @@ impl TraceStore for MemoryStore {
         logs.sort_by_key(|log| log.time);
         Ok(logs.split_off(logs.len().saturating_sub(query.limit())))
     }
-}
 
-fn trace_of(record: &Record) -> Option<TraceId> {
-    match record {
-        Record::Span(span) => Some(span.trace_id),
-        Record::Log(log) => log.trace_id,
+    async fn rates(&self, query: &RateQuery) -> Result<Vec<Rates>, StoreError> {
+        let mut rollup = Rollup::default();
+        self.spans().iter().for_each(|span| rollup.add(span));
+        Ok(rollup.rates(query))
+    }
+
+    async fn attributes(
+        &self,
+        name: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut found = BTreeSet::new();
+        for span in self.spans() {
+            for (key, value) in span.attributes.iter().chain(span.resource.iter()) {
+                match name {
+                    None => found.insert(key.clone()),
+                    Some(name) => name == key && found.insert(value.to_text().into_owned()),
+                };
+            }
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+
+    async fn pin(&self, id: TraceId, pinned: bool) -> Result<(), StoreError> {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        if pinned {
+            pins.insert(id)
+        } else {
+            pins.remove(&id)
+        };
+        Ok(())
+    }
+
+    async fn pins(&self) -> Result<Vec<TraceId>, StoreError> {
+        Ok(self.pins.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect())
+    }
+
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        let spans = self.spans();
+        Ok(Stats {
+            spans: spans.len() as u64,
+            logs: self.records().iter().filter(|it| matches!(it, Record::Log(_))).count() as u64,
+            oldest: self.summaries().last().map(|summary| summary.start),
+            ..Stats::default()
+        })
     }
 }

@@ -5,13 +5,22 @@
 
 pub mod disk;
 pub mod memory;
+mod rollup;
 mod summary;
 mod tokens;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::broadcast;
 
-use crate::model::{LogRecord, Record, SpanId, Status, Trace, TraceId, UnixNanos};
+pub use self::rollup::Histogram;
+use crate::{
+    model::{Kind, LogRecord, Record, Span, SpanId, Status, Trace, TraceId, UnixNanos},
+    otlp,
+    query::Query,
+};
 
 /// How many batches a follower may fall behind before it is told that it lagged.
 const FOLLOW: usize = 1024;
@@ -23,38 +32,98 @@ pub trait TraceStore: Send + Sync + std::fmt::Debug {
     /// Stores the records, in order. Returns when they survive the death of the process.
     async fn append(&self, records: Vec<Record>) -> Result<(), StoreError>;
 
+    /// Stores what an OTLP export request in protobuf holds, as it came. Returns when that
+    /// survives the death of the process. What is not valid is left out and told.
+    async fn append_otlp(&self, signal: Signal, request: Bytes) -> Result<Accepted, StoreError> {
+        let decoded = otlp::decode(signal, &request)
+            .map_err(|error| StoreError::new("read a request", error).with_fault(Fault::Request))?;
+        self.append(decoded.records).await?;
+        Ok(decoded.accepted)
+    }
+
     /// The trace as it now is, or none if nothing of it is known.
     async fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError>;
 
     /// Summaries of the traces that match, newest first.
-    async fn list(&self, query: &TraceQuery) -> Result<TracePage, StoreError>;
+    async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError>;
 
     /// Traces in which `id` occurs: a trace or span id (a prefix of 8 digits or more will do) or
     /// the value of any id-like attribute (run, resource, instance, ARN, AWS request id), newest first.
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError>;
 
     /// Spans that have not ended, oldest first: what a crash left open.
-    async fn open_spans(&self) -> Result<Vec<crate::model::Span>, StoreError>;
+    async fn open_spans(&self) -> Result<Vec<Span>, StoreError>;
 
     /// Every record of every trace from now on, once it is durable. A follower that falls behind
     /// is told that it lagged and should read the trace again.
-    fn follow(&self) -> broadcast::Receiver<std::sync::Arc<Vec<Record>>>;
+    fn follow(&self) -> broadcast::Receiver<Arc<Vec<Record>>>;
 
     /// Log lines without a trace, or of all traces, newest last.
     async fn logs(&self, query: &LogQuery) -> Result<Vec<LogRecord>, StoreError>;
+
+    /// Rate, errors and durations of operations over time, by service and name.
+    async fn rates(&self, _query: &RateQuery) -> Result<Vec<Rates>, StoreError> {
+        Err(unsupported("count operations"))
+    }
+
+    /// The names of attributes in use or, of one attribute, its most frequent values; sorted.
+    async fn attributes(
+        &self,
+        _name: Option<&str>,
+        _limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        Err(unsupported("list attributes"))
+    }
+
+    /// Keeps a trace past the retention, or no longer.
+    async fn pin(&self, _id: TraceId, _pinned: bool) -> Result<(), StoreError> {
+        Err(unsupported("pin a trace"))
+    }
+
+    /// The traces that are kept past the retention.
+    async fn pins(&self) -> Result<Vec<TraceId>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// What the store holds, and what it cost.
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        Ok(Stats::default())
+    }
 }
 
-/// Which traces to list.
+fn unsupported(what: &str) -> StoreError {
+    StoreError::new(what, "this engine does not")
+}
+
+/// What an OTLP request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// `ExportTraceServiceRequest`
+    Traces,
+    /// `ExportLogsServiceRequest`
+    Logs,
+}
+
+/// What became of an OTLP request: its partial success.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// How many spans or log lines are stored.
+    pub accepted: u64,
+    /// How many were left out, since they are not valid.
+    pub rejected: u64,
+    /// Why; empty if none was.
+    pub message: String,
+}
+
+/// Which traces to find.
 #[derive(Debug, Clone, Default)]
 pub struct TraceQuery {
-    /// Only traces whose root has this name.
-    pub root_name: Option<String>,
-    /// Only traces of this service.
-    pub service: Option<String>,
-    /// Only traces with (or without) an error in them.
-    pub error: Option<bool>,
+    /// What they must be like.
+    pub filter: Query,
     /// Only traces that started at or after this time.
     pub since: Option<UnixNanos>,
+    /// Only traces that started before this time.
+    pub until: Option<UnixNanos>,
     /// At most this many; 0 means 50.
     pub limit: usize,
     /// Where the page before ended.
@@ -67,11 +136,11 @@ impl TraceQuery {
         if self.limit == 0 { 50 } else { self.limit }
     }
 
-    /// Whether the summary has what is asked for; the time bounds are for the store to keep.
-    fn matches(&self, summary: &TraceSummary) -> bool {
-        self.root_name.as_ref().is_none_or(|name| *name == summary.name)
-            && self.service.as_ref().is_none_or(|service| *service == summary.service)
-            && self.error.is_none_or(|error| error == (summary.errors > 0))
+    /// Whether a trace of this start lies within the bounds of time and page.
+    fn spans_over(&self, start: UnixNanos, id: TraceId) -> bool {
+        self.since.is_none_or(|since| start >= since)
+            && self.until.is_none_or(|until| start < until)
+            && self.before.is_none_or(|before| (start, id) < before)
     }
 }
 
@@ -82,6 +151,70 @@ pub struct TracePage {
     pub items: Vec<TraceSummary>,
     /// Pass as `before` for the next page; none on the last.
     pub next: Option<(UnixNanos, TraceId)>,
+    /// Why this is not all there is, if it is not: a file that could not be read, say.
+    pub partial: Option<String>,
+}
+
+/// Which operations, and when.
+#[derive(Debug, Clone, Default)]
+pub struct RateQuery {
+    /// Only of this service.
+    pub service: Option<String>,
+    /// Only of this name.
+    pub name: Option<String>,
+    /// From this time on; a minute is the finest that is kept.
+    pub since: Option<UnixNanos>,
+    /// Before this time.
+    pub until: Option<UnixNanos>,
+    /// The width of a bucket, in nanoseconds; rounded up to whole minutes. 0: one bucket for all.
+    pub step: u64,
+}
+
+/// One operation over time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rates {
+    /// The service.
+    pub service: String,
+    /// The operation: the name of its spans.
+    pub name: String,
+    /// The kind of its spans.
+    pub kind: Kind,
+    /// By time; empty ones are left out.
+    pub buckets: Vec<RateBucket>,
+}
+
+/// One operation in a while.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RateBucket {
+    /// When the while begins.
+    pub time: UnixNanos,
+    /// How many spans started in it (and have ended).
+    pub spans: u64,
+    /// How many of them failed.
+    pub errors: u64,
+    /// How long they took.
+    pub durations: Histogram,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Stats {
+    /// How many spans are stored, in all.
+    pub spans: u64,
+    /// How many log lines.
+    pub logs: u64,
+    /// How many bytes that takes on disk, indexes and write-ahead log included.
+    pub bytes: u64,
+    /// How many sealed segments there are.
+    pub segments: u64,
+    /// The start of the oldest trace.
+    pub oldest: Option<UnixNanos>,
+    /// How many spans and log lines were refused as not valid since the start.
+    pub rejected: u64,
+    /// How many requests were refused since the store was overloaded.
+    pub overloaded: u64,
+    /// How many spans and log lines the retention has removed since the start.
+    pub expired: u64,
 }
 
 /// A trace in a line.
@@ -134,16 +267,39 @@ impl LogQuery {
 #[error("the trace store could not {what}")]
 pub struct StoreError {
     what: String,
+    fault: Fault,
     #[source]
-    source: Box<dyn std::error::Error + Send + Sync>,
+    source: BoxError,
 }
+
+/// Whose fault it is, which decides what a sender should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Ours: the disk, most often.
+    Store,
+    /// Too much came at once; the same will be taken a moment later.
+    Overload,
+    /// What came is not what it says it is; it never will be taken.
+    Request,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl StoreError {
     /// `what` completes "the trace store could not …".
-    pub fn new(
-        what: impl Into<String>,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self { what: what.into(), source: source.into() }
+    pub fn new(what: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self { what: what.into(), fault: Fault::Store, source: source.into() }
+    }
+
+    /// The same, by somebody else's fault.
+    #[must_use]
+    pub fn with_fault(mut self, fault: Fault) -> Self {
+        self.fault = fault;
+        self
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        self.fault
     }
 }

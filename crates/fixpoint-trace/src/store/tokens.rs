@@ -92,26 +92,12 @@ fn is_aws_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::model::{Attributes, Kind, Resource, SpanId, Status, TraceId};
+    use crate::model::{Attributes, SpanContext, SpanId, TraceId};
 
     fn found(attributes: Attributes) -> Vec<String> {
-        let span = Span {
-            trace_id: TraceId::random(),
-            span_id: SpanId::random(),
-            parent: None,
-            name: "EC2.RunInstances".into(),
-            kind: Kind::Client,
-            start: 1,
-            end: None,
-            status: Status::Unset,
-            attributes,
-            events: Vec::new(),
-            links: Vec::new(),
-            resource: Arc::new(Resource::default()),
-        };
+        let context = SpanContext { trace_id: TraceId::random(), span_id: SpanId::random() };
+        let span = Span { attributes, ..Span::new(context, "EC2.RunInstances", 1) };
         let mut words = Vec::new();
         super::words(&Record::Span(span), &mut |word| words.push(word));
         words.split_off(2)

@@ -7,6 +7,7 @@ use crate::{
         Attributes, Kind, Level, LogRecord, Record, Resource, Span, SpanContext, SpanId, Status,
         Trace, TraceId, UnixNanos, Value,
     },
+    query::{Condition, Field, Op, Query, TraceCondition},
     semconv,
     store::{LogQuery, TraceQuery, TraceStore},
 };
@@ -64,8 +65,10 @@ async fn every_value_comes_back_as_it_was(store: &impl TraceStore) {
         time: 5,
         name: "retry".into(),
         attributes: Attributes::from([("n".into(), Value::Int(2))]),
+        ..Default::default()
     });
-    said.links.push(SpanContext { trace_id: TraceId::random(), span_id: SpanId::random() });
+    let cause = SpanContext { trace_id: TraceId::random(), span_id: SpanId::random() };
+    said.links.push(cause.into());
     append(store, [Record::Span(said.clone())]).await;
     let read = spans(store, said.trace_id).await;
     assert_eq!(read, [said.clone()]);
@@ -146,7 +149,7 @@ async fn traces_are_listed_newest_first_in_pages_by_filter(store: &impl TraceSto
         append(store, [Record::Span(span)]).await;
     }
     let starts = async |query: TraceQuery| {
-        let page = store.list(&query).await.expect("lists");
+        let page = store.search(&query).await.expect("lists");
         (page.items.iter().map(|item| item.start).collect::<Vec<_>>(), page.next)
     };
     assert_eq!(starts(TraceQuery::default()).await.0, [50, 40, 30, 20, 10]);
@@ -163,12 +166,16 @@ async fn traces_are_listed_newest_first_in_pages_by_filter(store: &impl TraceSto
     }
     assert_eq!(pages, [vec![50, 40], vec![30, 20], vec![10]]);
 
+    let service = |name: &str| Query::of_span(vec![Condition::equal(Field::Service, name)]);
+    let of =
+        |condition| TraceQuery { filter: Query::default().and(condition), ..TraceQuery::default() };
     let filtered = [
-        (TraceQuery { root_name: Some("early".into()), ..TraceQuery::default() }, vec![20, 10]),
-        (TraceQuery { service: Some("test".into()), limit: 1, ..TraceQuery::default() }, vec![50]),
-        (TraceQuery { service: Some("other".into()), ..TraceQuery::default() }, vec![]),
-        (TraceQuery { error: Some(true), ..TraceQuery::default() }, vec![20]),
-        (TraceQuery { error: Some(false), ..TraceQuery::default() }, vec![50, 40, 30, 10]),
+        (of(TraceCondition::Root(Op::Equal, "early".into())), vec![20, 10]),
+        (TraceQuery { filter: service("test"), limit: 1, ..TraceQuery::default() }, vec![50]),
+        (TraceQuery { filter: service("other"), ..TraceQuery::default() }, vec![]),
+        (of(TraceCondition::Errors(Op::More, 0)), vec![20]),
+        (of(TraceCondition::Errors(Op::Equal, 0)), vec![50, 40, 30, 10]),
+        (TraceQuery { until: Some(30), ..TraceQuery::default() }, vec![20, 10]),
         (TraceQuery { since: Some(30), ..TraceQuery::default() }, vec![50, 40, 30]),
     ];
     for (query, expected) in filtered {
@@ -308,32 +315,16 @@ async fn appends_at_the_same_time_lose_nothing(store: Arc<impl TraceStore>) {
 }
 
 fn span(trace_id: TraceId, parent: Option<SpanId>, name: &str, start: UnixNanos) -> Span {
-    let service = Value::String("test".into());
-    Span {
-        trace_id,
-        span_id: SpanId::random(),
-        parent,
-        name: name.into(),
-        kind: Kind::Internal,
-        start,
-        end: None,
-        status: Status::Unset,
-        attributes: Attributes::new(),
-        events: Vec::new(),
-        links: Vec::new(),
-        resource: Arc::new(Resource::from([(semconv::SERVICE_NAME.into(), service)])),
-    }
+    let context = SpanContext { trace_id, span_id: SpanId::random() };
+    let resource = Resource::from([(semconv::SERVICE_NAME.into(), Value::from("test"))]);
+    Span { parent, resource: Arc::new(resource), ..Span::new(context, name, start) }
 }
 
 fn log(span: Option<&Span>, time: UnixNanos, message: &str) -> LogRecord {
     LogRecord {
-        time,
-        level: Level::Info,
-        message: message.into(),
-        target: "test".into(),
         trace_id: span.map(|span| span.trace_id),
         span_id: span.map(|span| span.span_id),
-        attributes: Attributes::new(),
+        ..LogRecord::new(time, Level::Info, message)
     }
 }
 
@@ -351,11 +342,11 @@ async fn spans(store: &impl TraceStore, id: TraceId) -> Vec<Span> {
 
 /// The summary of the only trace.
 async fn only(store: &impl TraceStore) -> crate::store::TraceSummary {
-    let mut page = store.list(&TraceQuery::default()).await.expect("lists");
+    let mut page = store.search(&TraceQuery::default()).await.expect("lists");
     assert_eq!((page.items.len(), page.next), (1, None));
     page.items.remove(0)
 }
 
 fn messages(logs: &[LogRecord]) -> Vec<String> {
-    logs.iter().map(|log| log.message.clone()).collect()
+    logs.iter().map(|log| log.message().into_owned()).collect()
 }

@@ -6,7 +6,7 @@ mod contract;
 use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 
 pub use self::contract::contract;
-use crate::model::{Kind, Span, SpanId, Status, Trace, Value};
+use crate::model::{Kind, Span, SpanId, Status, Trace};
 
 /// The span tree as indented text, without ids or times, for snapshots.
 ///
@@ -66,25 +66,13 @@ fn line(text: &mut String, depth: usize, span: &Span, orphan: bool, attributes: 
     }
     let shown: Vec<_> = attributes
         .iter()
-        .filter_map(|name| Some(format!("{name}={}", plain(span.attributes.get(*name)?))))
+        .filter_map(|name| Some(format!("{name}={}", span.attributes.get(*name)?.to_text())))
         .collect();
     if !shown.is_empty() {
         let _ = write!(line, " {{{}}}", shown.join(", "));
     }
     text.push_str(&line);
     text.push('\n');
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Bool(value) => value.to_string(),
-        Value::Int(value) => value.to_string(),
-        Value::Double(value) => value.to_string(),
-        Value::String(value) => value.clone(),
-        Value::Array(values) => {
-            format!("[{}]", values.iter().map(plain).collect::<Vec<_>>().join(", "))
-        }
-    }
 }
 
 /// Keeps every span and event of this process worth recording, from now on.

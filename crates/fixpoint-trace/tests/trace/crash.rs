@@ -7,12 +7,11 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
     time::Duration,
 };
 
 use fixpoint_trace::{
-    model::{Kind, Level, LogRecord, Record, Resource, Span, SpanId, Status, TraceId},
+    model::{Level, LogRecord, Record, Span, SpanContext, SpanId, TraceId},
     store::{LogQuery, TraceQuery, TraceStore, disk::DiskStore},
 };
 
@@ -64,7 +63,7 @@ async fn check(folder: &Path, acknowledged: &[TraceId]) {
     }
     // Batches that were not acknowledged are there whole or not at all, and so is their index.
     let query = TraceQuery { limit: usize::MAX, ..TraceQuery::default() };
-    let listed = store.list(&query).await.unwrap().items;
+    let listed = store.search(&query).await.unwrap().items;
     assert!(listed.len() >= acknowledged.len());
     for summary in &listed {
         assert_eq!(
@@ -85,15 +84,8 @@ async fn store_until_killed(folder: &Path) -> ! {
     loop {
         let trace_id = TraceId::random();
         let mut records: Vec<_> = (0..BATCH).map(|_| Record::Span(span(trace_id))).collect();
-        records.push(Record::Log(LogRecord {
-            time: 1,
-            level: Level::Info,
-            message: "stored".into(),
-            target: "test".into(),
-            trace_id: Some(trace_id),
-            span_id: None,
-            attributes: Default::default(),
-        }));
+        let line = LogRecord::new(1, Level::Info, "stored");
+        records.push(Record::Log(LogRecord { trace_id: Some(trace_id), ..line }));
         store.append(records).await.unwrap();
         println!("{trace_id}");
         std::io::stdout().flush().unwrap();
@@ -101,18 +93,6 @@ async fn store_until_killed(folder: &Path) -> ! {
 }
 
 fn span(trace_id: TraceId) -> Span {
-    Span {
-        trace_id,
-        span_id: SpanId::random(),
-        parent: None,
-        name: "span".into(),
-        kind: Kind::Internal,
-        start: fastrand::u64(..),
-        end: None,
-        status: Status::Unset,
-        attributes: Default::default(),
-        events: Vec::new(),
-        links: Vec::new(),
-        resource: Arc::new(Resource::default()),
-    }
+    let context = SpanContext { trace_id, span_id: SpanId::random() };
+    Span::new(context, "span", fastrand::u64(..))
 }

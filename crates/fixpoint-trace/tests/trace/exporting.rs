@@ -152,7 +152,7 @@ async fn export_three_spans(exporter: SpanExporter) -> (Arc<Exported>, u32) {
     drop(open);
     drop(stop_writing);
     writing.await.unwrap();
-    let page = store.list(&TraceQuery::default()).await.unwrap();
+    let page = store.search(&TraceQuery::default()).await.unwrap();
     (exported, page.items.iter().map(|item| item.spans).sum())
 }
 

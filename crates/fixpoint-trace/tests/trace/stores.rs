@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use fixpoint_trace::{
-    model::{Level, LogRecord, Record, Resource, Span, SpanId, Status, TraceId, Value},
+    model::{
+        Level, LogRecord, Record, Resource, Span, SpanContext, SpanId, Status, TraceId, Value,
+    },
     store::{
         LogQuery, TraceQuery, TraceStore,
         disk::{DiskStore, Durability},
@@ -78,11 +80,11 @@ async fn the_stores_agree_about_any_records() {
 type Everything = (Vec<String>, Vec<Span>, Vec<LogRecord>, Vec<String>);
 
 async fn everything(store: &impl TraceStore) -> Everything {
-    let page = store.list(&TraceQuery { limit: 1000, ..TraceQuery::default() }).await.unwrap();
+    let page = store.search(&TraceQuery { limit: 1000, ..TraceQuery::default() }).await.unwrap();
     let mut traces = Vec::new();
     for item in &page.items {
         let mut trace = store.trace(item.trace_id).await.unwrap().unwrap();
-        trace.logs.sort_by_key(|log| (log.time, log.message.clone()));
+        trace.logs.sort_by_key(|log| (log.time, log.message().into_owned()));
         traces.push(format!("{trace:?}"));
     }
     let summaries = page.items.iter().map(|item| format!("{item:?}")).collect();
@@ -107,20 +109,13 @@ fn some_records(seed: u64) -> Vec<Record> {
                 let parent = above.map(|span| span.span_id).next_back();
                 let mut id = [0; 8];
                 random.fill(&mut id);
+                let span_id = SpanId::from_bytes(id).unwrap();
+                // Distinct, so that there is one right order, and not always rising.
+                let start = 1000 + time * 7 % 60;
                 let span = Span {
-                    trace_id,
-                    span_id: SpanId::from_bytes(id).unwrap(),
                     parent: parent.filter(|_| random.u8(..5) > 0),
-                    name: format!("span {time}"),
-                    kind: Default::default(),
-                    // Distinct, so that there is one right order, and not always rising.
-                    start: 1000 + time * 7 % 60,
-                    end: None,
-                    status: Status::Unset,
-                    attributes: Default::default(),
-                    events: Vec::new(),
-                    links: Vec::new(),
                     resource: resource.clone(),
+                    ..Span::new(SpanContext { trace_id, span_id }, format!("span {time}"), start)
                 };
                 known.push(span.clone());
                 records.push(Record::Span(span));
@@ -135,13 +130,8 @@ fn some_records(seed: u64) -> Vec<Record> {
                 records.push(Record::Span(span.clone()));
             }
             _ => records.push(Record::Log(LogRecord {
-                time: 1000 + time,
-                level: Level::Warn,
-                message: format!("line {time}"),
-                target: "test".into(),
                 trace_id: Some(trace_id).filter(|_| random.bool()),
-                span_id: None,
-                attributes: Default::default(),
+                ..LogRecord::new(1000 + time, Level::Warn, format!("line {time}"))
             })),
         }
     }

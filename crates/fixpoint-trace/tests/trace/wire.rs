@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use fixpoint_trace::{
     model::{
-        Attributes, Event, Kind, Level, LogRecord, Resource, Span, SpanContext, SpanId, Status,
-        Trace, TraceId, Value,
+        Attributes, Event, Kind, Level, LogRecord, Resource, Scope, Span, SpanContext, SpanId,
+        Status, Trace, TraceId, Value,
     },
     otlp,
 };
@@ -14,13 +14,13 @@ use serde_json::json;
 
 #[test]
 fn a_span_has_the_shape_of_otlp_json() {
-    let span = Span {
+    let context = SpanContext {
         trace_id: "5b8efff798038103d269b633813fc60c".parse().unwrap(),
         span_id: "eee19b7ec3c1b174".parse().unwrap(),
+    };
+    let span = Span {
         parent: Some("eee19b7ec3c1b173".parse().unwrap()),
-        name: "EC2.RunInstances".into(),
         kind: Kind::Client,
-        start: 1_544_712_660_000_000_000,
         end: Some(1_544_712_661_000_000_000),
         status: Status::Error("UnauthorizedOperation".into()),
         attributes: Attributes::from([
@@ -31,12 +31,16 @@ fn a_span_has_the_shape_of_otlp_json() {
             ("bool".into(), Value::Bool(true)),
             ("array".into(), Value::Array(vec![Value::Int(1)])),
         ]),
-        events: vec![Event { time: 5, name: "retry".into(), attributes: Attributes::new() }],
-        links: vec![SpanContext {
-            trace_id: "5b8efff798038103d269b633813fc60d".parse().unwrap(),
-            span_id: "eee19b7ec3c1b175".parse().unwrap(),
-        }],
+        events: vec![Event { time: 5, name: "retry".into(), ..Event::default() }],
+        links: vec![
+            SpanContext {
+                trace_id: "5b8efff798038103d269b633813fc60d".parse().unwrap(),
+                span_id: "eee19b7ec3c1b175".parse().unwrap(),
+            }
+            .into(),
+        ],
         resource: Arc::new(Resource::from([("service.name".into(), Value::String("f".into()))])),
+        ..Span::new(context, "EC2.RunInstances", 1_544_712_660_000_000_000)
     };
     let mut open = span.clone();
     open.span_id = "eee19b7ec3c1b176".parse().unwrap();
@@ -44,7 +48,7 @@ fn a_span_has_the_shape_of_otlp_json() {
     open.end = None;
     open.status = Status::Unset;
     (open.attributes, open.events, open.links) = Default::default();
-    let trace = Trace { spans: vec![span, open], logs: Vec::new() };
+    let trace = Trace { spans: vec![span, open], ..Trace::default() };
     assert_eq!(
         otlp::to_json(&trace),
         json!({"resourceSpans": [{
@@ -180,19 +184,21 @@ prop_compose! {
         link in option::of((trace_id(), span_id())),
     ) -> Span {
         Span {
-            trace_id,
-            span_id,
             parent,
-            name: name.clone(),
             kind,
-            start,
             end,
             status,
             attributes: own,
-            events: vec![Event { time: start, name, attributes: of_event }],
-            links: link.map(|(trace_id, span_id)| SpanContext { trace_id, span_id })
+            events: vec![Event {
+                time: start,
+                name: name.clone(),
+                attributes: of_event,
+                ..Event::default()
+            }],
+            links: link.map(|(trace_id, span_id)| SpanContext { trace_id, span_id }.into())
                 .into_iter().collect(),
             resource: Arc::new(of_resource),
+            ..Span::new(SpanContext { trace_id, span_id }, name, start)
         }
     }
 }
@@ -209,14 +215,20 @@ prop_compose! {
         span_id in option::of(span_id()),
         attributes in attributes(),
     ) -> LogRecord {
-        LogRecord { time, level, message, target, trace_id, span_id, attributes }
+        LogRecord {
+            trace_id,
+            span_id,
+            attributes,
+            scope: Arc::new(Scope::named(target)),
+            ..LogRecord::new(time, level, message)
+        }
     }
 }
 
 proptest! {
     #[test]
     fn any_trace_comes_back_from_otlp_as_it_was(spans in vec(span(), 0..5)) {
-        let mut trace = Trace { spans, logs: Vec::new() };
+        let mut trace = Trace { spans, ..Trace::default() };
         trace.sort();
         prop_assert_eq!(otlp::from_json(&otlp::to_json(&trace)).unwrap(), trace);
     }

@@ -1,0 +1,189 @@
+//! What to search traces for: the query, its text form, and what a trace must be like to match.
+//!
+//! One language in the API, the command line and the page; `docs/search.md` teaches it. Not here:
+//! how a store finds candidates fast (`store/`). The surprise: conditions that are joined by `and`
+//! hold for one and the same span; what must hold for another span goes into `has(...)`.
+
+mod matches;
+
+use std::fmt;
+
+use crate::model::{Kind, Value};
+
+/// Which traces to find: those that match one of the alternatives. Without any, every trace.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Query {
+    /// The parts that `or` joins.
+    pub any: Vec<Alternative>,
+}
+
+/// What `and` joins.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Alternative {
+    /// Conditions that one and the same span fulfils. Without any, no span is asked for.
+    pub span: SpanFilter,
+    /// Conditions that the trace as a whole fulfils.
+    pub trace: Vec<TraceCondition>,
+}
+
+/// Conditions that one and the same span fulfils.
+pub type SpanFilter = Vec<Condition>;
+
+/// A condition on one span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// What is looked at.
+    pub field: Field,
+    /// How it is compared.
+    pub op: Op,
+    /// With what.
+    pub value: Literal,
+}
+
+/// What of a span is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// `service`: the resource's `service.name`.
+    Service,
+    /// `name`: the span's name, also called operation.
+    Name,
+    /// `kind`: `internal`, `server`, `client`, `producer` or `consumer`.
+    Kind,
+    /// `status`: `unset`, `ok`, `error`; and `open` for a span that has not ended.
+    Status,
+    /// `status.message`: why it failed.
+    StatusMessage,
+    /// `duration`. An open span has none.
+    Duration,
+    /// `scope`: the library or module.
+    Scope,
+    /// Any other name: an attribute of the span; if it has none of the name, of its resource; if
+    /// that has none, of its scope.
+    Attribute(String),
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// `=`
+    Equal,
+    /// `!=`: there is a value, and it is another.
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    AtMost,
+    /// `>`
+    More,
+    /// `>=`
+    AtLeast,
+    /// `~`: contains the text, without regard to case.
+    Contains,
+    /// `exists`: there is a value. The literal is not looked at.
+    Exists,
+}
+
+/// What is compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Literal {
+    /// A text. Compared by order, it must be a number on both sides.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// A length of time, in nanoseconds.
+    Duration(u64),
+    /// `true` or `false`
+    Bool(bool),
+}
+
+/// A condition on the trace as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TraceCondition {
+    /// `root = "run clusters"`: the name that the trace goes by, its root's.
+    Root(Op, String),
+    /// `trace.duration > 10m`: from the earliest start to the latest end; none while it is open.
+    Duration(Op, u64),
+    /// `trace.spans > 100`
+    Spans(Op, u64),
+    /// `trace.errors > 0`: how many spans failed.
+    Errors(Op, u64),
+    /// `trace.open`, or `trace.open = false`: whether a span has not ended.
+    Open(bool),
+    /// `log ~ "target group"`: a log line of the trace contains the text, without regard to case.
+    Log(String),
+    /// `has("X")`, `has(name = "X" and error)`: there is such a span.
+    Has(SpanFilter),
+    /// `missing("X")`, `missing("X") after "Y"`: there is no such span; with `after`, there is a
+    /// span Y, and no X starts at or after the start of the first Y.
+    Missing {
+        /// What is not there.
+        what: SpanFilter,
+        /// Since when.
+        after: Option<SpanFilter>,
+    },
+}
+
+impl Query {
+    /// Traces that have a span which fulfils all the conditions.
+    pub fn of_span(conditions: SpanFilter) -> Self {
+        Self { any: vec![Alternative { span: conditions, trace: Vec::new() }] }
+    }
+
+    /// Narrows each alternative down by one more condition on the trace.
+    #[must_use]
+    pub fn and(mut self, condition: TraceCondition) -> Self {
+        if self.any.is_empty() {
+            self.any.push(Alternative::default());
+        }
+        for alternative in &mut self.any {
+            alternative.trace.push(condition.clone());
+        }
+        self
+    }
+}
+
+impl Condition {
+    /// `field = text`
+    pub fn equal(field: Field, text: impl Into<String>) -> Self {
+        Self { field, op: Op::Equal, value: Literal::Text(text.into()) }
+    }
+}
+
+impl Kind {
+    /// As queries and pages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::More => ">",
+            Self::AtLeast => ">=",
+            Self::Contains => "~",
+            Self::Exists => "exists",
+        })
+    }
+}
+
+/// The number that a value is or, written as text, stands for.
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        #[allow(clippy::cast_precision_loss, reason = "compared as JSON numbers are")]
+        Value::Int(value) => Some(*value as f64),
+        Value::Double(value) => Some(*value),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}

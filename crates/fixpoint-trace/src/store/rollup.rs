@@ -1,0 +1,200 @@
+//! How often operations happen, fail and how long they take, minute by minute.
+//!
+//! Not here: which spans there are. The surprise: durations are counted in buckets that grow by
+//! an eighth of a power of two, so a percentile is within 5 % of the true one, and histograms of
+//! any spans can be added up.
+
+use std::collections::BTreeMap;
+
+use super::{RateBucket, RateQuery, Rates};
+use crate::model::{Kind, Span, UnixNanos};
+
+/// The finest that is kept, in nanoseconds.
+pub(super) const MINUTE: u64 = 60_000_000_000;
+/// Into how many parts a power of two is divided.
+const PARTS: u32 = 8;
+
+/// Counts of durations, in buckets of growing width.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// By number of the bucket; see [`Histogram::bucket`].
+    counts: BTreeMap<u16, u64>,
+}
+
+impl Histogram {
+    /// Counts one duration, in nanoseconds.
+    pub fn add(&mut self, nanos: u64) {
+        self.add_to(Self::bucket(nanos), 1);
+    }
+
+    /// Counts several in one bucket.
+    pub(super) fn add_to(&mut self, bucket: u16, count: u64) {
+        *self.counts.entry(bucket).or_default() += count;
+    }
+
+    /// Adds what another one counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (&bucket, &count) in &other.counts {
+            self.add_to(bucket, count);
+        }
+    }
+
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// The duration that the share (0 to 1) of all does not exceed, in nanoseconds: the middle of
+    /// the bucket it lies in. None if nothing was counted.
+    pub fn quantile(&self, share: f64) -> Option<u64> {
+        let total = self.count();
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rank among counts"
+        )]
+        let rank = ((share.clamp(0.0, 1.0) * total as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        for (&bucket, &count) in &self.counts {
+            seen += count;
+            if seen >= rank {
+                let (from, to) = Self::bounds(bucket);
+                return Some(from + (to - from) / 2);
+            }
+        }
+        None
+    }
+
+    /// The buckets that are not empty: from (included), to (not included), both in nanoseconds,
+    /// and the count.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        self.counts.iter().map(|(&bucket, &count)| {
+            let (from, to) = Self::bounds(bucket);
+            (from, to, count)
+        })
+    }
+
+    /// The raw counts, by number of the bucket.
+    pub(super) fn raw(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        self.counts.iter().map(|(&bucket, &count)| (bucket, count))
+    }
+
+    /// Up to [`PARTS`], each value has a bucket of its own; from then on, each power of two has
+    /// that many.
+    pub(super) fn bucket(nanos: u64) -> u16 {
+        if nanos < u64::from(PARTS) {
+            // Less than eight.
+            return nanos as u16;
+        }
+        let power = nanos.ilog2();
+        let part = (nanos >> (power - PARTS.ilog2())) as u32 - PARTS;
+        // At most (63 - 3 + 1) * 8 + 7.
+        ((power - PARTS.ilog2() + 1) * PARTS + part) as u16
+    }
+
+    fn bounds(bucket: u16) -> (u64, u64) {
+        let bucket = u32::from(bucket);
+        if bucket < PARTS {
+            return (u64::from(bucket), u64::from(bucket) + 1);
+        }
+        let shift = bucket / PARTS - 1;
+        let edge = |part: u32| u64::from(PARTS + part).checked_shl(shift).unwrap_or(u64::MAX);
+        let part = bucket % PARTS;
+        (edge(part), if shift == 60 && part == PARTS - 1 { u64::MAX } else { edge(part + 1) })
+    }
+}
+
+/// Rates of all operations by minute, as they are gathered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rollup {
+    operations: BTreeMap<(String, String), (Kind, BTreeMap<UnixNanos, RateBucket>)>,
+}
+
+impl Rollup {
+    /// Counts a span; one that is open is not counted yet.
+    pub(super) fn add(&mut self, span: &Span) {
+        let Some(duration) = span.duration() else { return };
+        let key = (span.service().to_owned(), span.name.clone());
+        let (_, minutes) = self.operations.entry(key).or_insert((span.kind, BTreeMap::new()));
+        let time = span.start - span.start % MINUTE;
+        let bucket = minutes.entry(time).or_insert(RateBucket { time, ..RateBucket::default() });
+        bucket.spans += 1;
+        bucket.errors += u64::from(span.failed());
+        bucket.durations.add(duration);
+    }
+
+    /// Adds what another one gathered.
+    pub(super) fn merge(&mut self, rates: Rates) {
+        let key = (rates.service, rates.name);
+        let (_, minutes) = self.operations.entry(key).or_insert((rates.kind, BTreeMap::new()));
+        for bucket in rates.buckets {
+            let time = bucket.time;
+            let into = minutes.entry(time).or_insert(RateBucket { time, ..RateBucket::default() });
+            into.spans += bucket.spans;
+            into.errors += bucket.errors;
+            into.durations.merge(&bucket.durations);
+        }
+    }
+
+    /// What is asked for, in buckets of the width asked for.
+    pub(super) fn rates(&self, query: &RateQuery) -> Vec<Rates> {
+        let wanted = |only: &Option<String>, it: &str| only.as_ref().is_none_or(|only| only == it);
+        let step = query.step.div_ceil(MINUTE) * MINUTE;
+        let mut found = Vec::new();
+        for ((service, name), (kind, minutes)) in &self.operations {
+            if !wanted(&query.service, service) || !wanted(&query.name, name) {
+                continue;
+            }
+            let mut buckets: BTreeMap<UnixNanos, RateBucket> = BTreeMap::new();
+            let since = query.since.map_or(0, |since| since - since % MINUTE);
+            for bucket in minutes.range(since..query.until.unwrap_or(UnixNanos::MAX)).map(|it| it.1)
+            {
+                let time = if step == 0 { since } else { bucket.time - bucket.time % step };
+                let into =
+                    buckets.entry(time).or_insert(RateBucket { time, ..RateBucket::default() });
+                into.spans += bucket.spans;
+                into.errors += bucket.errors;
+                into.durations.merge(&bucket.durations);
+            }
+            if !buckets.is_empty() {
+                found.push(Rates {
+                    service: service.clone(),
+                    name: name.clone(),
+                    kind: *kind,
+                    buckets: buckets.into_values().collect(),
+                });
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_duration_lies_in_its_bucket_and_buckets_are_narrow() {
+        let mut nanos: Vec<u64> =
+            (0..64).flat_map(|power| [1 << power, (1 << power) - 1]).collect();
+        nanos.extend((0..1000).map(|_| fastrand::u64(..)));
+        nanos.extend([0, 7, 8, 9, u64::MAX]);
+        for nanos in nanos {
+            let (from, to) = Histogram::bounds(Histogram::bucket(nanos));
+            assert!(from <= nanos && (nanos < to || to == u64::MAX), "{nanos}: {from}..{to}");
+            assert!(nanos < 8 || (to - from) as f64 <= from as f64 / 8.0, "{nanos}: {from}..{to}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_is_within_a_sixteenth() {
+        let mut histogram = Histogram::default();
+        (1..=1000).for_each(|n| histogram.add(n * 1_000_000));
+        for (share, expected) in [(0.5, 500e6), (0.99, 990e6), (1.0, 1000e6), (0.0, 1e6)] {
+            let found = histogram.quantile(share).unwrap() as f64;
+            assert!((found / expected - 1.0).abs() < 0.0625, "{share}: {found} for {expected}");
+        }
+        assert_eq!(Histogram::default().quantile(0.5), None);
+    }
+}
