@@ -4,6 +4,8 @@
 
 mod crash;
 mod exporting;
+mod matching;
+mod queries;
 mod recording;
 mod stores;
 mod wire;
