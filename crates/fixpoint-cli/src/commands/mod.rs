@@ -18,8 +18,11 @@ pub(crate) mod dev;
 pub(crate) mod find;
 pub(crate) mod get;
 pub(crate) mod logs;
+pub(crate) mod operations;
+pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod runs;
+pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod trace;
 
