@@ -178,7 +178,12 @@ mod tests {
             counts: counts(rate, errors),
         };
         let items = [service("clusters", 12.34, 0), service("", 0.5, 3), service("db", 0.001, 200)];
-        insta::assert_snapshot!(services(&items, Paint(false)), @"");
+        insta::assert_snapshot!(services(&items, Paint(false)), @r"
+        SERVICE    OPERATIONS  RATE      ERRORS         P50   P99
+        clusters   12          12.3/s    0              4 ms  1.2 s
+        (no name)  12          30.0/min  3 (1.5 %)      4 ms  1.2 s
+        db         12          3.6/h     200 (100.0 %)  4 ms  1.2 s
+        ");
         let operation = |name: &str, errors| OperationSummary {
             service: "clusters".into(),
             name: name.into(),
@@ -186,7 +191,11 @@ mod tests {
             counts: counts(2.0, errors),
         };
         let items = [operation("ELBv2.RegisterTargets", 0), operation(&"x".repeat(60), 1)];
-        insta::assert_snapshot!(operations(&items, Paint(false)), @"");
+        insta::assert_snapshot!(operations(&items, Paint(false)), @r"
+        SERVICE   OPERATION                                     RATE   ERRORS     P50   P99
+        clusters  ELBv2.RegisterTargets                         2.0/s  0          4 ms  1.2 s
+        clusters  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…  2.0/s  1 (0.5 %)  4 ms  1.2 s
+        ");
         assert!(operations(&items, Paint(true)).contains(&Paint(true).bad("1 (0.5 %)")));
     }
 }

@@ -137,7 +137,12 @@ mod tests {
         let failed = TraceSummary { failed: true, errors: 2, ..trace.clone() };
         let open = TraceSummary { ended_at: None, open: 1, name: "x".repeat(60), ..trace.clone() };
         let items = [trace, failed, open];
-        insta::assert_snapshot!(rows(&items, Paint(false)), @"");
+        insta::assert_snapshot!(rows(&items, Paint(false)), @r"
+        STARTED              SERVICE   ROOT                                      TOOK   SPANS  ERRORS  TRACE
+        2026-05-04 03:00:00  fixpoint  run clusters                              4.2 s  61     0       d572232a8fed45fad572232a8fed45fa
+        2026-05-04 03:00:00  fixpoint  run clusters                              4.2 s  61     2       d572232a8fed45fad572232a8fed45fa
+        2026-05-04 03:00:00  fixpoint  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…  open   61     0       d572232a8fed45fad572232a8fed45fa
+        ");
         let painted = rows(&items, Paint(true));
         assert!(painted.contains(&Paint(true).bad("run clusters")), "{painted}");
         assert!(

@@ -22,25 +22,26 @@ const MINUTE: u64 = 60_000_000_000;
 /// A day in the year 2001, at a whole hour.
 const DAY: u64 = 1_000_000_800 * 1_000_000_000;
 
-/// Three traces: the last one lacks the call that the others have, and is still open.
+/// Three traces: the second has an error, the last lacks the call that the others have. None is
+/// open: a server that starts ends what an earlier one left so.
 fn records() -> Vec<Record> {
     let resource: Resource = [("service.name".to_owned(), "clusters".into())].into_iter().collect();
     let resource = Arc::new(resource);
     let mut records = Vec::new();
     for n in 0..3 {
-        let trace_id = TraceId::from_bytes([n as u8 + 1; 16]).unwrap();
+        let trace_id = TraceId::from_bytes([0xa0 + n as u8; 16]).unwrap();
         let mut root = None;
         for (at, name) in ["run clusters", "ELBv2.DescribeTargetGroups", "ELBv2.RegisterTargets"]
             .into_iter()
             .take(if n == 2 { 2 } else { 3 })
             .enumerate()
         {
-            let span_id = SpanId::from_bytes([at as u8 + 1; 8]).unwrap();
+            let span_id = SpanId::from_bytes([16 * n as u8 + at as u8 + 1; 8]).unwrap();
             let start = DAY + n * MINUTE + at as u64;
             let mut span = Span::new(SpanContext { trace_id, span_id }, name, start);
             span.parent = root;
             span.resource = Arc::clone(&resource);
-            span.end = (n < 2 || at > 0).then_some(start + 4_000_000);
+            span.end = Some(start + 4_000_000);
             if n == 1 && at == 2 {
                 span.status = Status::Error("throttled".into());
             }
@@ -85,8 +86,21 @@ impl Searched {
 async fn traces_are_searched_and_more_of_them_is_told() {
     let server = Searched::new().await;
     let absent = r#"missing("ELBv2.RegisterTargets") after "ELBv2.DescribeTargetGroups""#;
-    insta::assert_snapshot!(same(&server.fixpoint(&["search", absent])), @"");
-    insta::assert_snapshot!(server.fixpoint(&["search", "--limit", "2"]), @"");
+    insta::assert_snapshot!(same(&server.fixpoint(&["search", absent])), @r"
+    exit 0
+    -- stdout
+    STARTED              SERVICE   ROOT          TOOK  SPANS  ERRORS  TRACE
+    TIME  clusters  run clusters  TOOK  2      0       TRACE
+    ");
+    insta::assert_snapshot!(server.fixpoint(&["search", "--limit", "2"]), @r"
+    exit 0
+    -- stdout
+    STARTED              SERVICE   ROOT          TOOK  SPANS  ERRORS  TRACE
+    2001-09-09 02:02:00  clusters  run clusters  4 ms  2      0       a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2
+    2001-09-09 02:01:00  clusters  run clusters  4 ms  3      1       a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1
+    -- stderr
+    there are more: --until 2001-09-09T02:01:00Z, or a higher --limit
+    ");
     let json = server.fixpoint(&["search", "error", "--until", "1h", "-o", "json"]);
     let json: serde_json::Value =
         serde_json::from_str(json.split_once("stdout\n").unwrap().1).unwrap();
@@ -100,7 +114,14 @@ async fn traces_are_searched_and_more_of_them_is_told() {
 async fn a_mistake_in_a_query_is_shown_at_its_place() {
     let server = Searched::new().await;
     let said = server.fixpoint(&["search", "error and kind = serer"]);
-    insta::assert_snapshot!(same(&said), @"");
+    insta::assert_snapshot!(same(&said), @r"
+    exit 2
+    -- stderr
+    error: there is no kind `serer`; expected `internal`, `server`, `client`, `producer` or `consumer`.
+      error and kind = serer
+                       ^^^^^
+    Hint: did you mean `kind = server`?
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,8 +129,20 @@ async fn services_and_operations_are_listed_with_their_figures() {
     let server = Searched::new().await;
     let since = ["--since", "2001-09-09T01:00:00Z", "--until", "2001-09-09T03:00:00Z"];
     let with = |command: &'static str| [&[command][..], &since].concat();
-    insta::assert_snapshot!(server.fixpoint(&with("services")), @"");
-    insta::assert_snapshot!(server.fixpoint(&with("operations")), @"");
+    insta::assert_snapshot!(server.fixpoint(&with("services")), @r"
+    exit 0
+    -- stdout
+    SERVICE   OPERATIONS  RATE   ERRORS      P50   P99
+    clusters  3           4.0/h  1 (12.5 %)  4 ms  4 ms
+    ");
+    insta::assert_snapshot!(server.fixpoint(&with("operations")), @r"
+    exit 0
+    -- stdout
+    SERVICE   OPERATION                   RATE   ERRORS      P50   P99
+    clusters  ELBv2.DescribeTargetGroups  1.5/h  0           4 ms  4 ms
+    clusters  run clusters                1.5/h  0           4 ms  4 ms
+    clusters  ELBv2.RegisterTargets       1.0/h  1 (50.0 %)  4 ms  4 ms
+    ");
     let other = server.fixpoint(&["operations", "other"]);
     assert!(other.ends_with("nothing since 1h; look further back with --since 7d\n"), "{other}");
 }
@@ -117,7 +150,7 @@ async fn services_and_operations_are_listed_with_their_figures() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_is_pinned_by_any_id_and_unpinned() {
     let server = Searched::new().await;
-    let id = "01".repeat(16);
+    let id = "a0".repeat(16);
     assert_eq!(server.fixpoint(&["pin"]), "exit 0\n-- stderr\nno trace is pinned\n");
     let pinned = server.fixpoint(&["pin", &id[..12]]);
     assert_eq!(pinned, format!("exit 0\n-- stdout\ntrace {id} pinned\n"));
