@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::proto::{Invalid, owned};
 pub(crate) use super::proto::{event, link, value};
 use crate::model::{
-    Dropped, Kind, LogRecord, Resource, Scope, Span, SpanId, Status, TraceId, UnixNanos,
+    Dropped, Kind, LogRecord, Resource, Scope, Span, SpanId, Status, TraceId, UnixNanos, Value,
 };
 
 /// The value of an attribute.
@@ -146,6 +146,24 @@ impl LogView<'_> {
     /// Gives the list back, for the next view.
     pub(crate) fn recycle(self, spare: &mut Spare) {
         spare.attributes = emptied(self.attributes);
+    }
+}
+
+impl ValueView<'_> {
+    /// The value to own.
+    ///
+    /// # Errors
+    /// If it is a nested one that was not parsed with its view.
+    pub(crate) fn to_value(self) -> Result<Value, Invalid> {
+        Ok(match self {
+            Self::Empty => Value::Empty,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Int(value) => Value::Int(value),
+            Self::Double(value) => Value::Double(value),
+            Self::Str(text) => Value::String(text.to_owned()),
+            Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+            Self::Nested(message) => value(message)?,
+        })
     }
 }
 

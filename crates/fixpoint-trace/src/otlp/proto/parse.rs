@@ -161,22 +161,6 @@ impl<'a> ValueView<'a> {
         }
         Ok(value)
     }
-
-    /// The value to own.
-    ///
-    /// # Errors
-    /// If it is a nested one that was not parsed with its view.
-    pub(crate) fn to_value(self) -> Result<Value, Invalid> {
-        Ok(match self {
-            Self::Empty => Value::Empty,
-            Self::Bool(value) => Value::Bool(value),
-            Self::Int(value) => Value::Int(value),
-            Self::Double(value) => Value::Double(value),
-            Self::Str(text) => Value::String(text.to_owned()),
-            Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-            Self::Nested(message) => self::value(message)?,
-        })
-    }
 }
 
 /// The value of an `AnyValue` message, as [`ValueView::Nested`] holds one.
