@@ -76,6 +76,19 @@ fn a_file_of_no_known_format_is_refused_with_a_reason() {
     }
 }
 
+#[test]
+fn documents_nested_without_end_are_refused() {
+    for (open, close) in [
+        ("[", "]"),
+        (r#"{"data":["#, "]}"),
+        (r#"{"resourceSpans":["#, "]}"),
+        (r#"[{"traceId":"1","id":"1","tags":{"a":"#, "}}]"),
+    ] {
+        let bomb = open.repeat(50_000) + &close.repeat(50_000);
+        assert!(decode_any(bomb.as_bytes()).is_err());
+    }
+}
+
 proptest! {
     #[test]
     fn any_trace_is_known_again_in_any_format(spans in vec(any::span(), 1..3)) {
