@@ -77,6 +77,16 @@ fn a_file_of_no_known_format_is_refused_with_a_reason() {
 }
 
 #[test]
+fn protobuf_that_begins_like_json_is_told_from_it() {
+    let mut trace = sample();
+    // A group of 123 bytes begins with a line feed and a bracket.
+    while !otlp::encode_spans(&[&trace.spans[0]]).starts_with(b"\n{") {
+        trace.spans[0].name.push('x');
+    }
+    assert_eq!(detect(&otlp::encode_spans(&[&trace.spans[0]])), Some(Format::OtlpProtobuf));
+}
+
+#[test]
 fn documents_nested_without_end_are_refused() {
     for (open, close) in [
         ("[", "]"),
