@@ -201,7 +201,7 @@ impl Shared {
             if let Some(trace) = trace_of(record) {
                 tokens::words(record, &mut |word| {
                     if !word.is_empty() && !word.contains('\0') {
-                        changes.words.insert(word_key(&word, trace));
+                        changes.words.insert(word_key(word, trace));
                     }
                 });
             }

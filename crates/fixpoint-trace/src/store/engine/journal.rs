@@ -4,8 +4,9 @@
 //! The surprise: the log is also where fresh spans are read from. The memtable keeps places in it,
 //! not bytes, so that what has not been sealed costs page cache and not memory.
 //!
-//! A frame is the payload's length (u32), the CRC-32 of what follows (u32), the signal (u8), three
-//! zero bytes, and the payload; integers are little-endian. A frame that is cut off, or whose
+//! A frame is the payload's length (u32), the CRC-32 of what follows (u32), the signal (u8), whether
+//! it holds traces that moved here from the log before (u8), two zero bytes, and the payload;
+//! integers are little-endian. A frame that is cut off, or whose
 //! checksum is wrong, ends the log: it was never acknowledged.
 
 use std::{
@@ -15,8 +16,10 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::super::file::{read_at, write_at};
-use crate::store::Signal;
+use crate::store::{
+    Signal,
+    file::{read_at, write_at},
+};
 
 const HEADER: usize = 12;
 
@@ -24,7 +27,6 @@ const HEADER: usize = 12;
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
-    path: PathBuf,
     number: u64,
     /// How far it has been written.
     len: AtomicU64,
@@ -34,6 +36,8 @@ pub(super) struct Journal {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) signal: Signal,
+    /// Whether its traces moved here, whole, from the log before.
+    pub(super) moved: bool,
     pub(super) offset: u64,
     pub(super) len: u32,
 }
@@ -44,30 +48,34 @@ impl Journal {
         let path = path(folder, number);
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        Ok(Self { file, path, number, len: AtomicU64::new(0) })
+        Ok(Self { file, number, len: AtomicU64::new(0) })
     }
 
-    /// Opens a log that a process left behind and tells of each frame. What was cut off at the
-    /// end, in the middle of a write, is taken off the file.
-    pub(super) fn recover<E: From<io::Error>>(
-        folder: &Path,
-        number: u64,
-        mut each: impl FnMut(&Self, Frame, &[u8]) -> Result<(), E>,
-    ) -> Result<Self, E> {
+    /// Opens a log that a process left behind. Nothing of it is known until it is replayed.
+    pub(super) fn open(folder: &Path, number: u64) -> io::Result<Self> {
         let path = path(folder, number);
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        let size = file.metadata()?.len();
-        let journal = Self { file, path, number, len: AtomicU64::new(0) };
-        let mut payload = Vec::new();
-        while let Some(frame) = journal.frame_at(journal.len(), size, &mut payload)? {
-            journal.len.store(frame.offset + u64::from(frame.len), Relaxed);
-            each(&journal, frame, &payload)?;
+        Ok(Self { file, number, len: AtomicU64::new(0) })
+    }
+
+    /// Tells of each frame. What was cut off at the end, in the middle of a write, is taken off
+    /// the file.
+    pub(super) fn replay<E: From<io::Error>>(
+        &self,
+        mut each: impl FnMut(Frame, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let size = self.file.metadata()?.len();
+        let (mut payload, mut end) = (Vec::new(), 0);
+        while let Some(frame) = self.frame_at(end, size, &mut payload)? {
+            end = frame.offset + u64::from(frame.len);
+            each(frame, &payload)?;
         }
-        if journal.len() < size {
-            journal.file.set_len(journal.len())?;
-            journal.file.sync_all()?;
+        self.len.store(end, Relaxed);
+        if end < size {
+            self.file.set_len(end)?;
+            self.file.sync_all()?;
         }
-        Ok(journal)
+        Ok(())
     }
 
     /// The frame that begins there, if a whole one does.
@@ -77,7 +85,7 @@ impl Journal {
         }
         let mut header = [0; HEADER];
         read_at(&self.file, &mut header, at)?;
-        let [l0, l1, l2, l3, c0, c1, c2, c3, signal, ..] = header;
+        let [l0, l1, l2, l3, c0, c1, c2, c3, signal, moved, ..] = header;
         let (len, crc) =
             (u32::from_le_bytes([l0, l1, l2, l3]), u32::from_le_bytes([c0, c1, c2, c3]));
         let offset = at + HEADER as u64;
@@ -88,7 +96,7 @@ impl Journal {
         payload.resize(len as usize, 0);
         read_at(&self.file, payload, offset)?;
         let right = checksum(&header[8..], payload) == crc;
-        Ok(right.then_some(Frame { signal, offset, len }))
+        Ok(right.then_some(Frame { signal, moved: moved == 1, offset, len }))
     }
 
     /// Writes frames at the end, and says where each payload lies. Not yet synced.
@@ -98,21 +106,20 @@ impl Journal {
     pub(super) fn append<'a>(
         &self,
         frames: impl IntoIterator<Item = (Signal, &'a [u8])>,
-        buffer: &mut Vec<u8>,
+        moved: bool,
     ) -> io::Result<Vec<Frame>> {
-        let (start, mut places) = (self.len(), Vec::new());
-        buffer.clear();
+        let (start, mut places, mut buffer) = (self.len(), Vec::new(), Vec::new());
         for (signal, payload) in frames {
             let len = u32::try_from(payload.len())
                 .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a frame over 4 GiB"))?;
-            let kind = [number_of(signal), 0, 0, 0];
+            let kind = [number_of(signal), u8::from(moved), 0, 0];
             buffer.extend_from_slice(&len.to_le_bytes());
             buffer.extend_from_slice(&checksum(&kind, payload).to_le_bytes());
             buffer.extend_from_slice(&kind);
-            places.push(Frame { signal, offset: start + buffer.len() as u64, len });
+            places.push(Frame { signal, moved, offset: start + buffer.len() as u64, len });
             buffer.extend_from_slice(payload);
         }
-        write_at(&self.file, buffer, start)?;
+        write_at(&self.file, &buffer, start)?;
         self.len.store(start + buffer.len() as u64, Relaxed);
         Ok(places)
     }
@@ -143,9 +150,9 @@ impl Journal {
         self.number
     }
 
-    /// Deletes the file; what is open stays readable.
-    pub(super) fn remove(&self) -> io::Result<()> {
-        std::fs::remove_file(&self.path)
+    /// Deletes a log; whoever has it open can still read it.
+    pub(super) fn delete(folder: &Path, number: u64) -> io::Result<()> {
+        std::fs::remove_file(path(folder, number))
     }
 }
 
@@ -195,14 +202,15 @@ mod tests {
 
     fn frames(folder: &Path) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
-        let _journal = Journal::recover(folder, 1, |journal, frame, payload| {
+        let journal = Journal::open(folder, 1).unwrap();
+        let replayed = journal.replay(|frame, payload| {
             let mut read = vec![0; frame.len as usize];
             journal.read(frame.offset, &mut read)?;
             assert_eq!(read, payload);
             found.push(payload.to_vec());
             io::Result::Ok(())
-        })
-        .unwrap();
+        });
+        replayed.unwrap();
         found
     }
 
@@ -210,7 +218,7 @@ mod tests {
         let journal = Journal::create(folder, 1).unwrap();
         let payloads: [&[u8]; 3] = [b"first", b"", b"third, the longest"];
         let frames = payloads.map(|payload| (Signal::Traces, payload));
-        assert_eq!(journal.append(frames, &mut Vec::new()).unwrap().len(), 3);
+        assert_eq!(journal.append(frames, false).unwrap().len(), 3);
         journal
     }
 
@@ -220,10 +228,10 @@ mod tests {
         let whole = three(folder.path());
         let ends = [HEADER + 5, 2 * HEADER + 5, whole.len() as usize];
         for cut in (0..=whole.len() as usize).rev() {
-            OpenOptions::new().write(true).open(&whole.path).unwrap().set_len(cut as u64).unwrap();
+            OpenOptions::new().write(true).open(path(folder.path(), 1)).unwrap().set_len(cut as u64).unwrap();
             let expected = ends.iter().filter(|&&end| end <= cut).count();
             assert_eq!(frames(folder.path()).len(), expected, "cut at {cut}");
-            let left = std::fs::metadata(&whole.path).unwrap().len() as usize;
+            let left = std::fs::metadata(path(folder.path(), 1)).unwrap().len() as usize;
             assert_eq!(left, ends[..expected].last().copied().unwrap_or(0), "the rest is gone");
         }
     }
@@ -233,9 +241,9 @@ mod tests {
         for at in 0..3 * HEADER + 23 {
             let folder = tempfile::tempdir().unwrap();
             let journal = three(folder.path());
-            let mut bytes = std::fs::read(&journal.path).unwrap();
+            let mut bytes = std::fs::read(path(folder.path(), 1)).unwrap();
             bytes[at] ^= 0x40;
-            std::fs::write(&journal.path, bytes).unwrap();
+            std::fs::write(path(folder.path(), 1), bytes).unwrap();
             let found = frames(folder.path());
             let whole: [&[u8]; 3] = [b"first", b"", b"third, the longest"];
             assert!(found.len() < 3 && found == whole[..found.len()], "changed at {at}: {found:?}");

@@ -13,12 +13,12 @@ use std::{
 
 use super::{
     arrived::{Arrived, LightSpan, Located},
-    journal::Journal,
+    journal::{Frame, Journal},
     words::Words,
 };
 use crate::{
     model::{
-        Kind, LogRecord, Resource, Scope, Span, SpanContext, SpanId, Status, Trace, TraceId,
+        Kind, LogRecord, Record, Resource, Scope, Span, SpanContext, SpanId, Status, Trace, TraceId,
         UnixNanos,
     },
     otlp::{
@@ -27,6 +27,12 @@ use crate::{
     },
     store::Columns,
 };
+
+/// A trace of which something came this short a while ago is taken to be going on.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// How many spans are looked at to say which attributes are in use.
+const SAMPLE: u32 = 2_000;
 
 /// An index over one write-ahead log.
 #[derive(Debug)]
@@ -44,6 +50,10 @@ pub(super) struct Memtable {
     traces: Vec<TraceRow>,
     trace_of: HashMap<TraceId, u32>,
     by_start: BTreeSet<(UnixNanos, TraceId)>,
+    /// Traces that moved here whole: older tables say nothing of them that is not here too.
+    moved_in: HashSet<TraceId>,
+    /// Traces that moved into the next table.
+    moved_out: HashSet<TraceId>,
     /// When the first of it came.
     since: Option<Instant>,
     words: Mutex<Words>,
@@ -90,6 +100,8 @@ struct TraceRow {
     id: TraceId,
     /// Of its earliest span or, as long as there is none, of its earliest line.
     start: UnixNanos,
+    /// When something of it came last, in milliseconds since the first of the table.
+    touched: u32,
     spans: Vec<u32>,
     logs: Vec<u32>,
 }
@@ -109,14 +121,20 @@ impl Memtable {
             traces: Vec::new(),
             trace_of: HashMap::new(),
             by_start: BTreeSet::new(),
+            moved_in: HashSet::new(),
+            moved_out: HashSet::new(),
             since: None,
             words: Mutex::default(),
         }
     }
 
-    /// Takes up a request that the log holds from `at` on.
-    pub(super) fn insert(&mut self, arrived: &Arrived, at: u64) {
-        self.since.get_or_insert_with(Instant::now);
+    /// Takes up a request that the log holds in a frame.
+    pub(super) fn insert(&mut self, arrived: &Arrived, frame: Frame) {
+        let (at, now) = (frame.offset, self.age_after(Instant::now()));
+        if frame.moved {
+            let traces = arrived.spans.iter().map(|span| span.trace_id);
+            self.moved_in.extend(traces.chain(arrived.logs.iter().filter_map(|log| log.trace_id)));
+        }
         let origins: Vec<u32> = (0..arrived.origins.len()).map(|n| self.origin(arrived, n)).collect();
         let place = |it: &Located| Place {
             at: at + u64::from(it.body.start),
@@ -124,11 +142,11 @@ impl Memtable {
             origin: origins[it.origin as usize],
         };
         for span in &arrived.spans {
-            self.insert_span(arrived, span, place(&span.located));
+            self.insert_span(arrived, span, place(&span.located), now);
         }
         for log in &arrived.logs {
             let row = number(self.logs.len());
-            let trace = log.trace_id.map(|id| self.trace_row(id, log.time));
+            let trace = log.trace_id.map(|id| self.trace_row(id, log.time, now));
             match trace {
                 Some(trace) => {
                     let of = &mut self.traces[trace as usize];
@@ -143,8 +161,8 @@ impl Memtable {
         }
     }
 
-    fn insert_span(&mut self, arrived: &Arrived, span: &LightSpan, place: Place) {
-        let trace = self.trace_row(span.trace_id, span.start);
+    fn insert_span(&mut self, arrived: &Arrived, span: &LightSpan, place: Place, now: u32) {
+        let trace = self.trace_row(span.trace_id, span.start, now);
         let row = SpanRow {
             place,
             name: self.name(arrived.text(&span.name)),
@@ -180,12 +198,20 @@ impl Memtable {
         self.by_start.insert((start, row.id));
     }
 
-    fn trace_row(&mut self, id: TraceId, start: UnixNanos) -> u32 {
-        *self.trace_of.entry(id).or_insert_with(|| {
+    fn trace_row(&mut self, id: TraceId, start: UnixNanos, now: u32) -> u32 {
+        let trace = *self.trace_of.entry(id).or_insert_with(|| {
             self.by_start.insert((start, id));
-            self.traces.push(TraceRow { id, start, spans: Vec::new(), logs: Vec::new() });
+            let (spans, logs) = (Vec::new(), Vec::new());
+            self.traces.push(TraceRow { id, start, touched: now, spans, logs });
             number(self.traces.len() - 1)
-        })
+        });
+        self.traces[trace as usize].touched = now;
+        trace
+    }
+
+    fn age_after(&mut self, now: Instant) -> u32 {
+        let since = *self.since.get_or_insert(now);
+        now.duration_since(since).as_millis().try_into().unwrap_or(u32::MAX)
     }
 
     fn origin(&mut self, arrived: &Arrived, n: usize) -> u32 {
@@ -306,46 +332,109 @@ impl Memtable {
         self.by_start.range((Unbounded, to)).rev().copied()
     }
 
-    /// Traces in which a word occurs or, if it is long enough, a word that begins so; some may be
-    /// wrong.
-    pub(super) fn find(&self, word: &str) -> io::Result<HashSet<TraceId>> {
+    /// Traces in which a word occurs or, if `beginning`, a word that begins so; some may be wrong.
+    pub(super) fn find(&self, word: &str, beginning: bool) -> io::Result<HashSet<TraceId>> {
         let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         words.catch_up(self)?;
-        Ok(words.find(word).iter().map(|&trace| self.traces[trace as usize].id).collect())
+        let of_beginning = if beginning { words.beginning(word) } else { &[] };
+        let found = words.whole(word).iter().chain(of_beginning);
+        Ok(found.map(|&trace| self.traces[trace as usize].id).collect())
     }
 
-    /// Whether words are up to date, so that nobody has to wait for that.
+    /// Brings the index of words up to date, so that no search has to.
     pub(super) fn index_words(&self) -> io::Result<()> {
         self.words.lock().unwrap_or_else(PoisonError::into_inner).catch_up(self)
     }
 
     /// Spans that have not ended.
     pub(super) fn open_spans(&self) -> io::Result<Vec<Span>> {
-        let rows = (0..).zip(&self.spans).filter(|(_, row)| row.end.is_none());
-        rows.map(|(row, _)| self.span(row)).collect()
+        let open = (0..number(self.spans.len())).filter(|&row| self.is_open(row) && self.stays(row));
+        open.map(|row| self.span(row)).collect()
     }
 
     /// Goes over all spans that have ended, without reading the log.
     pub(super) fn ended(&self) -> impl Iterator<Item = Span> + '_ {
-        let rows = (0..).zip(&self.spans).filter(|(_, row)| row.end.is_some());
-        rows.map(|(row, _)| self.light(row))
+        let ended = (0..number(self.spans.len())).filter(|&row| !self.is_open(row) && self.stays(row));
+        ended.map(|row| self.light(row))
     }
 
-    /// Places of log lines: those of a trace, or all; by time.
-    pub(super) fn log_rows(&self, trace: Option<TraceId>) -> Vec<(UnixNanos, u32)> {
-        let time = |row: u32| (self.logs[row as usize].time, row);
-        let mut rows: Vec<_> = match trace {
-            Some(id) => {
-                let trace = self.trace_of.get(&id).map(|&trace| &self.traces[trace as usize]);
-                trace.into_iter().flat_map(|trace| &trace.logs).map(|&row| time(row)).collect()
+    fn is_open(&self, row: u32) -> bool {
+        self.spans[row as usize].end.is_none()
+    }
+
+    fn stays(&self, row: u32) -> bool {
+        let trace = self.spans[row as usize].trace;
+        self.moved_out.is_empty() || !self.moved_out.contains(&self.traces[trace as usize].id)
+    }
+
+    /// What should be in the next table rather than be sealed: traces that are going on, whole, as
+    /// long as they are no more than so many records; and of others, the spans that are open.
+    pub(super) fn going_on(&self, at_most: usize) -> io::Result<GoingOn> {
+        let now = self.age().as_millis();
+        let mut going: Vec<(bool, u32, &TraceRow)> = self
+            .traces
+            .iter()
+            .filter_map(|trace| {
+                let open = trace.spans.iter().any(|&row| self.is_open(row));
+                let fresh = now.saturating_sub(u128::from(trace.touched)) < FRESH.as_millis();
+                (open || fresh).then_some((open, trace.touched, trace))
+            })
+            .collect();
+        going.sort_by_key(|&(open, touched, _)| std::cmp::Reverse((open, touched)));
+        let (mut found, mut room) = (GoingOn::default(), at_most);
+        for (open, _, trace) in going {
+            let size = trace.spans.len() + trace.logs.len();
+            if size <= room {
+                room -= size;
+                for &row in &trace.spans {
+                    found.whole.push(Record::Span(self.span(row)?));
+                }
+                for &row in &trace.logs {
+                    found.whole.push(Record::Log(self.log(row)?));
+                }
+            } else if open {
+                for &row in trace.spans.iter().filter(|&&row| self.is_open(row)) {
+                    found.open.push(Record::Span(self.span(row)?));
+                }
             }
-            None => (0..number(self.logs.len())).map(time).collect(),
+        }
+        Ok(found)
+    }
+
+    /// These traces have moved into the next table.
+    pub(super) fn leave(&mut self, moved: HashSet<TraceId>) {
+        self.moved_out = moved;
+    }
+
+    /// Traces that moved here whole.
+    pub(super) fn moved_in(&self) -> &HashSet<TraceId> {
+        &self.moved_in
+    }
+
+    /// Times and places of all log lines, by time.
+    pub(super) fn log_rows(&self) -> Vec<(UnixNanos, u32)> {
+        let stays = |row: &LogRow| {
+            let id = row.trace.map(|trace| self.traces[trace as usize].id);
+            id.is_none_or(|id| !self.moved_out.contains(&id))
         };
+        let rows = (0..).zip(&self.logs).filter(|(_, row)| stays(row));
+        let mut rows: Vec<_> = rows.map(|(n, row)| (row.time, n)).collect();
         rows.sort_unstable();
         rows
     }
 
-    /// The rows of a trace's spans and lines, by number of the trace; for `words.rs`.
+    /// Whether it holds anything of the trace.
+    pub(super) fn has(&self, id: TraceId) -> bool {
+        self.trace_of.contains_key(&id)
+    }
+
+    /// Some of its spans, whole: those that came last.
+    pub(super) fn sample(&self) -> io::Result<Vec<Span>> {
+        let to = number(self.spans.len());
+        (to.saturating_sub(SAMPLE)..to).map(|row| self.span(row)).collect()
+    }
+
+    /// The trace of a span, by number.
     pub(super) fn trace_of_span(&self, row: u32) -> u32 {
         self.spans[row as usize].trace
     }
@@ -357,7 +446,8 @@ impl Memtable {
 
     /// The traces, for sealing: by start, each with its ended spans and its lines by time.
     pub(super) fn sealable(&self) -> impl Iterator<Item = Sealable> + '_ {
-        self.by_start.iter().filter_map(|(_, id)| {
+        let stays = self.by_start.iter().filter(|(_, id)| !self.moved_out.contains(id));
+        stays.filter_map(|(_, id)| {
             let trace = &self.traces[*self.trace_of.get(id)? as usize];
             let ended = |row: &&u32| self.spans[**row as usize].end.is_some();
             let mut spans: Vec<u32> = trace.spans.iter().filter(ended).copied().collect();
@@ -407,15 +497,19 @@ impl Memtable {
         self.logs.len()
     }
 
-    /// Whether there is something to seal: open spans alone are carried over.
-    pub(super) fn has_ended(&self) -> bool {
-        !self.logs.is_empty() || self.spans.iter().any(|row| row.end.is_some())
-    }
-
     /// How long ago the first of it came.
     pub(super) fn age(&self) -> Duration {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
+}
+
+/// What goes on, and so moves into the next table.
+#[derive(Debug, Default)]
+pub(super) struct GoingOn {
+    /// Whole traces.
+    pub(super) whole: Vec<Record>,
+    /// Open spans of traces too large to move.
+    pub(super) open: Vec<Record>,
 }
 
 /// A trace's rows, in the order of a segment.

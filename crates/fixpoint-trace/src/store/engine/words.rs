@@ -53,28 +53,44 @@ impl Words {
     }
 
     fn add(&mut self, record: &Record, trace: u32) {
-        tokens::every_word(record, &mut |word| {
-            self.insert(beginning(word).unwrap_or(word), trace);
+        tokens::words(record, &mut |word| {
+            self.insert(Key::Whole(word), trace);
+            if let Some(beginning) = beginning(word) {
+                self.insert(Key::Beginning(beginning), trace);
+            }
         });
     }
 
-    fn insert(&mut self, word: &str, trace: u32) {
-        let traces = self.traces.entry(self.hasher.hash_one(word)).or_default();
+    fn insert(&mut self, key: Key<'_>, trace: u32) {
+        let traces = self.traces.entry(self.hasher.hash_one(key)).or_default();
         // Spans of a trace mostly come together.
         if traces.last() != Some(&trace) {
             traces.push(trace);
         }
     }
 
-    /// Traces, by number, in which the word may occur or, if it is long enough to have a
-    /// beginning, a word that begins so.
-    pub(super) fn find(&self, word: &str) -> &[u32] {
-        let word = beginning(word).unwrap_or(word);
-        self.traces.get(&self.hasher.hash_one(word)).map_or(&[], Vec::as_slice)
+    /// Traces, by number, in which the word may occur.
+    pub(super) fn whole(&self, word: &str) -> &[u32] {
+        self.get(Key::Whole(word))
+    }
+
+    /// Traces, by number, in which a word may occur that begins so. None for a word too short.
+    pub(super) fn beginning(&self, word: &str) -> &[u32] {
+        beginning(word).map_or(&[], |beginning| self.get(Key::Beginning(beginning)))
+    }
+
+    fn get(&self, key: Key<'_>) -> &[u32] {
+        self.traces.get(&self.hasher.hash_one(key)).map_or(&[], Vec::as_slice)
     }
 }
 
-/// What all words that begin alike share. None of a short word, which is found only whole.
+#[derive(Hash)]
+enum Key<'a> {
+    Whole(&'a str),
+    Beginning(&'a str),
+}
+
+/// What all long words that begin alike share.
 fn beginning(word: &str) -> Option<&str> {
     word.get(..tokens::PREFIX)
 }
