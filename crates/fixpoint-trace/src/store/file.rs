@@ -12,7 +12,11 @@ pub(super) fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
     {
         let mut done = 0;
         while done < into.len() {
-            match std::os::windows::fs::FileExt::seek_read(file, &mut into[done..], at + done as u64)? {
+            match std::os::windows::fs::FileExt::seek_read(
+                file,
+                &mut into[done..],
+                at + done as u64,
+            )? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 read => done += read,
             }
@@ -29,7 +33,8 @@ pub(super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     {
         let mut done = 0;
         while done < bytes.len() {
-            done += std::os::windows::fs::FileExt::seek_write(file, &bytes[done..], at + done as u64)?;
+            done +=
+                std::os::windows::fs::FileExt::seek_write(file, &bytes[done..], at + done as u64)?;
         }
         Ok(())
     }

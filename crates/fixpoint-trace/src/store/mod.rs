@@ -3,7 +3,6 @@
 //! Not here: how records get here (`record.rs`) or leave (`otlp.rs`, `export.rs`). The surprise:
 //! whoever follows a trace is told of records only after they are durable.
 
-pub mod disk;
 pub mod engine;
 mod file;
 pub mod memory;

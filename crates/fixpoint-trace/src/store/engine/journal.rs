@@ -228,7 +228,12 @@ mod tests {
         let whole = three(folder.path());
         let ends = [HEADER + 5, 2 * HEADER + 5, whole.len() as usize];
         for cut in (0..=whole.len() as usize).rev() {
-            OpenOptions::new().write(true).open(path(folder.path(), 1)).unwrap().set_len(cut as u64).unwrap();
+            OpenOptions::new()
+                .write(true)
+                .open(path(folder.path(), 1))
+                .unwrap()
+                .set_len(cut as u64)
+                .unwrap();
             let expected = ends.iter().filter(|&&end| end <= cut).count();
             assert_eq!(frames(folder.path()).len(), expected, "cut at {cut}");
             let left = std::fs::metadata(path(folder.path(), 1)).unwrap().len() as usize;

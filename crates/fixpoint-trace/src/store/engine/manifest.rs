@@ -42,6 +42,9 @@ pub(super) struct Entry {
     pub(super) id: u64,
     /// How often its spans have been merged: 0 as they were sealed.
     pub(super) level: u32,
+    /// What is left of one that is past the retention: the traces that were pinned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) only_pinned: bool,
     #[serde(flatten)]
     pub(super) meta: Meta,
 }

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     model::{
-        Kind, LogRecord, Record, Resource, Scope, Span, SpanContext, SpanId, Status, Trace, TraceId,
-        UnixNanos,
+        Kind, LogRecord, Record, Resource, Scope, Span, SpanContext, SpanId, Status, Trace,
+        TraceId, UnixNanos,
     },
     otlp::{
         proto,
@@ -54,8 +54,10 @@ pub(super) struct Memtable {
     moved_in: HashSet<TraceId>,
     /// Traces that moved into the next table.
     moved_out: HashSet<TraceId>,
-    /// When the first of it came.
+    /// When the first of it came,
     since: Option<Instant>,
+    /// and the last, in milliseconds after the first.
+    last: u32,
     words: Mutex<Words>,
 }
 
@@ -124,6 +126,7 @@ impl Memtable {
             moved_in: HashSet::new(),
             moved_out: HashSet::new(),
             since: None,
+            last: 0,
             words: Mutex::default(),
         }
     }
@@ -131,11 +134,13 @@ impl Memtable {
     /// Takes up a request that the log holds in a frame.
     pub(super) fn insert(&mut self, arrived: &Arrived, frame: Frame) {
         let (at, now) = (frame.offset, self.age_after(Instant::now()));
+        self.last = now;
         if frame.moved {
             let traces = arrived.spans.iter().map(|span| span.trace_id);
             self.moved_in.extend(traces.chain(arrived.logs.iter().filter_map(|log| log.trace_id)));
         }
-        let origins: Vec<u32> = (0..arrived.origins.len()).map(|n| self.origin(arrived, n)).collect();
+        let origins: Vec<u32> =
+            (0..arrived.origins.len()).map(|n| self.origin(arrived, n)).collect();
         let place = |it: &Located| Place {
             at: at + u64::from(it.body.start),
             len: it.body.end - it.body.start,
@@ -348,13 +353,15 @@ impl Memtable {
 
     /// Spans that have not ended.
     pub(super) fn open_spans(&self) -> io::Result<Vec<Span>> {
-        let open = (0..number(self.spans.len())).filter(|&row| self.is_open(row) && self.stays(row));
+        let open =
+            (0..number(self.spans.len())).filter(|&row| self.is_open(row) && self.stays(row));
         open.map(|row| self.span(row)).collect()
     }
 
     /// Goes over all spans that have ended, without reading the log.
     pub(super) fn ended(&self) -> impl Iterator<Item = Span> + '_ {
-        let ended = (0..number(self.spans.len())).filter(|&row| !self.is_open(row) && self.stays(row));
+        let ended =
+            (0..number(self.spans.len())).filter(|&row| !self.is_open(row) && self.stays(row));
         ended.map(|row| self.light(row))
     }
 
@@ -497,9 +504,19 @@ impl Memtable {
         self.logs.len()
     }
 
+    /// The start of its oldest trace.
+    pub(super) fn oldest(&self) -> Option<UnixNanos> {
+        self.by_start.first().map(|(start, _)| *start)
+    }
+
     /// How long ago the first of it came.
     pub(super) fn age(&self) -> Duration {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// How long ago the last of it came.
+    pub(super) fn idle(&self) -> Duration {
+        self.age().saturating_sub(Duration::from_millis(self.last.into()))
     }
 }
 

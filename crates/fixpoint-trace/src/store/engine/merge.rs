@@ -5,8 +5,7 @@
 //! pinned traces, which move into a segment of their own.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     ops::Range,
     sync::{
         Arc, PoisonError,
@@ -14,9 +13,13 @@ use std::{
     },
 };
 
-use super::{Shared, arrived::Arrived, manifest::{Entry, Manifest}, read::Gathered};
+use super::{
+    Shared,
+    manifest::{Entry, Manifest},
+    read::Gathered,
+};
 use crate::{
-    model::{self, Record, Trace, TraceId, UnixNanos},
+    model::{self, Trace, TraceId, UnixNanos},
     otlp::{
         proto,
         view::{LogView, SpanView, Spare},

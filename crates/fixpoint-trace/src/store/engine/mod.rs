@@ -44,7 +44,7 @@ use tokio::{
 
 use self::{arrived::Arrived, commit::Commits, manifest::Manifest, memtable::Memtable};
 use super::{
-    Accepted, FOLLOW, LogQuery, RateQuery, Rates, Signal, Stats, StoreError, TracePage, TraceQuery,
+    Accepted, LogQuery, RateQuery, Rates, Signal, Stats, StoreError, TracePage, TraceQuery,
     TraceStore, TraceSummary, segment::Segment,
 };
 use crate::model::{LogRecord, Record, Span, Trace, TraceId};
@@ -111,6 +111,8 @@ struct Shared {
     /// Held while the log is written to or changed for another.
     writing: Mutex<()>,
     commits: Arc<Commits>,
+    /// Held by whoever changes segments, for as long as that takes.
+    tending: Mutex<()>,
     /// Held while the list of segments is changed.
     manifest: Mutex<Manifest>,
     followers: broadcast::Sender<Arc<Vec<Record>>>,

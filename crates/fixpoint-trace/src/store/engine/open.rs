@@ -49,6 +49,7 @@ impl Shared {
                 segments: Arc::new(segments),
             }),
             writing: Mutex::default(),
+            tending: Mutex::default(),
             commits: Arc::new(Commits::new(options.waiting_bytes)),
             options,
             _lock: lock,

@@ -3,10 +3,7 @@
 //! Not here: searching (`search.rs`). The surprise: a file that cannot be read takes nothing else
 //! with it; what is answered then says that it is not all, and why.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use indexmap::IndexMap;
 
@@ -14,7 +11,7 @@ use super::{State, write::read};
 use crate::{
     model::{LogRecord, Record, Span, SpanId, Trace, TraceId, UnixNanos},
     store::{
-        Columns, LogQuery, RateQuery, Rates, StoreError, TraceSummary, rollup::Rollup,
+        BoxError, Columns, LogQuery, RateQuery, Rates, StoreError, TraceSummary, rollup::Rollup,
         segment::Segment, summary::Tally, tokens,
     },
 };
@@ -29,13 +26,13 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Adds what is younger than all before.
-    fn add(&mut self, piece: Trace) {
+    pub(super) fn add(&mut self, piece: Trace) {
         // A span that was stored again, later, is as it was said last.
         self.spans.extend(piece.spans.into_iter().map(|span| (span.span_id, span)));
         self.logs.extend(piece.logs);
     }
 
-    fn failed(&mut self, what: &str, why: &dyn std::error::Error) {
+    fn failed(&mut self, what: &str, why: &(dyn std::error::Error + 'static)) {
         tracing::warn!(error = why, "{what} could not be read");
         self.partial = Some(format!("{what} could not be read: {why}"));
     }
@@ -96,12 +93,16 @@ impl State {
         if word.is_empty() {
             return Ok(Vec::new());
         }
-        let unreadable = |why| StoreError::new("look up an id", why);
+        let unreadable = |why: BoxError| StoreError::new("look up an id", why);
         let beginning = word.len() >= tokens::PREFIX;
         let (mut sure, mut maybe) = (BTreeSet::new(), BTreeSet::new());
         for segment in self.segments.iter() {
             for (id, certain) in segment.find(word).map_err(|why| unreadable(why.into()))? {
-                if certain { sure.insert(id) } else { maybe.insert(id) };
+                if certain {
+                    sure.insert(id)
+                } else {
+                    maybe.insert(id)
+                };
             }
         }
         for table in &self.tables {
@@ -109,7 +110,9 @@ impl State {
         }
         let mut found = Vec::new();
         for &id in sure.union(&maybe) {
-            if sure.contains(&id) || self.trace(id).is_some_and(|trace| occurs(word, beginning, trace)) {
+            if sure.contains(&id)
+                || self.trace(id).is_some_and(|trace| occurs(word, beginning, trace))
+            {
                 found.extend(self.summary(id));
             }
         }
@@ -140,7 +143,7 @@ impl State {
             found = self.trace(id).map(|trace| trace.logs).unwrap_or_default();
             found.retain(of_span);
         } else {
-            let unreadable = |why| StoreError::new("read log lines", why);
+            let unreadable = |why: BoxError| StoreError::new("read log lines", why);
             for segment in self.segments.iter() {
                 let logs = segment.logs(query.span_id, limit);
                 found.extend(logs.map_err(|why| unreadable(why.into()))?);
@@ -212,7 +215,9 @@ impl State {
         for segment in self.segments.iter() {
             match segment.ordinal(id) {
                 Ok(None) => {}
-                Ok(Some(ordinal)) if only.is_none() && !in_tables => only = Some((&**segment, ordinal)),
+                Ok(Some(ordinal)) if only.is_none() && !in_tables => {
+                    only = Some((&**segment, ordinal))
+                }
                 // Reading it all will tell what is wrong with it.
                 Ok(Some(_)) | Err(_) => return Places::Several,
             }

@@ -41,8 +41,16 @@ struct Source<'a> {
 }
 
 enum Offers<'a> {
-    Segment { segment: &'a Segment, candidates: Candidates, next: usize },
-    Table { table: &'a std::sync::RwLock<super::Memtable>, among: Option<HashSet<TraceId>>, from: Option<Place> },
+    Segment {
+        segment: &'a Segment,
+        candidates: Candidates,
+        next: usize,
+    },
+    Table {
+        table: &'a std::sync::RwLock<super::Memtable>,
+        among: Option<HashSet<TraceId>>,
+        from: Option<Place>,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -200,9 +208,9 @@ impl Offers<'_> {
             }
             Self::Table { table, among, from } => {
                 let table = read(table);
-                let newest = table.newest(*from).filter(|(_, id)| {
-                    among.as_ref().is_none_or(|among| among.contains(id))
-                });
+                let newest = table
+                    .newest(*from)
+                    .filter(|(_, id)| among.as_ref().is_none_or(|among| among.contains(id)));
                 let places: Vec<Place> = newest.take(AHEAD).collect();
                 *from = places.last().copied().or(*from);
                 Ok(places.into_iter().map(|place| Offer { place, sure: None }).collect())
@@ -221,12 +229,14 @@ fn bound(query: &TraceQuery) -> Option<Place> {
 /// A word that occurs in every trace that matches, if one can be named.
 fn word_of(query: &Query) -> Option<String> {
     let [only] = query.any.as_slice() else { return None };
-    only.span.iter().find_map(|condition| match (&condition.field, condition.op, &condition.value) {
-        (Field::Attribute(name), Op::Equal, Literal::Text(text))
-            if tokens::has_words(name) && !text.is_empty() && text.len() <= tokens::LONGEST =>
-        {
-            Some(tokens::normal(text))
+    only.span.iter().find_map(|condition| {
+        match (&condition.field, condition.op, &condition.value) {
+            (Field::Attribute(name), Op::Equal, Literal::Text(text))
+                if tokens::has_words(name) && !text.is_empty() && text.len() <= tokens::LONGEST =>
+            {
+                Some(tokens::normal(text))
+            }
+            _ => None,
         }
-        _ => None,
     })
 }

@@ -13,13 +13,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Shared,
-    journal::Journal,
-    manifest::Entry,
-    memtable::Memtable,
-    write::read,
-};
+use super::{Shared, journal::Journal, manifest::Entry, memtable::Memtable, write::read};
 use crate::{
     otlp::view::{LogView, SpanView, Spare},
     store::{
@@ -115,14 +109,18 @@ impl Shared {
             let table = read(&table);
             table.spans() + table.logs() > 0 && table.age() >= self.options.seal_age
         };
-        Ok(if old { self.next_log()? })
+        Ok(if old {
+            self.next_log()?
+        })
     }
 
     /// So that nobody has to wait for the index when he searches.
     fn index_an_idle_log(&self) -> Result<(), BoxError> {
         let table = self.last();
         let idle = read(&table).idle() > ROUND;
-        Ok(if idle { read(&table).index_words()? })
+        Ok(if idle {
+            read(&table).index_words()?
+        })
     }
 
     /// Seals the oldest log that is no longer written to, if there is one.
@@ -135,9 +133,10 @@ impl Shared {
         let journal = read(table).journal().number();
         let segment = match meta {
             Sealed::Nothing => None,
-            Sealed::Segment(meta) => {
-                Some((Entry { id, level: 0, meta }, Arc::new(Segment::open(&self.folder, id)?)))
-            }
+            Sealed::Segment(meta) => Some((
+                Entry { id, level: 0, only_pinned: false, meta },
+                Arc::new(Segment::open(&self.folder, id)?),
+            )),
         };
         let mut manifest = self.manifest();
         let mut changed = manifest.clone();

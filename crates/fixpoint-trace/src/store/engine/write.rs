@@ -6,13 +6,15 @@
 
 use std::{
     io,
-    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard, atomic::Ordering::Relaxed},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Durability, Shared, arrived::Arrived, commit::Pending, journal::Journal, memtable::Memtable};
+use super::{
+    Durability, Shared, arrived::Arrived, commit::Pending, journal::Journal, memtable::Memtable,
+};
 use crate::{
     model::Record,
     store::{Fault, StoreError},
@@ -155,7 +157,7 @@ impl Shared {
     }
 }
 
-pub(super) fn read(table: &RwLock<Memtable>) -> std::sync::RwLockReadGuard<'_, Memtable> {
+pub(super) fn read(table: &RwLock<Memtable>) -> RwLockReadGuard<'_, Memtable> {
     table.read().unwrap_or_else(PoisonError::into_inner)
 }
 
