@@ -6,6 +6,8 @@ mod any;
 mod crash;
 mod exporting;
 mod otlp_proto;
+mod matching;
+mod queries;
 mod recording;
 mod stores;
 mod wire;
