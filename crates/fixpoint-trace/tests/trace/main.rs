@@ -5,9 +5,13 @@
 mod any;
 mod crash;
 mod exporting;
+mod formats;
+mod jaeger;
 mod otlp_proto;
 mod matching;
 mod queries;
 mod recording;
 mod stores;
+mod tempo;
 mod wire;
+mod zipkin;
