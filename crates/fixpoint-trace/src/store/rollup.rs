@@ -178,7 +178,8 @@ impl Rollup {
                 for bucket in minutes.values() {
                     let counts: Vec<_> = bucket.durations.raw().collect();
                     let numbers = [bucket.time / MINUTE, bucket.errors, counts.len() as u64];
-                    let counts = counts.iter().flat_map(|(bucket, count)| [(*bucket).into(), *count]);
+                    let counts =
+                        counts.iter().flat_map(|(bucket, count)| [(*bucket).into(), *count]);
                     for number in numbers.into_iter().chain(counts) {
                         prost::encoding::encode_varint(number, out);
                     }

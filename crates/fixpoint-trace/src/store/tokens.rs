@@ -43,25 +43,30 @@ fn attribute_words(attributes: &Attributes, found: &mut impl FnMut(&str)) {
     }
 }
 
-fn value_words(name: &str, value: &Value, found: &mut impl FnMut(&str)) {
+pub(super) fn value_words(name: &str, value: &Value, found: &mut impl FnMut(&str)) {
     match value {
         Value::Array(values) => values.iter().for_each(|value| value_words(name, value, found)),
         Value::Map(map) => attribute_words(map, found),
-        Value::Bytes(_) | Value::Empty => {}
-        Value::Bool(_) | Value::Int(_) | Value::Double(_) | Value::String(_) => {
+        Value::Empty => {}
+        // Measured values are all different, and nobody looks for one of them.
+        Value::Double(value) if value.fract() != 0.0 => {}
+        Value::Bool(_) | Value::Int(_) | Value::Double(_) | Value::String(_) | Value::Bytes(_) => {
             text_words(name, &value.to_text(), found);
         }
     }
 }
 
-/// Whether a short value of the attribute is a word; a body never is.
-pub(super) fn has_words(name: &str) -> bool {
-    name != semconv::REQUEST && name != semconv::RESPONSE
+/// Whether a value of the attribute is a word: a short one is, unless it is a body.
+pub(super) fn is_indexed(name: &str, text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= LONGEST
+        && name != semconv::REQUEST
+        && name != semconv::RESPONSE
 }
 
 /// The words of an attribute's value: the value itself or, if it is a text and no name, the ids in it.
 pub(super) fn text_words(name: &str, text: &str, found: &mut impl FnMut(&str)) {
-    if text.len() > LONGEST || !has_words(name) {
+    if !is_indexed(name, text) {
         let pieces = text.split(['"', '\'', '<', '>', '\\', ' ', ',']);
         pieces.filter(|piece| is_aws_id(piece)).for_each(|piece| found(&normal(piece)));
         return;

@@ -96,7 +96,7 @@ impl Shared {
         changed.segments.splice(run.clone(), entry.clone());
         changed.save(&self.folder)?;
         let merged = match entry {
-            Some(entry) => Some(Arc::new(Segment::open(&self.folder, entry.id)?)),
+            Some(entry) => Some(Arc::new(Segment::open(&self.folder, entry.id, entry.meta)?)),
             None => None,
         };
         *manifest = changed;

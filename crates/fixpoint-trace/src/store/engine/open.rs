@@ -40,7 +40,7 @@ impl Shared {
         let segments = manifest
             .segments
             .iter()
-            .map(|entry| Ok(Arc::new(Segment::open(folder, entry.id)?)))
+            .map(|entry| Ok(Arc::new(Segment::open(folder, entry.id, entry.meta.clone())?)))
             .collect::<Result<Vec<_>, BoxError>>()?;
         Ok(Self {
             folder: folder.to_owned(),

@@ -197,14 +197,16 @@ impl Offers<'_> {
         match self {
             Self::Segment { segment, candidates, next } => {
                 let from = next.saturating_sub(AHEAD);
-                let ordinals: Vec<u32> = (from..*next).rev().map(|n| candidates.get(n)).collect();
+                let offered: Vec<(u32, bool)> =
+                    (from..*next).rev().filter_map(|n| candidates.get(n)).collect();
                 *next = from;
-                let places = segment.starts(&ordinals)?;
-                let offer = |(place, ordinal): (Place, u32)| Offer {
+                let ordinals: Vec<u32> = offered.iter().map(|it| it.0).collect();
+                let places = segment.starts(&ordinals)?.into_iter().zip(offered);
+                let offer = |(place, (ordinal, sure)): (Place, (u32, bool))| Offer {
                     place,
-                    sure: candidates.sure().then_some(ordinal),
+                    sure: sure.then_some(ordinal),
                 };
-                Ok(places.into_iter().zip(ordinals).map(offer).collect())
+                Ok(places.map(offer).collect())
             }
             Self::Table { table, among, from } => {
                 let table = read(table);
@@ -232,7 +234,9 @@ fn word_of(query: &Query) -> Option<String> {
     only.span.iter().find_map(|condition| {
         match (&condition.field, condition.op, &condition.value) {
             (Field::Attribute(name), Op::Equal, Literal::Text(text))
-                if tokens::has_words(name) && !text.is_empty() && text.len() <= tokens::LONGEST =>
+                if tokens::is_indexed(name, text)
+                    && text.parse::<f64>().is_err()
+                    && !text.starts_with(['{', '[']) =>
             {
                 Some(tokens::normal(text))
             }

@@ -133,10 +133,10 @@ impl Shared {
         let journal = read(table).journal().number();
         let segment = match meta {
             Sealed::Nothing => None,
-            Sealed::Segment(meta) => Some((
-                Entry { id, level: 0, only_pinned: false, meta },
-                Arc::new(Segment::open(&self.folder, id)?),
-            )),
+            Sealed::Segment(meta) => {
+                let segment = Arc::new(Segment::open(&self.folder, id, meta.clone())?);
+                Some((Entry { id, level: 0, only_pinned: false, meta }, segment))
+            }
         };
         let mut manifest = self.manifest();
         let mut changed = manifest.clone();

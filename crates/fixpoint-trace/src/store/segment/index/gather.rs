@@ -30,9 +30,17 @@ pub(in super::super) struct Gather {
     spans: spans::Gathered,
     rollup: Rollup,
     pieces: Vec<Piece>,
-    attributes: BTreeMap<String, BTreeSet<String>>,
+    attributes: BTreeMap<String, Known>,
     trace: Open,
     scratch: Vec<u8>,
+}
+
+/// An attribute by name.
+#[derive(Debug, Default)]
+struct Known {
+    of_spans: bool,
+    of_origins: bool,
+    values: BTreeSet<String>,
 }
 
 /// The trace that is being gathered.
@@ -87,7 +95,14 @@ impl Gather {
     pub(in super::super) fn span(&mut self, span: Noted<'_>) {
         let ordinal = self.ordinal();
         self.spans.add(span.id, ordinal);
-        self.rollup.count(span.service, span.name, span.kind, span.start, span.end, span.status == 2);
+        self.rollup.count(
+            span.service,
+            span.name,
+            span.kind,
+            span.start,
+            span.end,
+            span.status == 2,
+        );
         let longest = span.end.map_or(0, |end| power(end.saturating_sub(span.start)));
         let operations = &mut self.trace.operations;
         // Most spans of a trace are of an operation that it has had: no text is copied for them.
@@ -133,22 +148,19 @@ impl Gather {
         }
     }
 
-    /// An attribute of a span, its resource or its scope.
-    pub(in super::super) fn attribute(&mut self, name: &str, value: &str) {
-        if value.len() <= tokens::LONGEST {
-            match self.attributes.get_mut(name) {
-                Some(values) if values.len() > VALUES || values.contains(value) => {}
-                Some(values) => {
-                    values.insert(value.to_owned());
-                }
-                None => {
-                    self.attributes.insert(name.to_owned(), BTreeSet::from([value.to_owned()]));
-                }
-            }
-            self.attribute_term(name, value);
-        } else if !self.attributes.contains_key(name) {
-            self.attributes.insert(name.to_owned(), BTreeSet::new());
+    /// An attribute of a span or, if `of_origin`, of its resource or scope.
+    pub(in super::super) fn attribute(&mut self, name: &str, value: &str, of_origin: bool) {
+        if !self.attributes.contains_key(name) {
+            self.attributes.insert(name.to_owned(), Known::default());
         }
+        if let Some(known) = self.attributes.get_mut(name) {
+            known.of_origins |= of_origin;
+            known.of_spans |= !of_origin;
+            if known.values.len() <= VALUES && !known.values.contains(value) {
+                known.values.insert(value.to_owned());
+            }
+        }
+        self.attribute_term(name, value);
     }
 
     fn attribute_term(&mut self, name: &str, value: &str) {
@@ -200,9 +212,10 @@ impl Gather {
     pub(in super::super) fn write(self, out: impl Write) -> Result<u64, SegmentError> {
         let mut out = Blocks::new(out);
         let mut attributes = Vec::new();
-        for (name, values) in &self.attributes {
-            let told = if values.len() > VALUES { &BTreeSet::new() } else { values };
+        for (name, Known { of_spans, of_origins, values }) in &self.attributes {
             put_text(&mut attributes, name.as_bytes());
+            put_number(&mut attributes, u64::from(*of_spans && *of_origins));
+            let told = if values.len() > VALUES { &BTreeSet::new() } else { values };
             put_number(&mut attributes, told.len() as u64);
             told.iter().for_each(|value| put_text(&mut attributes, value.as_bytes()));
         }

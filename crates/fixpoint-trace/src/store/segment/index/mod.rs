@@ -46,6 +46,8 @@ pub(super) struct Index {
     spans: Spans,
     rollup: Block,
     attributes: Block,
+    /// Attributes that spans have, and resources or scopes too.
+    ambiguous: Vec<String>,
 }
 
 impl Index {
@@ -67,7 +69,11 @@ impl Index {
         let (traces, terms, spans, rollup, attributes) =
             (next()?, next()?, next()?, next()?, next()?);
         let read = |block| bytes::squeezed(&file, size, block);
+        let ambiguous = known_attributes(&read(attributes)?)?
+            .into_iter()
+            .filter_map(|(name, ambiguous, _)| ambiguous.then_some(name));
         Ok(Self {
+            ambiguous: ambiguous.collect(),
             traces: Traces::read(&read(traces)?)?,
             terms: Dictionary::read(&read(terms)?)?,
             spans: Spans::read(&read(spans)?)?,
@@ -76,10 +82,6 @@ impl Index {
             size,
             file,
         })
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.size
     }
 
     pub(super) fn traces(&self) -> u32 {
@@ -145,15 +147,24 @@ impl Index {
 
     /// The attributes in use, each with its values if they are few.
     pub(super) fn attributes(&self) -> Result<Vec<(String, Vec<String>)>, SegmentError> {
-        let bytes = bytes::squeezed(&self.file, self.size, self.attributes)?;
-        let (mut bytes, mut found) = (Bytes(&bytes), Vec::new());
-        while !bytes.is_empty() {
-            let (name, mut values) = (bytes.text()?, Vec::new());
-            for _ in 0..bytes.number()? {
-                values.push(bytes.text()?);
-            }
-            found.push((name, values));
-        }
-        Ok(found)
+        let known = known_attributes(&bytes::squeezed(&self.file, self.size, self.attributes)?)?;
+        Ok(known.into_iter().map(|(name, _, values)| (name, values)).collect())
     }
+
+    /// Whether both spans and resources or scopes have an attribute of the name.
+    pub(super) fn is_ambiguous(&self, name: &str) -> bool {
+        self.ambiguous.iter().any(|known| known == name)
+    }
+}
+
+fn known_attributes(bytes: &[u8]) -> Result<Vec<(String, bool, Vec<String>)>, SegmentError> {
+    let (mut bytes, mut found) = (Bytes(bytes), Vec::new());
+    while !bytes.is_empty() {
+        let (name, ambiguous, mut values) = (bytes.text()?, bytes.number()? == 1, Vec::new());
+        for _ in 0..bytes.number()? {
+            values.push(bytes.text()?);
+        }
+        found.push((name, ambiguous, values));
+    }
+    Ok(found)
 }

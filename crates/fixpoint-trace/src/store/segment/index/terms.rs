@@ -147,15 +147,26 @@ impl Dictionary {
     }
 
     /// The traces that have the term.
-    pub(super) fn exact(&self, file: &File, size: u64, term: &[u8]) -> Result<Option<Found>, SegmentError> {
+    pub(super) fn exact(
+        &self,
+        file: &File,
+        size: u64,
+        term: &[u8],
+    ) -> Result<Option<Found>, SegmentError> {
         let mut found = None;
-        self.scan(file, size, term, |entry| {
-            let fits = entry.term == term || !entry.sure && term.starts_with(&entry.term);
-            if fits {
-                found = Some(entry);
-            }
-            Ok(())
-        }, |entry| entry <= term)?;
+        self.scan(
+            file,
+            size,
+            term,
+            |entry| {
+                let fits = entry.term == term || !entry.sure && term.starts_with(&entry.term);
+                if fits {
+                    found = Some(entry);
+                }
+                Ok(())
+            },
+            |entry| entry <= term,
+        )?;
         Ok(found)
     }
 

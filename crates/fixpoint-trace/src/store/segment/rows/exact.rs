@@ -40,7 +40,8 @@ pub(super) fn value_of(letter: u8, text: String) -> Result<Value, SegmentError> 
 
 /// As JSON; what JSON cannot say is an object of one member whose name begins with `$`.
 fn json_of(value: &Value) -> Json {
-    let special = |name: &str, value: Json| Json::Object(Map::from_iter([(name.to_owned(), value)]));
+    let special =
+        |name: &str, value: Json| Json::Object(Map::from_iter([(name.to_owned(), value)]));
     match value {
         Value::Empty => Json::Null,
         Value::Bool(value) => (*value).into(),
@@ -63,7 +64,11 @@ fn json_of(value: &Value) -> Json {
 
 /// Attributes as a JSON object.
 fn json_of_map(attributes: &Attributes) -> Json {
-    attributes.iter().map(|(name, value)| (name.clone(), json_of(value))).collect::<Map<_, _>>().into()
+    attributes
+        .iter()
+        .map(|(name, value)| (name.clone(), json_of(value)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn value_of_json(json: Json) -> Result<Value, SegmentError> {
@@ -138,7 +143,11 @@ pub(super) fn events(events: &[Event]) -> String {
         put_rest(&mut json, &event.attributes, event.dropped_attributes);
         Json::Object(json)
     };
-    if events.is_empty() { String::new() } else { events.iter().map(one).collect::<Json>().to_string() }
+    if events.is_empty() {
+        String::new()
+    } else {
+        events.iter().map(one).collect::<Json>().to_string()
+    }
 }
 
 pub(super) fn events_of(text: &str) -> Result<Vec<Event>, SegmentError> {
@@ -168,7 +177,11 @@ pub(super) fn links(links: &[Link]) -> String {
         put_rest(&mut json, &link.attributes, link.dropped_attributes);
         Json::Object(json)
     };
-    if links.is_empty() { String::new() } else { links.iter().map(one).collect::<Json>().to_string() }
+    if links.is_empty() {
+        String::new()
+    } else {
+        links.iter().map(one).collect::<Json>().to_string()
+    }
 }
 
 pub(super) fn links_of(text: &str) -> Result<Vec<Link>, SegmentError> {

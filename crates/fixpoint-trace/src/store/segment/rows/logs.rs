@@ -22,24 +22,60 @@ use crate::{
 
 /// The columns, in their order in the file.
 const COLUMNS: &[Column] = &[
-    Column { name: "trace_id", kind: Kind::Id, declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (16) trace_id;" },
-    Column { name: "span_id", kind: Kind::Id, declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) span_id;" },
-    Column { name: "time", kind: Kind::Number, declared: "OPTIONAL INT64 time (TIMESTAMP(NANOS,true));" },
-    Column { name: "observed_time", kind: Kind::Number, declared: "OPTIONAL INT64 observed_time (TIMESTAMP(NANOS,true));" },
+    Column {
+        name: "trace_id",
+        kind: Kind::Id,
+        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (16) trace_id;",
+    },
+    Column {
+        name: "span_id",
+        kind: Kind::Id,
+        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) span_id;",
+    },
+    Column {
+        name: "time",
+        kind: Kind::Number,
+        declared: "OPTIONAL INT64 time (TIMESTAMP(NANOS,true));",
+    },
+    Column {
+        name: "observed_time",
+        kind: Kind::Number,
+        declared: "OPTIONAL INT64 observed_time (TIMESTAMP(NANOS,true));",
+    },
     Column { name: "severity", kind: Kind::Number, declared: "OPTIONAL INT64 severity;" },
-    Column { name: "severity_text", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY severity_text (STRING);" },
+    Column {
+        name: "severity_text",
+        kind: Kind::Word,
+        declared: "REQUIRED BYTE_ARRAY severity_text (STRING);",
+    },
     Column { name: "service", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY service (STRING);" },
     Column { name: "body", kind: Kind::Text, declared: "REQUIRED BYTE_ARRAY body (STRING);" },
-    Column { name: "body_type", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY body_type (STRING);" },
+    Column {
+        name: "body_type",
+        kind: Kind::Word,
+        declared: "REQUIRED BYTE_ARRAY body_type (STRING);",
+    },
     Column {
         name: "attributes",
         kind: Kind::Map,
         declared: "REQUIRED GROUP attributes (MAP) { REPEATED GROUP key_value { REQUIRED BYTE_ARRAY key (STRING); REQUIRED BYTE_ARRAY value (STRING); } }",
     },
-    Column { name: "attribute_types", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY attribute_types (STRING);" },
-    Column { name: "resource", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY resource (STRING);" },
+    Column {
+        name: "attribute_types",
+        kind: Kind::Word,
+        declared: "REQUIRED BYTE_ARRAY attribute_types (STRING);",
+    },
+    Column {
+        name: "resource",
+        kind: Kind::Word,
+        declared: "REQUIRED BYTE_ARRAY resource (STRING);",
+    },
     Column { name: "scope", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY scope (STRING);" },
-    Column { name: "event_name", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY event_name (STRING);" },
+    Column {
+        name: "event_name",
+        kind: Kind::Word,
+        declared: "REQUIRED BYTE_ARRAY event_name (STRING);",
+    },
     Column { name: "extra", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY extra (STRING);" },
 ];
 
@@ -111,13 +147,10 @@ impl Logs {
         self.0.rows()
     }
 
-    pub(in super::super) fn size(&self) -> u64 {
-        self.0.size()
-    }
-
     /// The times of all lines, row by row.
     pub(in super::super) fn times(&self) -> Result<Vec<u64>, SegmentError> {
-        let mut cells = self.0.read(std::slice::from_ref(&(0..self.rows())), |it| it.name == "time")?;
+        let mut cells =
+            self.0.read(std::slice::from_ref(&(0..self.rows())), |it| it.name == "time")?;
         match cells.swap_remove(2) {
             Cells::Numbers(times) => {
                 Ok(times.into_iter().map(|time| time.unwrap_or_default() as u64).collect())
@@ -128,7 +161,10 @@ impl Logs {
     }
 
     /// The lines in rising, disjoint ranges of rows.
-    pub(in super::super) fn read(&self, ranges: &[Range<u64>]) -> Result<Vec<LogRecord>, SegmentError> {
+    pub(in super::super) fn read(
+        &self,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<LogRecord>, SegmentError> {
         let wanted: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         if wanted == 0 {
             return Ok(Vec::new());
@@ -150,7 +186,8 @@ impl Logs {
         let (mut shared, mut logs) = (Shared::default(), Vec::with_capacity(maps.len()));
         for (n, pairs) in maps.into_iter().enumerate() {
             let text = |texts: &[ByteArray]| texts.get(n).cloned().ok_or(SegmentError::DAMAGED);
-            let number = |numbers: &[Option<i64>]| numbers.get(n).copied().flatten().unwrap_or_default();
+            let number =
+                |numbers: &[Option<i64>]| numbers.get(n).copied().flatten().unwrap_or_default();
             let extra = Extra::of(utf8(&text(&extras)?)?)?;
             let letter = *text(&body_types)?.data().first().ok_or(SegmentError::DAMAGED)?;
             logs.push(LogRecord {

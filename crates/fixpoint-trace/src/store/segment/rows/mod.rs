@@ -49,26 +49,26 @@ impl Origins {
 /// Resources and scopes of texts: rows that have the same share it.
 #[derive(Debug, Default)]
 struct Shared {
-    resources: HashMap<ByteArray, Arc<Resource>>,
-    scopes: HashMap<ByteArray, Arc<Scope>>,
+    resources: HashMap<Box<[u8]>, Arc<Resource>>,
+    scopes: HashMap<Box<[u8]>, Arc<Scope>>,
 }
 
 impl Shared {
     fn resource(&mut self, text: &ByteArray) -> Result<Arc<Resource>, SegmentError> {
-        if let Some(known) = self.resources.get(text) {
+        if let Some(known) = self.resources.get(text.data()) {
             return Ok(Arc::clone(known));
         }
         let resource = Arc::new(exact::attributes_of(utf8(text)?)?);
-        self.resources.insert(text.clone(), Arc::clone(&resource));
+        self.resources.insert(text.data().into(), Arc::clone(&resource));
         Ok(resource)
     }
 
     fn scope(&mut self, text: &ByteArray) -> Result<Arc<Scope>, SegmentError> {
-        if let Some(known) = self.scopes.get(text) {
+        if let Some(known) = self.scopes.get(text.data()) {
             return Ok(Arc::clone(known));
         }
         let scope = Arc::new(exact::scope_of(utf8(text)?)?);
-        self.scopes.insert(text.clone(), Arc::clone(&scope));
+        self.scopes.insert(text.data().into(), Arc::clone(&scope));
         Ok(scope)
     }
 }

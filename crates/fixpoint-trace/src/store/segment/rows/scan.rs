@@ -8,7 +8,9 @@ use std::{fs::File, ops::Range, path::Path, sync::Arc};
 use bytes::Bytes;
 use parquet::{
     column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
-    data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int64Type},
+    data_type::{
+        ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int64Type,
+    },
     file::{
         metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
         properties::ReaderProperties,
@@ -100,10 +102,6 @@ impl Scan {
     /// How many rows there are.
     pub(super) fn rows(&self) -> u64 {
         self.groups.last().copied().unwrap_or(0)
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.file.size
     }
 
     /// The cells of the wanted columns in rising, disjoint ranges of rows, one after the other.

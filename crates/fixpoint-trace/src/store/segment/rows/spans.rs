@@ -23,23 +23,51 @@ use crate::{
 
 /// The columns, in their order in the file.
 const COLUMNS: &[Column] = &[
-    Column { name: "trace_id", kind: Kind::Id, declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (16) trace_id;" },
-    Column { name: "span_id", kind: Kind::Id, declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) span_id;" },
-    Column { name: "parent_span_id", kind: Kind::Id, declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) parent_span_id;" },
+    Column {
+        name: "trace_id",
+        kind: Kind::Id,
+        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (16) trace_id;",
+    },
+    Column {
+        name: "span_id",
+        kind: Kind::Id,
+        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) span_id;",
+    },
+    Column {
+        name: "parent_span_id",
+        kind: Kind::Id,
+        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) parent_span_id;",
+    },
     Column { name: "name", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY name (STRING);" },
     Column { name: "service", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY service (STRING);" },
     Column { name: "kind", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY kind (STRING);" },
-    Column { name: "start_time", kind: Kind::Number, declared: "OPTIONAL INT64 start_time (TIMESTAMP(NANOS,true));" },
+    Column {
+        name: "start_time",
+        kind: Kind::Number,
+        declared: "OPTIONAL INT64 start_time (TIMESTAMP(NANOS,true));",
+    },
     Column { name: "duration", kind: Kind::Number, declared: "OPTIONAL INT64 duration;" },
     Column { name: "status", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY status (STRING);" },
-    Column { name: "status_message", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY status_message (STRING);" },
+    Column {
+        name: "status_message",
+        kind: Kind::Word,
+        declared: "REQUIRED BYTE_ARRAY status_message (STRING);",
+    },
     Column {
         name: "attributes",
         kind: Kind::Map,
         declared: "REQUIRED GROUP attributes (MAP) { REPEATED GROUP key_value { REQUIRED BYTE_ARRAY key (STRING); REQUIRED BYTE_ARRAY value (STRING); } }",
     },
-    Column { name: "attribute_types", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY attribute_types (STRING);" },
-    Column { name: "resource", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY resource (STRING);" },
+    Column {
+        name: "attribute_types",
+        kind: Kind::Word,
+        declared: "REQUIRED BYTE_ARRAY attribute_types (STRING);",
+    },
+    Column {
+        name: "resource",
+        kind: Kind::Word,
+        declared: "REQUIRED BYTE_ARRAY resource (STRING);",
+    },
     Column { name: "scope", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY scope (STRING);" },
     Column { name: "events", kind: Kind::Text, declared: "REQUIRED BYTE_ARRAY events (STRING);" },
     Column { name: "links", kind: Kind::Text, declared: "REQUIRED BYTE_ARRAY links (STRING);" },
@@ -130,10 +158,6 @@ impl Spans {
         self.0.rows()
     }
 
-    pub(in super::super) fn size(&self) -> u64 {
-        self.0.size()
-    }
-
     /// The spans of traces: of each its id and its rows, rising and disjoint.
     pub(in super::super) fn read(
         &self,
@@ -167,7 +191,6 @@ impl Rows {
         traces: &[(TraceId, Range<u64>)],
         columns: Columns,
     ) -> Result<Vec<Span>, SegmentError> {
-        let damaged = SegmentError::DAMAGED;
         let _trace_id = self.cells.next();
         let ids = self.ids()?;
         let parents = self.ids()?;
@@ -175,28 +198,30 @@ impl Rows {
         let (starts, durations) = (self.numbers()?, self.numbers()?);
         let (statuses, messages) = (self.texts()?, self.texts()?);
         let mut spans = Vec::with_capacity(ids.len());
-        let of_row = traces.iter().flat_map(|(id, rows)| {
-            std::iter::repeat_n(*id, (rows.end - rows.start) as usize)
-        });
+        let of_row = traces
+            .iter()
+            .flat_map(|(id, rows)| std::iter::repeat_n(*id, (rows.end - rows.start) as usize));
         for (n, trace_id) in of_row.enumerate() {
-            let id = |ids: &[Option<[u8; 8]>]| ids.get(n).copied().flatten().and_then(SpanId::from_bytes);
+            let id = |ids: &[Option<[u8; 8]>]| {
+                ids.get(n).copied().flatten().and_then(SpanId::from_bytes)
+            };
             let text = |texts: &[parquet::data_type::ByteArray]| texts.get(n).cloned();
             let number = |numbers: &[Option<i64>]| numbers.get(n).copied().flatten();
-            let context = SpanContext { trace_id, span_id: id(&ids).ok_or(damaged)? };
-            let start = number(&starts).ok_or(damaged)? as u64;
-            let name = string(&text(&names).ok_or(damaged)?)?;
+            let context = SpanContext { trace_id, span_id: id(&ids).ok_or(SegmentError::DAMAGED)? };
+            let start = number(&starts).ok_or(SegmentError::DAMAGED)? as u64;
+            let name = string(&text(&names).ok_or(SegmentError::DAMAGED)?)?;
             let mut span = Span::new(context, name, start);
             span.parent = id(&parents);
-            span.kind = kind_of(utf8(&text(&kinds).ok_or(damaged)?)?)?;
+            span.kind = kind_of(utf8(&text(&kinds).ok_or(SegmentError::DAMAGED)?)?)?;
             span.end = number(&durations).map(|duration| start.wrapping_add(duration as u64));
-            span.status = match utf8(&text(&statuses).ok_or(damaged)?)? {
+            span.status = match utf8(&text(&statuses).ok_or(SegmentError::DAMAGED)?)? {
                 "unset" => Status::Unset,
                 "ok" => Status::Ok,
                 "error" => match text(&messages) {
                     Some(why) => Status::Error(string(&why)?),
                     None => Status::Error(String::new()),
                 },
-                _ => return Err(damaged),
+                _ => return Err(SegmentError::DAMAGED),
             };
             if let Some(service) = text(&services)
                 && !service.is_empty()
@@ -224,7 +249,9 @@ impl Rows {
             span.scope = self.shared.scope(scope)?;
         }
         let (events, links, extras) = (self.texts()?, self.texts()?, self.texts()?);
-        for (((span, events), links), extra) in spans.iter_mut().zip(&events).zip(&links).zip(&extras) {
+        for (((span, events), links), extra) in
+            spans.iter_mut().zip(&events).zip(&links).zip(&extras)
+        {
             span.events = exact::events_of(utf8(events)?)?;
             span.links = exact::links_of(utf8(links)?)?;
             if !extra.is_empty() {
@@ -245,12 +272,12 @@ impl Rows {
         &mut self,
         service: &parquet::data_type::ByteArray,
     ) -> Result<Arc<Resource>, SegmentError> {
-        if let Some(known) = self.shared.resources.get(service) {
+        if let Some(known) = self.shared.resources.get(service.data()) {
             return Ok(Arc::clone(known));
         }
         let name = (semconv::SERVICE_NAME.to_owned(), Value::String(string(service)?));
         let resource = Arc::new(Resource::from([name]));
-        self.shared.resources.insert(service.clone(), Arc::clone(&resource));
+        self.shared.resources.insert(service.data().into(), Arc::clone(&resource));
         Ok(resource)
     }
 

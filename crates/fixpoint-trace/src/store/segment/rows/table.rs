@@ -12,7 +12,7 @@ use parquet::{
     data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int64Type},
     file::{
         properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder},
-        writer::SerializedFileWriter,
+        writer::{SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter},
     },
     schema::{parser::parse_message_type, types::ColumnPath},
 };
@@ -92,8 +92,13 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn create(path: &Path, columns: &[Column], zstd_level: i32) -> Result<Self, SegmentError> {
-        let declared: String = columns.iter().map(|column| format!("  {}\n", column.declared)).collect();
+    pub(super) fn create(
+        path: &Path,
+        columns: &[Column],
+        zstd_level: i32,
+    ) -> Result<Self, SegmentError> {
+        let declared: String =
+            columns.iter().map(|column| format!("  {}\n", column.declared)).collect();
         let schema = parse_message_type(&format!("message rows {{\n{declared}}}"))?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(zstd_level)?))
@@ -108,7 +113,8 @@ impl Table {
             properties = column.properties(properties);
         }
         let file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        let writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))?;
+        let writer =
+            SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))?;
         let columns = columns.iter().map(|column| Cells::of(column.kind)).collect();
         Ok(Self { writer, columns, rows: 0, written: 0 })
     }
@@ -135,10 +141,7 @@ impl Table {
         }
         let mut group = self.writer.next_row_group()?;
         for cells in &mut self.columns {
-            cells.write(&mut || {
-                // There is a writer for each leaf of the schema that the cells were made for.
-                group.next_column()?.ok_or(SegmentError::DAMAGED)
-            })?;
+            cells.write(&mut group)?;
         }
         group.close()?;
         self.written += self.rows as u64;
@@ -157,8 +160,12 @@ impl Table {
     }
 }
 
-type Next<'g, 'a> =
-    &'g mut dyn FnMut() -> Result<parquet::file::writer::SerializedColumnWriter<'a>, SegmentError>;
+type Group<'a> = SerializedRowGroupWriter<'a, BufWriter<File>>;
+
+/// The writer of the next leaf of the schema. There is one for each that the cells were made for.
+fn next<'g>(group: &'g mut Group<'_>) -> Result<SerializedColumnWriter<'g>, SegmentError> {
+    group.next_column()?.ok_or(SegmentError::DAMAGED)
+}
 
 impl Cells {
     fn of(kind: Kind) -> Self {
@@ -175,30 +182,30 @@ impl Cells {
         }
     }
 
-    fn write<'a>(&mut self, next: Next<'_, 'a>) -> Result<(), SegmentError> {
+    fn write(&mut self, group: &mut Group<'_>) -> Result<(), SegmentError> {
         match self {
             Self::Ids { values, present } => {
-                let mut column = next()?;
+                let mut column = next(group)?;
                 column.typed::<FixedLenByteArrayType>().write_batch(values, Some(present), None)?;
                 column.close()?;
                 values.clear();
                 present.clear();
             }
             Self::Numbers { values, present } => {
-                let mut column = next()?;
+                let mut column = next(group)?;
                 column.typed::<Int64Type>().write_batch(values, Some(present), None)?;
                 column.close()?;
                 values.clear();
                 present.clear();
             }
             Self::Texts(texts) => {
-                let mut column = next()?;
+                let mut column = next(group)?;
                 column.typed::<ByteArrayType>().write_batch(&texts.take(), None, None)?;
                 column.close()?;
             }
             Self::Maps { keys, values, present, goes_on } => {
                 for texts in [keys, values] {
-                    let mut column = next()?;
+                    let mut column = next(group)?;
                     column.typed::<ByteArrayType>().write_batch(
                         &texts.take(),
                         Some(present),
@@ -276,4 +283,3 @@ impl Row<'_> {
         }
     }
 }
-
