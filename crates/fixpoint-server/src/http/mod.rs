@@ -8,11 +8,14 @@ mod body;
 mod dev;
 mod find;
 mod health;
+mod listen;
 mod logs;
 mod openapi;
 mod page;
 mod pages;
 mod problem;
+mod read;
+mod receive;
 mod resources;
 mod runs;
 mod sse;
@@ -31,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use dev::{Control, ControlError};
 pub(crate) use problem::Problem;
+pub use receive::{Limits, Protocol, Receivers};
 
 use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records};
 
@@ -81,10 +85,7 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 /// Answers requests until `stopping`, and then those that are open.
-pub(crate) async fn serve(
-    listener: tokio::net::TcpListener,
-    app: App,
-    stopping: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(app)).with_graceful_shutdown(stopping.cancelled_owned()).await
+pub(crate) async fn serve(listener: tokio::net::TcpListener, app: App) {
+    let stopping = app.stopping.clone();
+    listen::serve(listener, listen::Wire::Http1, router(app), stopping).await;
 }

@@ -1,0 +1,108 @@
+//! From a request's body to the store, the same for every protocol: within limits, and counted.
+//!
+//! Not here: reading the body. The surprise: OTLP in protobuf, which is what nearly all senders
+//! speak, goes to the store as it came; it is not decoded here.
+
+use std::sync::Arc;
+
+use axum::{body::Body, http::HeaderMap};
+use fixpoint_trace::{
+    formats::Decoded,
+    otlp,
+    store::{Accepted, Signal, TraceStore},
+};
+
+use super::{
+    Limits, Protocol,
+    body::{self, Encoding, Held, Room},
+    refusal::Refusal,
+};
+use crate::{http::App, metrics::Metrics};
+
+/// One receiver's way into the store. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Intake {
+    pub(super) protocol: Protocol,
+    pub(super) limits: Limits,
+    room: Room,
+    store: Arc<dyn TraceStore>,
+    metrics: Arc<Metrics>,
+}
+
+impl Intake {
+    pub(super) fn new(protocol: Protocol, limits: Limits, room: Room, app: &App) -> Self {
+        let (store, metrics) = (Arc::clone(&app.traces), Arc::clone(&app.metrics));
+        Self { protocol, limits, room, store, metrics }
+    }
+
+    /// Reads a body as it came.
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Held, Refusal> {
+        body::read(headers, body, self.limits.request, &self.room).await
+    }
+
+    /// Decompresses a body.
+    pub(super) fn decompress(&self, encoding: Encoding, held: Held) -> Result<Held, Refusal> {
+        body::decompress(encoding, held, self.limits.request, &self.room)
+    }
+
+    /// Stores an OTLP request in protobuf.
+    pub(super) async fn otlp(&self, signal: Signal, held: Held) -> Result<Accepted, Refusal> {
+        let (request, too_large) = otlp::within(&held.bytes, self.limits.record)
+            .map_err(|error| Refusal::Malformed(fixpoint::Chain(&error).to_string()))?;
+        let stored = self.store.append_otlp(signal, request).await?;
+        Ok(self.count(signal, stored, too_large))
+    }
+
+    /// Stores what another format held.
+    pub(super) async fn records(
+        &self,
+        signal: Signal,
+        mut decoded: Decoded,
+    ) -> Result<Accepted, Refusal> {
+        let before = decoded.records.len();
+        decoded.records.retain(|record| otlp::size(record) <= self.limits.record);
+        let too_large = (before - decoded.records.len()) as u64;
+        let mut accepted = decoded.accepted;
+        accepted.accepted = accepted.accepted.saturating_sub(too_large);
+        if !decoded.records.is_empty() {
+            self.store.append(decoded.records).await?;
+        }
+        Ok(self.count(signal, accepted, too_large))
+    }
+
+    /// Counts what became of a request that was taken in, and adds what this receiver left out.
+    fn count(&self, signal: Signal, mut stored: Accepted, too_large: u64) -> Accepted {
+        let protocol = self.protocol.name();
+        let signal = match signal {
+            Signal::Traces => "traces",
+            Signal::Logs => "logs",
+        };
+        self.metrics.received(protocol, signal, stored.accepted);
+        self.metrics.rejected(protocol, "invalid", stored.rejected);
+        self.metrics.rejected(protocol, "too-large", too_large);
+        if too_large > 0 {
+            stored.rejected += too_large;
+            if !stored.message.is_empty() {
+                stored.message.push_str("; ");
+            }
+            let limit = self.limits.record;
+            stored.message.push_str(&format!("{too_large} of more than {limit} bytes"));
+        }
+        if stored.rejected > 0 {
+            tracing::debug!(protocol, "{} rejected: {}", stored.rejected, stored.message);
+        }
+        stored
+    }
+
+    /// Counts a request that was not taken in, and says so the first time.
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        let (protocol, reason) = (self.protocol.name(), refusal.reason());
+        if self.metrics.refused(protocol, reason) == 1 {
+            tracing::warn!(
+                protocol,
+                reason,
+                "spans were refused: {refusal}; from now on /metrics counts these"
+            );
+        }
+    }
+}
