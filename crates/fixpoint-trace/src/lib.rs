@@ -7,6 +7,7 @@
 //! The way of a span: `tracing` → [`layer::RecordLayer`] → [`record::Recorder`] → [`store`].
 
 pub mod export;
+pub mod formats;
 pub mod layer;
 pub mod model;
 pub mod otlp;

@@ -111,8 +111,18 @@ pub struct Accepted {
     pub accepted: u64,
     /// How many were left out, since they are not valid.
     pub rejected: u64,
-    /// Why; empty if none was.
+    /// Why the first of them was; empty if none was.
     pub message: String,
+}
+
+impl Accepted {
+    /// Counts one that is not valid.
+    pub(crate) fn reject(&mut self, why: impl std::fmt::Display) {
+        self.rejected += 1;
+        if self.message.is_empty() {
+            self.message = why.to_string();
+        }
+    }
 }
 
 /// Which traces to find.

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod any;
 mod crash;
 mod exporting;
+mod otlp_proto;
 mod recording;
 mod stores;
 mod wire;
