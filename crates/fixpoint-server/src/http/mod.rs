@@ -34,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use dev::{Control, ControlError};
 pub(crate) use problem::Problem;
+#[cfg(test)]
+pub(crate) use receive::receiver;
 pub use receive::{Limits, Protocol, Receivers};
 
 use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records};

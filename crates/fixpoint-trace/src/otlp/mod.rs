@@ -12,7 +12,7 @@ use std::{ops::Range, sync::Arc};
 
 pub use self::{
     json::{from_json, logs_from_json, logs_to_json, to_json},
-    proto::{encode_logs, encode_spans},
+    proto::{encode_logs, encode_spans, size, within},
 };
 use self::{
     proto::{Invalid, Place, Visitor},

@@ -54,7 +54,7 @@ impl Room {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) bytes: Bytes,
-    place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 /// How a body is compressed.
@@ -99,30 +99,23 @@ pub(super) async fn read(
     if announced > limit as u64 {
         return Err(Refusal::TooLarge(limit));
     }
-    let reading = gather(body, announced as usize, limit, room);
+    let reading = gather(body, limit, room);
     time::timeout(MAX_TIME, reading).await.unwrap_or(Err(Refusal::Slow(MAX_TIME)))
 }
 
-async fn gather(
-    mut body: Body,
-    announced: usize,
-    limit: usize,
-    room: &Room,
-) -> Result<Held, Refusal> {
-    let mut place = room.take(announced)?;
-    let mut bytes = BytesMut::with_capacity(announced);
+/// Takes room for what has come, not for what was announced, which costs a sender nothing.
+async fn gather(mut body: Body, limit: usize, room: &Room) -> Result<Held, Refusal> {
+    let mut place = room.take(0)?;
+    let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
-        let length = bytes.len() + data.len();
-        if length > limit {
+        if bytes.len() + data.len() > limit {
             return Err(Refusal::TooLarge(limit));
         }
-        if length > place.num_permits() {
-            place.merge(room.take(length - place.num_permits())?);
-        }
+        place.merge(room.take(data.len())?);
         bytes.extend_from_slice(&data);
     }
-    Ok(Held { bytes: bytes.freeze(), place })
+    Ok(Held { bytes: bytes.freeze(), _place: place })
 }
 
 /// Decompresses a body. Nothing waits in here, so there are never more decoders, with the windows
@@ -160,7 +153,7 @@ fn expand(mut decoder: impl Read, limit: usize, room: &Room) -> Result<Held, Ref
         if read < STEP {
             // Gives back what the last step did not use.
             drop(place.split(place.num_permits() - bytes.len()));
-            return Ok(Held { bytes: bytes.into(), place });
+            return Ok(Held { bytes: bytes.into(), _place: place });
         }
     }
 }

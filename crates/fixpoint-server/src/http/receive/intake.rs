@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::HeaderMap};
 use fixpoint_trace::{
-    formats::Decoded,
+    formats::{Decoded, FormatError},
     otlp,
     store::{Accepted, Signal, TraceStore},
 };
@@ -47,20 +47,24 @@ impl Intake {
 
     /// Stores an OTLP request in protobuf.
     pub(super) async fn otlp(&self, signal: Signal, held: Held) -> Result<Accepted, Refusal> {
-        let (request, too_large) = otlp::within(&held.bytes, self.limits.record)
-            .map_err(|error| Refusal::Malformed(fixpoint::Chain(&error).to_string()))?;
+        let (request, too_large) = otlp::within(&held.bytes, self.limits.record)?;
         let stored = self.store.append_otlp(signal, request).await?;
         Ok(self.count(signal, stored, too_large))
     }
 
-    /// Stores what another format held.
+    /// Stores what a request in another format holds.
     pub(super) async fn records(
         &self,
         signal: Signal,
-        mut decoded: Decoded,
+        held: Held,
+        decode: impl FnOnce(&[u8]) -> Result<Decoded, FormatError>,
     ) -> Result<Accepted, Refusal> {
+        let mut decoded = decode(&held.bytes)?;
         let before = decoded.records.len();
-        decoded.records.retain(|record| otlp::size(record) <= self.limits.record);
+        // No other format is shorter than protobuf, so most need not be measured.
+        if held.bytes.len() > self.limits.record {
+            decoded.records.retain(|record| otlp::size(record) <= self.limits.record);
+        }
         let too_large = (before - decoded.records.len()) as u64;
         let mut accepted = decoded.accepted;
         accepted.accepted = accepted.accepted.saturating_sub(too_large);

@@ -10,8 +10,6 @@ mod intake;
 mod otlp_grpc;
 mod otlp_http;
 mod refusal;
-#[cfg(test)]
-mod tests;
 mod zipkin;
 
 use std::fmt;
@@ -130,4 +128,10 @@ fn routes(intake: Intake, app: &App) -> (Wire, Router) {
         Protocol::OtlpHttp => (Wire::Http1, otlp_http::routes(intake)),
         Protocol::Zipkin => (Wire::Http1, zipkin::routes(intake, app)),
     }
+}
+
+/// What a receiver of its own answers, without its listener, for tests.
+#[cfg(test)]
+pub(crate) fn receiver(protocol: Protocol, limits: Limits, app: &App) -> Router {
+    routes(Intake::new(protocol, limits, Room::new(limits.in_flight), app), app).1
 }

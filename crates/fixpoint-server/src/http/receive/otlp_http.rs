@@ -83,7 +83,9 @@ async fn take(
     let held = intake.decompress(encoding, intake.read(&head.headers, body).await?)?;
     match form {
         Form::Protobuf => intake.otlp(signal, held).await,
-        Form::Json => intake.records(signal, otlp::decode_json(signal, &held.bytes)?).await,
+        Form::Json => {
+            intake.records(signal, held, |bytes| otlp::decode_json(signal, bytes)).await
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use std::{sync::Arc, time::Duration};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use fixpoint::Chain;
-use fixpoint_trace::store::{Fault, StoreError};
+use fixpoint_trace::{
+    formats::FormatError,
+    store::{Fault, StoreError},
+};
 use prost::Message;
 use tonic::{Code, Status};
 
@@ -111,6 +114,12 @@ impl Refusal {
             false => status.encode_to_vec().into(),
         };
         Status::with_details(self.code(), status.message, details)
+    }
+}
+
+impl From<FormatError> for Refusal {
+    fn from(error: FormatError) -> Self {
+        Self::Malformed(Chain(&error).to_string())
     }
 }
 

@@ -56,5 +56,5 @@ async fn take(intake: &Intake, request: Request) -> Result<Accepted, Refusal> {
     };
     let encoding = Encoding::named(body::header(&head.headers, header::CONTENT_ENCODING))?;
     let held = intake.decompress(encoding, intake.read(&head.headers, body).await?)?;
-    intake.records(Signal::Traces, decode(&held.bytes)?).await
+    intake.records(Signal::Traces, held, decode).await
 }

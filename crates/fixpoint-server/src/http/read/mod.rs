@@ -1,0 +1,2 @@
+//! Lets clients of Zipkin read what is stored.
+pub(super) mod zipkin;
