@@ -72,6 +72,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/healthz", get(health::healthz))
         // Before the pages, which take any path of two parts.
         .route("/v1/{*path}", any(problem::no_such_path))
+        .merge(read::routes())
         .merge(dev::routes(&app))
         .merge(pages::routes());
     for kind in app.kinds.values() {
