@@ -153,7 +153,7 @@ async fn dependencies(
     State(app): State<App>,
     Params(Window { end_ts, lookback }): Params<Window>,
 ) -> Result<Json<Data>, Problem> {
-    let (since, until) = super::zipkin::window(end_ts, lookback);
+    let (since, until) = super::window(end_ts, lookback);
     let calls = calls::between(&app, since, until).await?.into_iter();
     let calls = calls.map(|((parent, child), calls)| {
         json!({"parent": parent, "child": child, "callCount": calls.count})

@@ -22,8 +22,8 @@ use axum::{
     routing::get,
 };
 use fixpoint_trace::{
-    model::{Kind, Trace, TraceId, UnixNanos},
-    query::{Condition, Field, Literal, Op},
+    model::{Trace, TraceId, UnixNanos},
+    query::{Condition, Field, Literal, Op, Query},
     store::{RateQuery, TraceQuery, TraceSummary},
 };
 use jiff::Timestamp;
@@ -38,6 +38,9 @@ const MAX_SPANS: usize = 250_000;
 
 /// The most names that one answer lists.
 const MAX_NAMES: usize = 5_000;
+
+/// In milliseconds.
+const DAY: u64 = 24 * 60 * 60 * 1_000;
 
 /// Each interface under a prefix of its own, for a client that takes a base URL, and all of them
 /// side by side where they agree.
@@ -57,11 +60,10 @@ pub(super) fn routes() -> Router<App> {
 async fn either(
     app: State<App>,
     id: Path<String>,
-    params: super::page::Params<tempo::Window>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match tempo::wants_protobuf(&headers) {
-        true => tempo::trace(app, id, params, headers).await,
+        true => tempo::trace(app, id, headers).await,
         false => jaeger::trace(app, id).await,
     }
 }
@@ -128,7 +130,6 @@ impl Wanted {
     }
 
     fn into_query(self) -> TraceQuery {
-        use fixpoint_trace::query::Query;
         let filter =
             if self.span.is_empty() { Query::default() } else { Query::of_span(self.span) };
         let limit = self.limit.clamp(1, MAX_TRACES);
@@ -220,13 +221,12 @@ fn now() -> UnixNanos {
     UnixNanos::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default()
 }
 
-/// A kind from its name, as all of these systems write it.
-fn kind(text: &str) -> Option<Kind> {
-    let text = text.to_ascii_lowercase();
-    let text = text.trim_start_matches("span_kind_");
-    [Kind::Internal, Kind::Server, Kind::Client, Kind::Producer, Kind::Consumer]
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
+/// Since when and until when, in nanoseconds, from an end and a length in milliseconds. The last
+/// day unless told otherwise, as Zipkin and Jaeger do.
+fn window(end: Option<u64>, lookback: Option<u64>) -> (UnixNanos, UnixNanos) {
+    let until = end.map_or_else(now, |millis| millis.saturating_mul(1_000_000));
+    let lookback = lookback.unwrap_or(DAY).saturating_mul(1_000_000);
+    (until.saturating_sub(lookback), until)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use fixpoint_trace::{model::UnixNanos, query::Field, store::TraceQuery, tempo};
+use fixpoint_trace::{query::Field, store::TraceQuery, tempo};
 use serde::Deserialize;
 use serde_json::{Value as Data, json};
 
@@ -50,21 +50,6 @@ pub(super) fn routes() -> Router<App> {
 async fn build() -> Json<Data> {
     let version = env!("CARGO_PKG_VERSION");
     Json(json!({"status": "success", "data": {"version": version}}))
-}
-
-/// Seconds since the epoch. A trace is found by its id whenever it was.
-#[derive(Deserialize)]
-pub(super) struct Window {
-    start: Option<u64>,
-    end: Option<u64>,
-}
-
-impl Window {
-    fn nanos(&self) -> (Option<UnixNanos>, Option<UnixNanos>) {
-        let nanos = |seconds: u64| seconds.saturating_mul(1_000_000_000);
-        // The end may be this very second.
-        (self.start.map(nanos), self.end.map(|end| nanos(end.saturating_add(1))))
-    }
 }
 
 /// True if a client wants what Tempo's own clients want.
@@ -112,6 +97,7 @@ struct Search {
     tags: Option<String>,
     min_duration: Option<String>,
     max_duration: Option<String>,
+    /// Seconds since the epoch, as the next.
     start: Option<u64>,
     end: Option<u64>,
     limit: Option<usize>,
@@ -121,7 +107,10 @@ async fn search(
     State(app): State<App>,
     Params(search): Params<Search>,
 ) -> Result<Json<Data>, Problem> {
-    let (since, until) = Window { start: search.start, end: search.end }.nanos();
+    let nanos = |seconds: u64| seconds.saturating_mul(1_000_000_000);
+    let since = search.start.map(nanos);
+    // The end may be this very second.
+    let until = search.end.map(|end| nanos(end.saturating_add(1)));
     let limit = search.limit.unwrap_or(LIMIT);
     let query = match search.q.as_deref().filter(|q| !q.trim().is_empty()) {
         Some(q) => {

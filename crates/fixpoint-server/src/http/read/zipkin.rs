@@ -21,9 +21,6 @@ use crate::http::page::Params;
 /// The attribute that names the service at the other end.
 const PEER: &str = "peer.service";
 
-/// How far back to look unless told otherwise: a day, as Zipkin does.
-const LOOKBACK: u64 = 24 * 60 * 60 * 1_000;
-
 pub(in crate::http) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v2/services", get(services))
@@ -98,7 +95,7 @@ async fn traces(
     State(app): State<App>,
     Params(search): Params<Search>,
 ) -> Result<Json<Vec<Data>>, Problem> {
-    let (since, until) = window(search.end_ts, search.lookback);
+    let (since, until) = super::window(search.end_ts, search.lookback);
     let mut wanted = Wanted {
         since: Some(since),
         until: Some(until),
@@ -120,13 +117,6 @@ async fn traces(
     }
     let traces = super::traces(&app, &wanted.into_query()).await?;
     Ok(Json(traces.iter().map(zipkin::to_json).collect()))
-}
-
-/// Since when, and until when, in nanoseconds.
-fn window(end_ts: Option<u64>, lookback: Option<u64>) -> (u64, u64) {
-    let until = end_ts.map_or_else(super::now, |millis| millis.saturating_mul(1_000_000));
-    let lookback = lookback.unwrap_or(LOOKBACK).saturating_mul(1_000_000);
-    (until.saturating_sub(lookback), until)
 }
 
 async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Data>, Problem> {
@@ -175,7 +165,7 @@ async fn dependencies(
     State(app): State<App>,
     Params(Window { end_ts, lookback }): Params<Window>,
 ) -> Result<Json<Vec<Data>>, Problem> {
-    let (since, until) = window(end_ts, lookback);
+    let (since, until) = super::window(end_ts, lookback);
     let links = calls::between(&app, since, until).await?.into_iter();
     let links = links.map(|((parent, child), calls)| {
         json!({
