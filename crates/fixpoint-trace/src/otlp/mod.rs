@@ -11,7 +11,10 @@ pub(crate) mod view;
 use std::{ops::Range, sync::Arc};
 
 pub use self::{
-    json::{from_json, logs_from_json, logs_to_json, to_json},
+    json::{
+        decode_json, from_json, logs_from_json, logs_to_json, spans_document, to_json,
+        trace_document,
+    },
     proto::{encode_logs, encode_spans, size, within},
 };
 use self::{
@@ -20,7 +23,7 @@ use self::{
 };
 pub use crate::formats::{Decoded, FormatError};
 use crate::{
-    model::{Record, Resource, Scope},
+    model::{Kind, Record, Resource, Scope},
     store::Signal,
 };
 
@@ -89,5 +92,27 @@ impl Visitor for Owner<'_> {
 
     fn rejected(&mut self, why: Invalid) {
         self.decoded.reject(why);
+    }
+}
+
+/// OTLP's number of a kind.
+fn kind_number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Internal => 1,
+        Kind::Server => 2,
+        Kind::Client => 3,
+        Kind::Producer => 4,
+        Kind::Consumer => 5,
+    }
+}
+
+/// The kind of a number. OTLP asks that one which does not say be taken for internal.
+fn kind_of(number: u64) -> Kind {
+    match number {
+        2 => Kind::Server,
+        3 => Kind::Client,
+        4 => Kind::Producer,
+        5 => Kind::Consumer,
+        _ => Kind::Internal,
     }
 }

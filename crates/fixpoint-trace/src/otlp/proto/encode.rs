@@ -5,8 +5,9 @@
 //! end.
 
 use super::wire::Writer;
-use crate::model::{
-    Attributes, Event, Kind, Link, LogRecord, Resource, Scope, Span, Status, Value,
+use crate::{
+    model::{Attributes, Event, Kind, Link, LogRecord, Resource, Scope, Span, Status, Value},
+    otlp::kind_number,
 };
 
 /// The spans as an `ExportTraceServiceRequest`, in order; neighbours of one resource and scope
@@ -63,7 +64,7 @@ fn write_span(out: &mut Writer, span: &Span) {
         out.bytes(4, &id.to_bytes());
     }
     out.bytes(5, span.name.as_bytes());
-    out.varint(6, kind_number(span.kind));
+    out.varint(6, kind_number(span.kind).into());
     out.fixed64(7, span.start);
     out.fixed64(8, span.end.unwrap_or(0));
     write_attributes(out, 9, &span.attributes);
@@ -85,16 +86,6 @@ fn write_span(out: &mut Writer, span: &Span) {
         }),
     }
     out.fixed32(16, span.flags);
-}
-
-fn kind_number(kind: Kind) -> u64 {
-    match kind {
-        Kind::Internal => 1,
-        Kind::Server => 2,
-        Kind::Client => 3,
-        Kind::Producer => 4,
-        Kind::Consumer => 5,
-    }
 }
 
 fn write_event(out: &mut Writer, event: &Event) {

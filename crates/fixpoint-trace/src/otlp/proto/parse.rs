@@ -16,7 +16,10 @@ use crate::{
         Attributes, Dropped, Event, Kind, Link, Resource, Scope, SpanContext, SpanId, TraceId,
         Value,
     },
-    otlp::view::{LogView, SpanView, Spare, ValueView},
+    otlp::{
+        kind_of,
+        view::{LogView, SpanView, Spare, ValueView},
+    },
 };
 
 impl<'a> SpanView<'a> {
@@ -326,16 +329,6 @@ fn status_of(message: &[u8]) -> Result<(u8, &str), Invalid> {
         }
     }
     Ok((code, why))
-}
-
-fn kind_of(number: u64) -> Kind {
-    match number {
-        2 => Kind::Server,
-        3 => Kind::Client,
-        4 => Kind::Producer,
-        5 => Kind::Consumer,
-        _ => Kind::Internal,
-    }
 }
 
 fn key_value(message: &[u8], depth: usize) -> Result<(&str, ValueView<'_>), Invalid> {

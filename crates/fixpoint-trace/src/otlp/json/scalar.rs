@@ -1,0 +1,139 @@
+//! Numbers, enums and bytes in the several ways that protobuf's JSON lets them be written.
+//!
+//! Not here: writing, which knows one way each. The surprise: a whole number may come as text, as
+//! a number, and as a number with an exponent, since that is how some languages print large ones.
+
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value as Json;
+
+use crate::{
+    model::{Kind, Level},
+    otlp::kind_of,
+};
+
+/// A whole number: text or number.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Int<T>(pub(super) T);
+
+impl<'de, T: TryFrom<i128>> Deserialize<'de> for Int<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let json = Json::deserialize(d)?;
+        let number = match &json {
+            Json::String(text) => text.parse().ok(),
+            Json::Number(number) => number.as_i128().or_else(|| whole(number.as_f64()?)),
+            _ => None,
+        };
+        let number = number.and_then(|number| T::try_from(number).ok());
+        number.map(Self).ok_or_else(|| D::Error::custom(format_args!("{json} is no such integer")))
+    }
+}
+
+/// The number, if it has no fraction and is of a size where that means something.
+fn whole(number: f64) -> Option<i128> {
+    (number.fract() == 0.0 && number.abs() < 2_f64.powi(64)).then_some(number as i128)
+}
+
+/// A double: a number, or text, which the three that JSON has no number for must be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Double(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Double {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let json = Json::deserialize(d)?;
+        let number = match &json {
+            Json::String(text) => text.parse().ok(),
+            json => json.as_f64(),
+        };
+        number.map(Self).ok_or_else(|| D::Error::custom(format_args!("{json} is no number")))
+    }
+}
+
+/// Base64, of either alphabet, with or without its padding.
+#[derive(Debug)]
+pub(super) struct Base64(pub(super) Vec<u8>);
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        const EITHER: GeneralPurposeConfig = GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true);
+        const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EITHER);
+        let text = String::deserialize(d)?.replace('-', "+").replace('_', "/");
+        STANDARD.decode(text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// An enum's number or name, not yet looked up.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Number {
+    Number(i64),
+    Name(String),
+}
+
+impl Default for Number {
+    fn default() -> Self {
+        Self::Number(0)
+    }
+}
+
+impl Number {
+    /// The number, where names are told by their place in a list.
+    fn of(self, names: &[&str]) -> i64 {
+        match self {
+            Self::Number(number) => number,
+            Self::Name(name) => {
+                let place = names.iter().position(|known| *known == name);
+                place.map_or(0, |place| place as i64)
+            }
+        }
+    }
+}
+
+/// The kind that a `SpanKind` stands for.
+pub(super) fn kind(kind: Number) -> Kind {
+    let number = kind.of(&[
+        "SPAN_KIND_UNSPECIFIED",
+        "SPAN_KIND_INTERNAL",
+        "SPAN_KIND_SERVER",
+        "SPAN_KIND_CLIENT",
+        "SPAN_KIND_PRODUCER",
+        "SPAN_KIND_CONSUMER",
+    ]);
+    kind_of(number.try_into().unwrap_or(0))
+}
+
+/// A `StatusCode` as its number.
+pub(super) fn status_code(code: Number) -> i64 {
+    code.of(&["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"])
+}
+
+/// A `SeverityNumber` as its number; 0 if it is none.
+pub(super) fn severity(number: Number) -> u8 {
+    match number {
+        Number::Number(number) => number.try_into().unwrap_or(0),
+        Number::Name(name) => severity_named(&name).unwrap_or(0),
+    }
+}
+
+/// `SEVERITY_NUMBER_WARN2` is the second of four that are called so.
+fn severity_named(name: &str) -> Option<u8> {
+    let name = name.strip_prefix("SEVERITY_NUMBER_")?;
+    let level = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let within = match &name[level.len()..] {
+        "" => 1,
+        digits => digits.parse().ok()?,
+    };
+    let first = match level {
+        "FATAL" => 21,
+        level => {
+            let levels = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
+            levels.into_iter().find(|known| known.as_str() == level)?.severity()
+        }
+    };
+    (1..=4).contains(&within).then_some(first + within - 1)
+}
