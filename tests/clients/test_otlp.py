@@ -7,18 +7,19 @@ written by hand.
 
 import base64
 import json
-import logging
 import os
 import urllib.request
 
 import pytest
 from opentelemetry import trace
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import get_current
 from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as grpc_logs
 from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http import _log_exporter as http_logs
 from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
-from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -206,14 +207,26 @@ def test_log_lines_arrive_in_their_trace(protocol):
     spans = TracerProvider()
     provider = LoggerProvider(resource=Resource.create({"service.name": f"python {protocol}"}))
     provider.add_log_record_processor(SimpleLogRecordProcessor(LOG_EXPORTERS[protocol]()))
-    logger = logging.getLogger(f"shop.{protocol}")
-    logger.addHandler(LoggingHandler(logger_provider=provider))
-    logger.propagate = False
     with spans.get_tracer("shop").start_as_current_span("checkout") as span:
-        logger.warning("%s items are sold out", 3)
+        line = LogRecord(
+            timestamp=1_700_000_000_123_456_789,
+            context=get_current(),
+            severity_number=SeverityNumber.WARN,
+            severity_text="WARN",
+            body="3 items are sold out",
+            attributes={"items": 3},
+        )
+        provider.get_logger("shop.cart").emit(line)
     context = span.get_span_context()
 
     lines = get(f"/v1/logs?trace_id={context.trace_id:032x}")["logs"]
-    assert [(line["message"], line["level"], line["span_id"]) for line in lines] == [
-        ("3 items are sold out", "WARN", f"{context.span_id:016x}")
-    ]
+    assert len(lines) == 1
+    wanted = {
+        "message": "3 items are sold out",
+        "level": "WARN",
+        "target": "shop.cart",
+        "time": "2023-11-14T22:13:20.123456789Z",
+        "span_id": f"{context.span_id:016x}",
+        "items": 3,
+    }
+    assert {name: lines[0].get(name) for name in wanted} == wanted
