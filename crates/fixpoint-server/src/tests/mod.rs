@@ -8,6 +8,7 @@ mod idempotency;
 mod lifecycle;
 mod listener;
 mod listing;
+mod read;
 mod receive;
 mod restart;
 mod streams;
