@@ -65,6 +65,7 @@ pub(crate) fn router(app: App) -> Router {
     let mut routes = Router::new()
         .merge(runs::routes())
         .merge(traces::routes())
+        .merge(receive::upload::routes(&app))
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))

@@ -7,6 +7,7 @@
 use axum::{
     Json, Router,
     extract::{Path, RawQuery, State},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use fixpoint_trace::{jaeger, model::UnixNanos, query::Field};
@@ -55,8 +56,9 @@ async fn operations(
     Ok(Json(json!({"operations": operations})))
 }
 
-async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Data>, Problem> {
-    Ok(Json(jaeger::to_v3_json(&[super::by_id(&app, &id).await?])))
+async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let trace = super::by_id(&app, &id).await?;
+    Ok(Json(jaeger::v3_document(&trace.spans)).into_response())
 }
 
 #[derive(Deserialize)]
@@ -81,7 +83,7 @@ async fn traces(
     State(app): State<App>,
     RawQuery(raw): RawQuery,
     Params(search): Params<Search>,
-) -> Result<Json<Data>, Problem> {
+) -> Result<Response, Problem> {
     let nanos =
         |time: Timestamp| UnixNanos::try_from(time.as_nanosecond()).unwrap_or_default();
     let mut wanted = Wanted {
@@ -102,5 +104,7 @@ async fn traces(
             wanted.tag(name, Some(&value));
         }
     }
-    Ok(Json(jaeger::to_v3_json(&super::traces(&app, &wanted.into_query()).await?)))
+    let traces = super::traces(&app, &wanted.into_query()).await?;
+    let spans: Vec<_> = traces.into_iter().flat_map(|trace| trace.spans).collect();
+    Ok(Json(jaeger::v3_document(&spans)).into_response())
 }

@@ -24,7 +24,7 @@ use axum::{
 use fixpoint_trace::{
     model::{Trace, TraceId, UnixNanos},
     query::{Condition, Field, Literal, Op, Query},
-    store::{RateQuery, TraceQuery, TraceSummary},
+    store::{RateQuery, TraceQuery},
 };
 use jiff::Timestamp;
 
@@ -137,15 +137,10 @@ impl Wanted {
     }
 }
 
-/// Summaries of traces that match, newest first.
-async fn summaries(app: &App, query: &TraceQuery) -> Result<Vec<TraceSummary>, Problem> {
-    Ok(app.traces.search(query).await?.items)
-}
-
 /// Traces that match, whole, newest first.
 async fn traces(app: &App, query: &TraceQuery) -> Result<Vec<Trace>, Problem> {
-    let ids = summaries(app, query).await?.into_iter().map(|summary| summary.trace_id);
-    by_ids(app, ids).await
+    let found = app.traces.search(query).await?.items;
+    by_ids(app, found.into_iter().map(|summary| summary.trace_id)).await
 }
 
 /// The traces of these ids, as far as they are known.

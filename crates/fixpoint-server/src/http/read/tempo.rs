@@ -4,7 +4,7 @@
 //! metrics, and streaming. The surprise: attributes are not told apart by where they are set. All
 //! are listed as a span's, and found wherever they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::{
     Json, Router,
@@ -13,7 +13,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use fixpoint_trace::{query::Field, store::TraceQuery, tempo};
+use fixpoint_trace::{
+    model::Span,
+    query::{Field, Query},
+    store::TraceQuery,
+    tempo,
+};
 use serde::Deserialize;
 use serde_json::{Value as Data, json};
 
@@ -22,6 +27,9 @@ use crate::http::page::Params;
 
 /// How many traces are found unless told otherwise.
 const LIMIT: usize = 20;
+
+/// How many of a trace's spans that match are shown unless told otherwise.
+const SPANS_OF_EACH: usize = 3;
 
 /// What is known of every span without being an attribute, with values to choose from.
 const INTRINSIC: [(&str, &[&str]); 7] = [
@@ -71,8 +79,8 @@ pub(super) async fn trace(
 ) -> Result<Response, Problem> {
     let trace = super::by_id(&app, &id).await?;
     Ok(match wants_protobuf(&headers) {
-        true => protobuf(tempo::encode(&trace)),
-        false => Json(tempo::to_json(&trace)).into_response(),
+        true => protobuf(tempo::trace_protobuf(&trace)),
+        false => Json(tempo::trace_json(&trace)).into_response(),
     })
 }
 
@@ -83,8 +91,8 @@ async fn trace_v2(
 ) -> Result<Response, Problem> {
     let trace = super::by_id(&app, &id).await?;
     Ok(match wants_protobuf(&headers) {
-        true => protobuf(tempo::encode_v2(&trace)),
-        false => Json(tempo::to_json_v2(&trace)).into_response(),
+        true => protobuf(tempo::trace_protobuf_v2(&trace)),
+        false => Json(tempo::trace_json_v2(&trace)).into_response(),
     })
 }
 
@@ -101,6 +109,8 @@ struct Search {
     start: Option<u64>,
     end: Option<u64>,
     limit: Option<usize>,
+    /// How many spans to show of each trace.
+    spss: Option<usize>,
 }
 
 async fn search(
@@ -133,7 +143,29 @@ async fn search(
             wanted.into_query()
         }
     };
-    Ok(Json(tempo::search_json(&super::summaries(&app, &query).await?)))
+    let summaries = app.traces.search(&query).await?.items;
+    let ids = summaries.iter().map(|summary| summary.trace_id);
+    let traces = super::by_ids(&app, ids).await?;
+    let traces: HashMap<_, _> =
+        traces.iter().filter_map(|trace| Some((trace.head()?.trace_id, trace))).collect();
+    let most = search.spss.unwrap_or(SPANS_OF_EACH);
+    let found: Vec<_> = summaries
+        .iter()
+        .map(|summary| {
+            let spans = traces.get(&summary.trace_id).map_or(&[][..], |trace| &trace.spans);
+            let mut spans: Vec<_> = spans.iter().filter(|span| fits(&query.filter, span)).collect();
+            let matched = spans.len();
+            spans.truncate(most);
+            tempo::Found { summary, spans, matched }
+        })
+        .collect();
+    Ok(Json(tempo::search_answer(&found)))
+}
+
+/// Whether it is for this span that its trace is found.
+fn fits(filter: &Query, span: &Span) -> bool {
+    let mut any = filter.any.iter();
+    filter.any.is_empty() || any.any(|all| all.span.iter().all(|one| one.matches(span)))
 }
 
 /// `name=value other="a value"`

@@ -13,7 +13,7 @@ use fixpoint_trace::{
 };
 
 use super::{
-    Limits, Protocol,
+    Limits,
     body::{self, Encoding, Held, Room},
     refusal::Refusal,
 };
@@ -22,7 +22,8 @@ use crate::{http::App, metrics::Metrics};
 /// One receiver's way into the store. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Intake {
-    pub(super) protocol: Protocol,
+    /// In log lines and metrics.
+    name: &'static str,
     pub(super) limits: Limits,
     room: Room,
     store: Arc<dyn TraceStore>,
@@ -30,9 +31,9 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new(protocol: Protocol, limits: Limits, room: Room, app: &App) -> Self {
+    pub(super) fn new(name: &'static str, limits: Limits, room: Room, app: &App) -> Self {
         let (store, metrics) = (Arc::clone(&app.traces), Arc::clone(&app.metrics));
-        Self { protocol, limits, room, store, metrics }
+        Self { name, limits, room, store, metrics }
     }
 
     /// Reads a body as it came.
@@ -76,7 +77,7 @@ impl Intake {
 
     /// Counts what became of a request that was taken in, and adds what this receiver left out.
     fn count(&self, signal: Signal, mut stored: Accepted, too_large: u64) -> Accepted {
-        let protocol = self.protocol.name();
+        let protocol = self.name;
         let signal = match signal {
             Signal::Traces => "traces",
             Signal::Logs => "logs",
@@ -100,7 +101,7 @@ impl Intake {
 
     /// Counts a request that was not taken in, and says so the first time.
     pub(super) fn refused(&self, refusal: &Refusal) {
-        let (protocol, reason) = (self.protocol.name(), refusal.reason());
+        let (protocol, reason) = (self.name, refusal.reason());
         if self.metrics.refused(protocol, reason) == 1 {
             tracing::warn!(
                 protocol,

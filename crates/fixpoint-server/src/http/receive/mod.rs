@@ -10,6 +10,7 @@ mod intake;
 mod otlp_grpc;
 mod otlp_http;
 mod refusal;
+pub(super) mod upload;
 mod zipkin;
 
 use std::fmt;
@@ -113,8 +114,8 @@ impl Receivers {
     pub(crate) async fn serve(self, app: App) {
         let room = Room::new(self.limits.in_flight);
         let serving = self.listeners.into_iter().map(|(protocol, listener)| {
-            let intake = Intake::new(protocol, self.limits, room.clone(), &app);
-            let (wire, routes) = routes(intake, &app);
+            let intake = Intake::new(protocol.name(), self.limits, room.clone(), &app);
+            let (wire, routes) = routes(protocol, intake, &app);
             listen::serve(listener, wire, routes, app.stopping.clone())
         });
         future::join_all(serving).await;
@@ -122,8 +123,8 @@ impl Receivers {
 }
 
 /// What a receiver answers.
-fn routes(intake: Intake, app: &App) -> (Wire, Router) {
-    match intake.protocol {
+fn routes(protocol: Protocol, intake: Intake, app: &App) -> (Wire, Router) {
+    match protocol {
         Protocol::OtlpGrpc => (Wire::Http2, otlp_grpc::routes(intake)),
         Protocol::OtlpHttp => (Wire::Http1, otlp_http::routes(intake)),
         Protocol::Zipkin => (Wire::Http1, zipkin::routes(intake, app)),
@@ -133,5 +134,6 @@ fn routes(intake: Intake, app: &App) -> (Wire, Router) {
 /// What a receiver of its own answers, without its listener, for tests.
 #[cfg(test)]
 pub(crate) fn receiver(protocol: Protocol, limits: Limits, app: &App) -> Router {
-    routes(Intake::new(protocol, limits, Room::new(limits.in_flight), app), app).1
+    let intake = Intake::new(protocol.name(), limits, Room::new(limits.in_flight), app);
+    routes(protocol, intake, app).1
 }

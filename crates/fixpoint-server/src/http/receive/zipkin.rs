@@ -47,8 +47,8 @@ async fn take(intake: &Intake, request: Request) -> Result<Accepted, Refusal> {
     let (head, body) = request.into_parts();
     // A body of no type is refused, too: a page of another site can make a browser send that.
     let decode = match body::essence(&head.headers).as_str() {
-        "application/json" => zipkin::decode_json,
-        "application/x-protobuf" => zipkin::decode,
+        "application/json" => zipkin::decode,
+        "application/x-protobuf" => zipkin::decode_protobuf,
         other => {
             let wanted = "application/json or application/x-protobuf";
             return Err(Refusal::media_type(other, wanted));
