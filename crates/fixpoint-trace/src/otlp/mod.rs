@@ -10,6 +10,7 @@ pub(crate) mod view;
 
 use std::{ops::Range, sync::Arc};
 
+pub(crate) use self::json::decode_document;
 pub use self::{
     json::{
         decode_json, from_json, logs_from_json, logs_to_json, spans_document, to_json,

@@ -5,7 +5,11 @@
 mod any;
 mod crash;
 mod exporting;
+mod formats;
+mod jaeger;
 mod otlp_proto;
 mod recording;
 mod stores;
+mod tempo;
 mod wire;
+mod zipkin;

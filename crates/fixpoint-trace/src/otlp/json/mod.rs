@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Error, Value as Json};
 
 use crate::{
-    formats::{Decoded, FormatError},
+    formats::{Decoded, FormatError, lenient::drop_nulls},
     model::{LogRecord, Record, Resource, Scope, Span, Trace},
     store::Signal,
 };
@@ -155,16 +155,4 @@ impl Around {
 /// The same error for each record of a group.
 fn again(error: &Error) -> Error {
     serde::de::Error::custom(error)
-}
-
-/// In protobuf's JSON a null is as good as nothing, wherever a field may stand.
-fn drop_nulls(json: &mut Json) {
-    match json {
-        Json::Object(fields) => {
-            fields.retain(|_, value| !value.is_null());
-            fields.values_mut().for_each(drop_nulls);
-        }
-        Json::Array(values) => values.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
 }

@@ -6,7 +6,7 @@
 
 use super::wire::Writer;
 use crate::{
-    model::{Attributes, Event, Kind, Link, LogRecord, Resource, Scope, Span, Status, Value},
+    model::{Attributes, Event, Link, LogRecord, Resource, Scope, Span, Status, Value},
     otlp::kind_number,
 };
 
