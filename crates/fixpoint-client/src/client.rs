@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Error, FieldError, FindPage, LogPage, PlanPreview, Problem, Resource, ResourcePage, Run,
-    RunFollower, RunPage, RunState, Trace, TraceFollower, sse::Events,
+    RunFollower, RunPage, RunState, Trace, TraceFollower, Upload, sse::Events,
 };
 
 /// Long enough for a page of runs from a busy server, short enough that nobody thinks it hangs.

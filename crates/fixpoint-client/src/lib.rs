@@ -26,5 +26,5 @@ pub use trace::{Span, Trace};
 pub use types::{
     ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, PlanPreview,
     PlannedStep, Problem, Resource, ResourcePage, Run, RunPage, RunState, SeenFact, TracePage,
-    TraceSummary, Waiting, WithheldStep,
+    TraceSummary, Upload, Waiting, WithheldStep,
 };

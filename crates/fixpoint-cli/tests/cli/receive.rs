@@ -70,3 +70,39 @@ fn a_receiver_that_others_can_reach_must_be_allowed() {
     assert!(said.contains("0.0.0.0:0 can be reached by others"), "{said}");
     assert!(said.contains("--allow-remote-without-auth"), "{said}");
 }
+
+#[test]
+fn a_trace_is_downloaded_in_every_format_and_uploaded_to_another_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    for data in [&here, &there] {
+        std::fs::create_dir(data).unwrap();
+    }
+    let dev = Dev::start(&here, &[]);
+    assert_eq!(send(&dev.otlp_http), "HTTP/1.1 200 OK");
+    const ID: &str = "5af7183fb1d4cf5f5af7183fb1d4cf5f";
+    for format in ["otlp", "otlp-protobuf", "jaeger", "zipkin"] {
+        let file = folder.path().join(format);
+        let mut download = command();
+        download.env("FIXPOINT_URL", &dev.url).args(["trace", ID, "--format", format]);
+        let output = download.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        std::fs::write(&file, output.stdout).unwrap();
+
+        let data = there.join(format);
+        std::fs::create_dir(&data).unwrap();
+        let other = Dev::start(&data, &[]);
+        let said = other.fixpoint(&["upload", file.to_str().unwrap()]);
+        let wanted =
+            format!("exit 0\n-- stdout\n{ID}\n-- stderr\n2 spans and log lines of 1 trace\n");
+        assert_eq!(said, wanted, "{format}");
+        let shown = other.fixpoint(&["trace", ID]);
+        for wanted in ["GET /cart", "select cart", "no such table"] {
+            assert!(shown.contains(wanted), "{format}: {wanted} is not in\n{shown}");
+        }
+    }
+    let said = dev.fixpoint(&["trace", ID, "--format", "xml"]);
+    assert!(said.contains("format is xml"), "{said}");
+    let said = dev.fixpoint(&["upload", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    assert!(said.contains("nor Jaeger JSON"), "{said}");
+}

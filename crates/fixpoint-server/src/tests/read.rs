@@ -24,13 +24,12 @@ use crate::{Limits, Protocol, http, store};
 const START: u64 = 1_700_000_000_000_000_000;
 const MS: u64 = 1_000_000;
 
-/// A trace of three spans and two services, and another of one span ten seconds later.
+/// A trace of three spans and two services, and another of one span ten seconds later. Their ids
+/// have 64 bits, which Zipkin and Jaeger write in 16 digits and OTLP in 32.
 fn spans() -> Vec<Record> {
     let span = |trace: &str, id: &str, parent: &str, service: &str, name: &str| {
-        let context = SpanContext {
-            trace_id: trace.parse().unwrap(),
-            span_id: id.parse().unwrap(),
-        };
+        let context =
+            SpanContext { trace_id: trace.parse().unwrap(), span_id: id.parse().unwrap() };
         let resource = [("service.name".to_owned(), Value::from(service))];
         Span {
             parent: parent.parse().ok(),
@@ -100,7 +99,7 @@ const TABLE: &[Row] = &[
     row(
         ZIPKIN,
         "/api/v2/traces?annotationQuery=http.request.method=GET and http.response.status_code&endTs=1700000060000",
-        &[("/0/0/traceId", r#""0000000000000000000000000000ca27""#), ("/1", "")],
+        &[("/0/0/traceId", r#""000000000000ca27""#), ("/1", "")],
     ),
     row(
         ZIPKIN,
@@ -122,7 +121,11 @@ const TABLE: &[Row] = &[
         "/api/v2/traces?endTs=1700000060000&limit=1",
         &[("/0/0/name", r#""count""#), ("/1", "")],
     ),
-    row(ZIPKIN, "/api/v2/traces?endTs=1700000005000&lookback=6000", &[("/0/0/name", r#""get /cart""#), ("/1", "")]),
+    row(
+        ZIPKIN,
+        "/api/v2/traces?endTs=1700000005000&lookback=6000",
+        &[("/0/0/name", r#""get /cart""#), ("/1", "")],
+    ),
     row(
         ZIPKIN,
         "/api/v2/trace/000000000000ca27",
@@ -148,7 +151,11 @@ const TABLE: &[Row] = &[
         &[("", r#"[{"parent":"shop","child":"stock","callCount":1,"errorCount":1}]"#)],
     ),
     row(ZIPKIN, "/health", &[("/status", r#""UP""#)]),
-    row(JAEGER, "/api/services", &[("/data", r#"["shop","stock"]"#), ("/total", "2"), ("/errors", "null")]),
+    row(
+        JAEGER,
+        "/api/services",
+        &[("/data", r#"["shop","stock"]"#), ("/total", "2"), ("/errors", "null")],
+    ),
     row(JAEGER, "/api/services/shop/operations", &[("/data", r#"["get /cart","select cart"]"#)]),
     row(
         JAEGER,
@@ -163,17 +170,17 @@ const TABLE: &[Row] = &[
     row(
         JAEGER,
         r#"/api/traces?service=shop&tags={"http.response.status_code":"500"}&start=1699999000000000&end=1700000060000000&limit=20"#,
-        &[("/data/0/traceID", r#""0000000000000000000000000000ca27""#), ("/data/1", "")],
+        &[("/data/0/traceID", r#""000000000000ca27""#), ("/data/1", "")],
     ),
     row(
         JAEGER,
         r#"/api/traces?service=stock&tags={"error":"true"}&limit=20"#,
-        &[("/data/0/traceID", r#""0000000000000000000000000000ca27""#), ("/data/1", "")],
+        &[("/data/0/traceID", r#""000000000000ca27""#), ("/data/1", "")],
     ),
     row(
         JAEGER,
         "/api/traces?service=shop&tag=http.request.method:GET&limit=20",
-        &[("/data/0/traceID", r#""0000000000000000000000000000ca27""#), ("/data/1", "")],
+        &[("/data/0/traceID", r#""000000000000ca27""#), ("/data/1", "")],
     ),
     row(
         JAEGER,
@@ -183,7 +190,10 @@ const TABLE: &[Row] = &[
     row(
         JAEGER,
         "/api/traces?traceID=ca27&traceID=71c4",
-        &[("/data/0/spans/0/operationName", r#""get /cart""#), ("/data/1/spans/0/operationName", r#""count""#)],
+        &[
+            ("/data/0/spans/0/operationName", r#""get /cart""#),
+            ("/data/1/spans/0/operationName", r#""count""#),
+        ],
     ),
     row(
         JAEGER,
@@ -216,7 +226,10 @@ const TABLE: &[Row] = &[
     row(
         JAEGER_3,
         "/api/v3/traces?query.service_name=shop&query.operation_name=select cart&query.start_time_min=2023-11-14T22:00:00Z&query.start_time_max=2023-11-14T23:00:00Z&query.duration_min=90ms&query.duration_max=110ms&query.search_depth=20",
-        &[("/result/resourceSpans/0/scopeSpans/0/spans/0/traceId", r#""0000000000000000000000000000ca27""#)],
+        &[(
+            "/result/resourceSpans/0/scopeSpans/0/spans/0/traceId",
+            r#""0000000000000000000000000000ca27""#,
+        )],
     ),
     row(
         JAEGER_3,
@@ -238,20 +251,36 @@ const TABLE: &[Row] = &[
     row(
         TEMPO,
         r#"/api/search?q={resource.service.name="shop" && name="get /cart" && duration>100ms}&limit=20&spss=3&start=1699999000&end=1700000060"#,
-        &[("/traces/0/rootTraceName", r#""get /cart""#), ("/traces/0/rootServiceName", r#""shop""#), ("/traces/1", "")],
+        &[
+            ("/traces/0/rootTraceName", r#""get /cart""#),
+            ("/traces/0/rootServiceName", r#""shop""#),
+            ("/traces/1", ""),
+        ],
     ),
     row(
         TEMPO,
         "/api/search?q={status=error}",
-        &[("/traces/0/startTimeUnixNano", r#""1700000000000000000""#), ("/traces/0/durationMs", "300"), ("/traces/1", "")],
+        &[
+            ("/traces/0/startTimeUnixNano", r#""1700000000000000000""#),
+            ("/traces/0/durationMs", "300"),
+            ("/traces/1", ""),
+        ],
     ),
-    row(TEMPO, "/api/search?q={}&limit=1", &[("/traces/0/rootTraceName", r#""count""#), ("/traces/1", "")]),
+    row(
+        TEMPO,
+        "/api/search?q={}&limit=1",
+        &[("/traces/0/rootTraceName", r#""count""#), ("/traces/1", "")],
+    ),
     row(
         TEMPO,
         r#"/api/search?tags=service.name=shop name="get /cart"&minDuration=100ms&maxDuration=1s&limit=20"#,
         &[("/traces/0/rootTraceName", r#""get /cart""#), ("/traces/1", "")],
     ),
-    row(TEMPO, "/api/search/tags?start=1699999000&end=1700000060", &[("/tagNames/0", r#""http.request.method""#)]),
+    row(
+        TEMPO,
+        "/api/search/tags?start=1699999000&end=1700000060",
+        &[("/tagNames/0", r#""http.request.method""#)],
+    ),
     row(
         TEMPO,
         "/api/v2/search/tags?scope=resource",
@@ -407,7 +436,8 @@ fn table() -> String {
 #[test]
 fn the_table_stands_in_the_documentation() {
     const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/read-interfaces.md");
-    const MARK: &str = "<!-- From here on written by a test: crates/fixpoint-server/src/tests/read.rs -->\n";
+    const MARK: &str =
+        "<!-- From here on written by a test: crates/fixpoint-server/src/tests/read.rs -->\n";
     let text = std::fs::read_to_string(PATH).unwrap();
     let (by_hand, found) = text.split_once(MARK).unwrap();
     if std::env::var_os("FIXPOINT_WRITE_DOCS").is_some() {

@@ -72,7 +72,10 @@ impl Said {
 
     /// The gRPC code, and what it is about.
     fn grpc(&self) -> (&str, &str) {
-        assert_eq!((self.status, self.header("content-type")), (StatusCode::OK, "application/grpc"));
+        assert_eq!(
+            (self.status, self.header("content-type")),
+            (StatusCode::OK, "application/grpc")
+        );
         (self.header("grpc-status"), self.header("grpc-message"))
     }
 }
@@ -210,8 +213,7 @@ async fn what_is_not_valid_is_left_out_and_told_and_the_rest_is_stored() {
     spans.as_array_mut().unwrap().push(json!({"traceId": "abc", "spanId": "", "name": "bad"}));
     let headers = ["application/json", ""];
     let body = json.to_string();
-    let said =
-        post(&server.app, Protocol::OtlpHttp, "/v1/traces", headers, body.as_bytes()).await;
+    let said = post(&server.app, Protocol::OtlpHttp, "/v1/traces", headers, body.as_bytes()).await;
     assert_eq!(said.status, 200);
     assert_eq!(said.json()["partialSuccess"]["rejectedSpans"], "1");
     assert_ne!(said.json()["partialSuccess"]["errorMessage"], "");
@@ -307,7 +309,12 @@ async fn grpc_calls_that_are_not_right_are_refused_with_a_code_that_is_not_tried
         (GRPC_TRACES, false, &[0xff; 10][..], invalid),
         (GRPC_TRACES, false, &[0; 2_000], exhausted),
         (GRPC_TRACES, true, &[0; 100_000], exhausted),
-        ("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", false, b"", unimplemented),
+        (
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            false,
+            b"",
+            unimplemented,
+        ),
     ] {
         let said = call(app, path, gzipped, message, limits).await;
         assert_eq!(said.grpc().0, code, "{said:?}");
@@ -361,7 +368,8 @@ async fn come_again(app: &App, limits: Limits, request: &[u8], reason: &str) {
         (Protocol::OtlpHttp, "/v1/traces", "application/x-protobuf"),
         (Protocol::Zipkin, "/api/v2/spans", "application/json"),
     ] {
-        let zipkin = r#"[{"traceId": "1", "id": "2", "name": "get", "timestamp": 1, "duration": 1}]"#;
+        let zipkin =
+            r#"[{"traceId": "1", "id": "2", "name": "get", "timestamp": 1, "duration": 1}]"#;
         let body = if protocol == Protocol::Zipkin { zipkin.as_bytes() } else { request };
         let request = Request::post(path).header("content-type", form);
         let request = request.body(body.to_vec().into()).unwrap();

@@ -84,8 +84,7 @@ async fn traces(
     RawQuery(raw): RawQuery,
     Params(search): Params<Search>,
 ) -> Result<Response, Problem> {
-    let nanos =
-        |time: Timestamp| UnixNanos::try_from(time.as_nanosecond()).unwrap_or_default();
+    let nanos = |time: Timestamp| UnixNanos::try_from(time.as_nanosecond()).unwrap_or_default();
     let mut wanted = Wanted {
         since: search.since.map(nanos),
         until: search.until.map(nanos),
@@ -98,9 +97,9 @@ async fn traces(
     wanted.duration(least, optional_duration(search.most.as_deref())?);
     for (key, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
         if let Some(name) = key.strip_prefix(ATTRIBUTE) {
-            let name = name.strip_suffix(']').ok_or_else(|| {
-                bad_parameter(format!("{key} lacks its closing bracket."))
-            })?;
+            let name = name
+                .strip_suffix(']')
+                .ok_or_else(|| bad_parameter(format!("{key} lacks its closing bracket.")))?;
             wanted.tag(name, Some(&value));
         }
     }

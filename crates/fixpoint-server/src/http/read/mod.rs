@@ -115,10 +115,9 @@ impl Wanted {
     fn tag(&mut self, name: &str, value: Option<&str>) {
         let condition = match (name, value) {
             ("error", None | Some("true")) => Condition::equal(Field::Status, "error"),
-            ("error", Some("false")) => Condition {
-                op: Op::NotEqual,
-                ..Condition::equal(Field::Status, "error")
-            },
+            ("error", Some("false")) => {
+                Condition { op: Op::NotEqual, ..Condition::equal(Field::Status, "error") }
+            }
             ("span.kind", Some(kind)) => Condition::equal(Field::Kind, kind),
             (_, Some(value)) => Condition::equal(Field::Attribute(name.to_owned()), value),
             (_, None) => Condition {
@@ -140,14 +139,11 @@ impl Wanted {
 /// Traces that match, whole, newest first.
 async fn traces(app: &App, query: &TraceQuery) -> Result<Vec<Trace>, Problem> {
     let found = app.traces.search(query).await?.items;
-    by_ids(app, found.into_iter().map(|summary| summary.trace_id)).await
+    by_ids(app, found.iter().map(|summary| summary.trace_id).collect()).await
 }
 
 /// The traces of these ids, as far as they are known.
-async fn by_ids(
-    app: &App,
-    ids: impl IntoIterator<Item = TraceId>,
-) -> Result<Vec<Trace>, Problem> {
+async fn by_ids(app: &App, ids: Vec<TraceId>) -> Result<Vec<Trace>, Problem> {
     let (mut found, mut spans) = (Vec::new(), 0);
     for id in ids.into_iter().take(MAX_TRACES) {
         if let Some(trace) = app.traces.trace(id).await? {

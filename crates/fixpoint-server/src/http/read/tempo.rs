@@ -144,7 +144,7 @@ async fn search(
         }
     };
     let summaries = app.traces.search(&query).await?.items;
-    let ids = summaries.iter().map(|summary| summary.trace_id);
+    let ids = summaries.iter().map(|summary| summary.trace_id).collect();
     let traces = super::by_ids(&app, ids).await?;
     let traces: HashMap<_, _> =
         traces.iter().filter_map(|trace| Some((trace.head()?.trace_id, trace))).collect();
@@ -240,17 +240,11 @@ async fn values_of(app: &App, tag: &str) -> Result<(Vec<String>, bool), Problem>
     Ok((values, true))
 }
 
-async fn values(
-    State(app): State<App>,
-    Path(tag): Path<String>,
-) -> Result<Json<Data>, Problem> {
+async fn values(State(app): State<App>, Path(tag): Path<String>) -> Result<Json<Data>, Problem> {
     Ok(Json(json!({"tagValues": values_of(&app, &tag).await?.0})))
 }
 
-async fn values_v2(
-    State(app): State<App>,
-    Path(tag): Path<String>,
-) -> Result<Json<Data>, Problem> {
+async fn values_v2(State(app): State<App>, Path(tag): Path<String>) -> Result<Json<Data>, Problem> {
     let (values, quoted) = values_of(&app, &tag).await?;
     let kind = if quoted { "string" } else { "keyword" };
     let values: Vec<_> =

@@ -6,9 +6,7 @@
 //! beyond `=~ "a|b"`. The surprise: whatever is not taken is refused. Grafana's page composes
 //! queries by itself, and an answer to another question would mislead.
 
-use fixpoint_trace::query::{
-    Alternative, Condition, Field, Literal, Op, Query, TraceCondition,
-};
+use fixpoint_trace::query::{Alternative, Condition, Field, Literal, Op, Query, TraceCondition};
 
 use super::duration;
 

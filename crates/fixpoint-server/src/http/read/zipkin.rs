@@ -64,9 +64,9 @@ async fn remote_services(
     wanted.tag(PEER, None);
     let traces = super::traces(&app, &wanted.into_query()).await?;
     let spans = traces.iter().flat_map(|trace| &trace.spans);
-    let peers = spans.filter(|span| span.service() == service).filter_map(|span| {
-        span.attributes.get(PEER).and_then(Value::as_str).map(str::to_owned)
-    });
+    let peers = spans
+        .filter(|span| span.service() == service)
+        .filter_map(|span| span.attributes.get(PEER).and_then(Value::as_str).map(str::to_owned));
     Ok(Json(peers.collect()))
 }
 

@@ -31,10 +31,7 @@ pub(super) fn routes(intake: Intake) -> Router {
     let logs = async |State(intake): State<Intake>, request: Request| {
         answer(&intake, Signal::Logs, request).await
     };
-    Router::new()
-        .route("/v1/traces", post(traces))
-        .route("/v1/logs", post(logs))
-        .with_state(intake)
+    Router::new().route("/v1/traces", post(traces)).route("/v1/logs", post(logs)).with_state(intake)
 }
 
 /// How a body is written.
@@ -49,9 +46,7 @@ impl Form {
         match body::essence(headers).as_str() {
             "application/x-protobuf" => Ok(Self::Protobuf),
             "application/json" => Ok(Self::Json),
-            other => {
-                Err(Refusal::media_type(other, "application/x-protobuf or application/json"))
-            }
+            other => Err(Refusal::media_type(other, "application/x-protobuf or application/json")),
         }
     }
 }
@@ -83,9 +78,7 @@ async fn take(
     let held = intake.decompress(encoding, intake.read(&head.headers, body).await?)?;
     match form {
         Form::Protobuf => intake.otlp(signal, held).await,
-        Form::Json => {
-            intake.records(signal, held, |bytes| otlp::decode_json(signal, bytes)).await
-        }
+        Form::Json => intake.records(signal, held, |bytes| otlp::decode_json(signal, bytes)).await,
     }
 }
 

@@ -44,10 +44,7 @@ pub(in crate::http) fn routes(app: &App) -> Router<App> {
     Router::new().route("/v1/traces", post(upload).with_state(intake))
 }
 
-async fn upload(
-    State(intake): State<Intake>,
-    request: Request,
-) -> Result<Json<Upload>, Problem> {
+async fn upload(State(intake): State<Intake>, request: Request) -> Result<Json<Upload>, Problem> {
     take(&intake, request).await.map(Json).map_err(|refusal| {
         intake.refused(&refusal);
         Problem::from(refusal)
