@@ -92,7 +92,7 @@ pub fn decode_any(file: &[u8]) -> Result<(Format, Decoded), FormatError> {
         let document = document.map_err(|error| failed(error.into()))?;
         let format = format_of(&document).ok_or_else(|| failed(UnknownFormat.into()))?;
         let decoded = decode(format, document).map_err(|error| failed(error.into()))?;
-        all.get_or_insert((format, Decoded::default())).1.append(decoded);
+        all.get_or_insert_with(|| (format, Decoded::default())).1.append(decoded);
     }
     all.ok_or_else(|| failed(UnknownFormat.into()))
 }
@@ -146,12 +146,8 @@ fn decode(format: Format, mut document: Json) -> Result<Decoded, Error> {
 }
 
 /// Traces and logs have one shape, but no log line is a valid span.
-fn decode_protobuf(file: &[u8]) -> Result<Decoded, Box<dyn std::error::Error + Send + Sync>> {
-    let holds = |decoded: &Decoded| decoded.accepted.accepted > 0;
-    let traces = otlp::decode(Signal::Traces, file)?;
-    if holds(&traces) {
-        return Ok(traces);
-    }
-    let logs = otlp::decode(Signal::Logs, file)?;
-    if holds(&logs) { Ok(logs) } else { Err(UnknownFormat.into()) }
+fn decode_protobuf(file: &[u8]) -> Result<Decoded, UnknownFormat> {
+    let signals = [Signal::Traces, Signal::Logs];
+    let mut decoded = signals.into_iter().filter_map(|signal| otlp::decode(signal, file).ok());
+    decoded.find(|decoded| decoded.accepted.accepted > 0).ok_or(UnknownFormat)
 }

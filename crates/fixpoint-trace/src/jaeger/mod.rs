@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 use crate::{
     formats::{
         Decoded, FormatError,
-        lenient::{Int, drop_nulls},
+        lenient::{Int, object},
     },
     model::{Record, Span, Trace},
     otlp,
@@ -57,8 +57,8 @@ pub fn decode(json: &[u8]) -> Result<Decoded, FormatError> {
 }
 
 /// The same, of JSON that was parsed before.
-pub(crate) fn decode_document(mut json: Json) -> Result<Decoded, serde_json::Error> {
-    drop_nulls(&mut json);
+pub(crate) fn decode_document(json: Json) -> Result<Decoded, serde_json::Error> {
+    let json = object(json)?;
     let traces = if json.get("spans").is_some() {
         vec![wire::Trace::<Json>::deserialize(json)?]
     } else {

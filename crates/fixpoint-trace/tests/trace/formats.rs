@@ -63,7 +63,7 @@ fn an_answer_for_several_traces_of_zipkin_and_one_of_jaegers_version_3_are_read(
 #[test]
 fn a_file_of_no_known_format_is_refused_with_a_reason() {
     for (file, reason) in [
-        (&b"hello"[..], "field"),
+        (&b"hello"[..], "nor Jaeger"),
         (b"", "nor Jaeger"),
         (b"{}", "nor Jaeger"),
         (b"{\"resourceSpans\": [", "EOF"),

@@ -244,7 +244,7 @@ fn proto_span() -> Vec<u8> {
     bytes.push(0x31); // timestamp
     bytes.extend(5_u64.to_le_bytes());
     bytes.extend([0x38, 3]); // duration
-    bytes.extend(b"\x42\x0c\x0a\x01s\x12\x04\x0a\x00\x00\x01\x20\x50"); // local_endpoint
+    bytes.extend(b"\x42\x0b\x0a\x01s\x12\x04\x0a\x00\x00\x01\x20\x50"); // local_endpoint
     bytes.extend(b"\x5a\x06\x0a\x01k\x12\x01v"); // tags
     bytes.extend([0x68, 1]); // shared
     bytes
