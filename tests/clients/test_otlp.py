@@ -25,7 +25,16 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 URL = os.environ["FIXPOINT_URL"]
 GRPC = os.environ["FIXPOINT_OTLP_GRPC"]
@@ -163,9 +172,10 @@ def work(tracer):
     elsewhere = SpanContext(
         0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331, True, TraceFlags(1)
     )
+    ids = RandomIdGenerator()
     caller = SpanContext(
-        trace.INVALID_TRACE_ID | int.from_bytes(os.urandom(16)),
-        int.from_bytes(os.urandom(8)),
+        ids.generate_trace_id(),
+        ids.generate_span_id(),
         is_remote=True,
         trace_flags=TraceFlags(1),
         trace_state=TraceState([("vendor", "value")]),

@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_query_cannot_multiply_without_end() {
-        let many = vec![r#".x =~ "a|b|c""#; 5].join(" && ");
+        let many = [r#".x =~ "a|b|c""#; 5].join(" && ");
         assert!(parse(&format!("{{ {many} }}")).is_err());
     }
 }

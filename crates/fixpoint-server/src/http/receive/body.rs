@@ -99,14 +99,20 @@ pub(super) async fn read(
     if announced > limit as u64 {
         return Err(Refusal::TooLarge(limit));
     }
-    let reading = gather(body, limit, room);
+    let reading = gather(body, announced as usize, limit, room);
     time::timeout(MAX_TIME, reading).await.unwrap_or(Err(Refusal::Slow(MAX_TIME)))
 }
 
-/// Takes room for what has come, not for what was announced, which costs a sender nothing.
-async fn gather(mut body: Body, limit: usize, room: &Room) -> Result<Held, Refusal> {
+/// Takes room for what has come, not for what was announced, which costs a sender nothing. Memory
+/// that is reserved and not written to costs nothing either.
+async fn gather(
+    mut body: Body,
+    announced: usize,
+    limit: usize,
+    room: &Room,
+) -> Result<Held, Refusal> {
     let mut place = room.take(0)?;
-    let mut bytes = BytesMut::new();
+    let mut bytes = BytesMut::with_capacity(announced);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
         if bytes.len() + data.len() > limit {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, http::HeaderMap};
+use fixpoint::Chain;
 use fixpoint_trace::{
     formats::{Decoded, FormatError},
     otlp,
@@ -99,15 +100,13 @@ impl Intake {
         stored
     }
 
-    /// Counts a request that was not taken in, and says so the first time.
+    /// Counts a request that was not taken in. The first is logged, then the second, the fourth,
+    /// the eighth: a flood of requests makes no flood of log lines.
     pub(super) fn refused(&self, refusal: &Refusal) {
         let (protocol, reason) = (self.name, refusal.reason());
-        if self.metrics.refused(protocol, reason) == 1 {
-            tracing::warn!(
-                protocol,
-                reason,
-                "spans were refused: {refusal}; from now on /metrics counts these"
-            );
+        let count = self.metrics.refused(protocol, reason);
+        if count.is_power_of_two() {
+            tracing::warn!(protocol, reason, count, "spans were refused: {}", Chain(refusal));
         }
     }
 }

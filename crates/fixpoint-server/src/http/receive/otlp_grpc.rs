@@ -48,13 +48,16 @@ async fn answer(intake: &Intake, signal: Signal, request: Request) -> Response {
         intake.refused(&Refusal::media_type(&kind, "application/grpc"));
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    match take(intake, signal, request).await {
+    let mut answer = match take(intake, signal, request).await {
         Ok(accepted) => success(&accepted),
         Err(refusal) => {
             intake.refused(&refusal);
             refused(refusal.to_grpc())
         }
-    }
+    };
+    let encodings = HeaderValue::from_static("identity,gzip,zstd");
+    answer.headers_mut().insert("grpc-accept-encoding", encodings);
+    answer
 }
 
 async fn take(intake: &Intake, signal: Signal, request: Request) -> Result<Accepted, Refusal> {

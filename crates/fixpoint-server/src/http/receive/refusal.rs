@@ -128,10 +128,7 @@ impl From<StoreError> for Refusal {
         match error.fault() {
             Fault::Overload => Self::Overloaded,
             Fault::Request => Self::Malformed(Chain(&error).to_string()),
-            Fault::Store => {
-                tracing::error!("spans were refused: {}", Chain(&error));
-                Self::Store(Arc::new(error))
-            }
+            Fault::Store => Self::Store(Arc::new(error)),
         }
     }
 }

@@ -1,30 +1,25 @@
 //! Other programs' spans come in by each protocol, or are refused as the protocol has it.
 
+mod refused;
+
 use std::{io::Write, sync::Arc};
 
-use async_trait::async_trait;
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Request, StatusCode},
 };
 use fixpoint_trace::{
-    model::{LogRecord, Record, Span, SpanContext, SpanId, Trace, TraceId, Value},
+    model::{Level, LogRecord, Span, SpanContext, SpanId, Trace, TraceId, Value},
     otlp,
-    store::{
-        Accepted, Fault, LogQuery, Signal, StoreError, TracePage, TraceQuery, TraceStore,
-        TraceSummary, memory::MemoryStore,
-    },
 };
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
-use tokio::sync::broadcast;
 use tower::ServiceExt;
 
 use super::Harness;
 use crate::{
     Limits, Protocol,
     http::{self, App},
-    store,
 };
 
 const GRPC_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -138,7 +133,7 @@ async fn log_lines_come_by_grpc_and_by_http() {
     let line = |text: &str| LogRecord {
         trace_id: Some(sent.trace_id),
         span_id: Some(sent.span_id),
-        ..LogRecord::new(1_500, fixpoint_trace::model::Level::Warn, text)
+        ..LogRecord::new(1_500, Level::Warn, text)
     };
     let request = otlp::encode_logs(&[&line("by grpc")]);
     let said = call(&server.app, GRPC_LOGS, false, &request, Limits::default()).await;
@@ -253,173 +248,46 @@ async fn a_span_beyond_the_limit_is_left_out_and_told() {
 }
 
 #[tokio::test]
-async fn http_requests_that_are_not_right_are_refused_in_their_own_encoding() {
+async fn files_are_uploaded_and_given_back_in_every_format() {
+    let sent = span("checkout");
+    let id = sent.trace_id.to_string();
     let server = Harness::new();
-    let (otlp, zipkin) = (Protocol::OtlpHttp, Protocol::Zipkin);
-    let bomb = gzip(&vec![0; 17 << 20]);
-    let (json, protobuf) = ("application/json", "application/x-protobuf");
-    for (protocol, headers, body, status, kind) in [
-        (otlp, ["", ""], &b"{}"[..], 415, json),
-        (otlp, ["text/plain", ""], b"{}", 415, json),
-        (otlp, [json, "br"], b"{}", 415, json),
-        (otlp, [protobuf, "br"], b"", 415, protobuf),
-        (otlp, [json, ""], b"{", 400, json),
-        (otlp, [protobuf, ""], b"\xff\xff", 400, protobuf),
-        (otlp, [protobuf, "gzip"], b"not gzip", 400, protobuf),
-        (otlp, [json, "zstd"], b"not zstd", 400, json),
-        (otlp, [protobuf, "gzip"], &bomb, 413, protobuf),
-        (otlp, [json, ""], &[b' '; (16 << 20) + 1], 413, json),
-        (zipkin, ["", ""], b"[]", 415, "text/plain; charset=utf-8"),
-        (zipkin, [json, ""], b"{", 400, "text/plain; charset=utf-8"),
-        (zipkin, [json, "gzip"], &bomb, 413, "text/plain; charset=utf-8"),
-    ] {
-        let path = if protocol == otlp { "/v1/traces" } else { "/api/v2/spans" };
-        let said = post(&server.app, protocol, path, headers, body).await;
-        let case = format!("{protocol} {headers:?} {} bytes: {said:?}", body.len());
-        assert_eq!(said.status.as_u16(), status, "{case}");
-        assert_eq!(said.header("content-type"), kind, "{case}");
-        assert_eq!(said.header("retry-after"), "", "{case}");
-        match kind {
-            "application/json" => assert!(said.json()["message"].is_string(), "{case}"),
-            // google.rpc.Status { code: ..., message: ... }
-            "application/x-protobuf" => assert_eq!((said.body[0], said.body[2]), (0x08, 0x12)),
-            _ => assert!(!said.body.is_empty(), "{case}"),
-        }
+    let request = otlp::encode_spans(&[&sent]);
+    call(&server.app, GRPC_TRACES, false, &request, Limits::default()).await;
+    for (format, end) in
+        [("otlp", "json"), ("otlp-protobuf", "pb"), ("jaeger", "json"), ("zipkin", "json")]
+    {
+        let request = Request::get(format!("/v1/traces/{id}?format={format}"));
+        let request = request.body(Body::empty()).unwrap();
+        let answer = server.router.clone().oneshot(request).await.unwrap();
+        let attachment = format!("attachment; filename=\"trace-{id}.{end}\"");
+        assert_eq!(answer.headers()["content-disposition"], attachment);
+        let file = answer.into_body().collect().await.unwrap().to_bytes();
+
+        let other = Harness::new();
+        let request = Request::post("/v1/traces")
+            .header("content-type", "application/octet-stream")
+            .header("content-encoding", "gzip")
+            .body(Body::from(gzip(&file)))
+            .unwrap();
+        let uploaded = other.send(request).await;
+        let told = json!({"trace_ids": [id], "accepted": 1, "rejected": 0, "message": ""});
+        assert_eq!(uploaded.value(), told, "{format}");
+        let stored = stored(&other.app, &sent).await;
+        assert_eq!((&stored.name, stored.service(), stored.end), (&sent.name, "shop", sent.end));
     }
-    let metrics = server.get("/metrics").await.text;
-    for (protocol, reason, count) in [
-        ("otlp-http", "media-type", 2),
-        ("otlp-http", "encoding", 2),
-        ("otlp-http", "malformed", 4),
-        ("otlp-http", "too-large", 2),
-        ("zipkin", "too-large", 1),
-    ] {
-        let labels = format!("protocol=\"{protocol}\",reason=\"{reason}\"");
-        let wanted = format!("fixpoint_refused_requests_total{{{labels}}} {count}");
-        assert!(metrics.contains(&wanted), "{wanted} is not in\n{metrics}");
-    }
+    assert_eq!(server.get(&format!("/v1/traces/{id}?format=xml")).await.status, 400);
 }
 
 #[tokio::test]
-async fn grpc_calls_that_are_not_right_are_refused_with_a_code_that_is_not_tried_again() {
-    let app = &Harness::new().app;
-    let limits = Limits { request: 1_000, ..Limits::default() };
-    let (invalid, exhausted, unimplemented) = ("3", "8", "12");
-    for (path, gzipped, message, code) in [
-        (GRPC_TRACES, false, &[0xff; 10][..], invalid),
-        (GRPC_TRACES, false, &[0; 2_000], exhausted),
-        (GRPC_TRACES, true, &[0; 100_000], exhausted),
-        (
-            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-            false,
-            b"",
-            unimplemented,
-        ),
-    ] {
-        let said = call(app, path, gzipped, message, limits).await;
-        assert_eq!(said.grpc().0, code, "{said:?}");
-        assert_eq!(said.header("grpc-status-details-bin"), "", "{said:?}");
-    }
-    let request = |frame: &'static [u8], coding: &str| {
-        let request = Request::post(GRPC_TRACES).header("content-type", "application/grpc");
-        request.header("grpc-encoding", coding).body(Body::from(frame)).unwrap()
-    };
-    for (frame, coding, code) in [
-        (&[0, 0, 0][..], "identity", invalid),
-        (&[0, 0, 0, 0, 9, 1], "identity", invalid),
-        (&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "identity", invalid),
-        (&[7, 0, 0, 0, 0], "identity", invalid),
-        (&[1, 0, 0, 0, 1, 1], "gzip", invalid),
-        (&[1, 0, 0, 0, 1, 1], "snappy", unimplemented),
-    ] {
-        let said = say(app, Protocol::OtlpGrpc, limits, request(frame, coding)).await;
-        assert_eq!(said.grpc().0, code, "{frame:?}: {said:?}");
-    }
-}
-
-#[tokio::test]
-async fn when_too_much_is_in_flight_senders_are_told_to_come_again() {
+async fn a_file_that_is_none_of_traces_or_a_page_may_have_sent_is_refused() {
     let server = Harness::new();
-    let limits = Limits { in_flight: 10, ..Limits::default() };
-    let request = otlp::encode_spans(&[&span("late")]);
-    come_again(&server.app, limits, &request, "overloaded").await;
-    let metrics = server.get("/metrics").await.text;
-    let wanted = "fixpoint_refused_requests_total{protocol=\"otlp-grpc\",reason=\"overloaded\"} 1";
-    assert!(metrics.contains(wanted), "{metrics}");
-}
-
-#[tokio::test]
-async fn when_the_store_cannot_take_it_senders_are_told_to_come_again() {
-    for (fault, reason) in [(Fault::Overload, "overloaded"), (Fault::Store, "store")] {
-        let traces = Arc::new(Refusing(fault, MemoryStore::default()));
-        let runs = Arc::new(store::MemoryStore::new());
-        let server = Harness::with(runs, traces, Arc::default());
-        let request = otlp::encode_spans(&[&span("late")]);
-        come_again(&server.app, Limits::default(), &request, reason).await;
-    }
-}
-
-/// Sends by each protocol, and expects the answers that have a sender try again.
-async fn come_again(app: &App, limits: Limits, request: &[u8], reason: &str) {
-    let said = call(app, GRPC_TRACES, false, request, limits).await;
-    assert_eq!(said.grpc().0, "14", "{reason}: {said:?}");
-    assert_ne!(said.header("grpc-status-details-bin"), "", "{reason}: when to come is told");
-    for (protocol, path, form) in [
-        (Protocol::OtlpHttp, "/v1/traces", "application/x-protobuf"),
-        (Protocol::Zipkin, "/api/v2/spans", "application/json"),
-    ] {
-        let zipkin =
-            r#"[{"traceId": "1", "id": "2", "name": "get", "timestamp": 1, "duration": 1}]"#;
-        let body = if protocol == Protocol::Zipkin { zipkin.as_bytes() } else { request };
-        let request = Request::post(path).header("content-type", form);
-        let request = request.body(body.to_vec().into()).unwrap();
-        let said = say(app, protocol, limits, request).await;
-        assert_eq!(said.status, 503, "{reason}: {said:?}");
-        assert!(said.header("retry-after").parse::<u64>().unwrap() > 0, "{reason}: {said:?}");
-    }
-}
-
-/// A store that takes nothing.
-#[derive(Debug)]
-struct Refusing(Fault, MemoryStore);
-
-impl Refusing {
-    fn refuse<T>(&self) -> Result<T, StoreError> {
-        Err(StoreError::new("append", "a test's disk is full").with_fault(self.0))
-    }
-}
-
-#[async_trait]
-impl TraceStore for Refusing {
-    async fn append(&self, _: Vec<Record>) -> Result<(), StoreError> {
-        self.refuse()
-    }
-
-    async fn append_otlp(&self, _: Signal, _: Bytes) -> Result<Accepted, StoreError> {
-        self.refuse()
-    }
-
-    async fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
-        self.1.trace(id).await
-    }
-
-    async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
-        self.1.search(query).await
-    }
-
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
-        self.1.find(id, limit).await
-    }
-
-    async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {
-        self.1.open_spans().await
-    }
-
-    fn follow(&self) -> broadcast::Receiver<Arc<Vec<Record>>> {
-        self.1.follow()
-    }
-
-    async fn logs(&self, query: &LogQuery) -> Result<Vec<LogRecord>, StoreError> {
-        self.1.logs(query).await
+    for (kind, body, status) in
+        [("application/json", "{}", 400), ("application/json", "", 400), ("text/plain", "[]", 415)]
+    {
+        let request = Request::post("/v1/traces").header("content-type", kind);
+        let answer = server.send(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(answer.status, status, "{kind} {body:?}: {answer:?}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
     }
 }
