@@ -27,8 +27,7 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
     plain.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::Array),
-            vec((text(), inner), 0..4)
-                .prop_map(|pairs| Value::Map(pairs.into_iter().collect())),
+            vec((text(), inner), 0..4).prop_map(|pairs| Value::Map(pairs.into_iter().collect())),
         ]
     })
 }

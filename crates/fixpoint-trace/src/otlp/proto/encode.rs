@@ -22,6 +22,20 @@ pub fn encode_logs(logs: &[&LogRecord]) -> Vec<u8> {
     request(logs, |log| (&log.resource, &log.scope), write_log)
 }
 
+/// A span as a `Span` message.
+pub(crate) fn encode_span(span: &Span) -> Vec<u8> {
+    let mut out = Writer::default();
+    write_span(&mut out, span);
+    out.finish()
+}
+
+/// A log line as a `LogRecord` message.
+pub(crate) fn encode_log(log: &LogRecord) -> Vec<u8> {
+    let mut out = Writer::default();
+    write_log(&mut out, log);
+    out.finish()
+}
+
 fn request<T>(
     records: &[&T],
     origin: impl Fn(&T) -> (&Resource, &Scope),

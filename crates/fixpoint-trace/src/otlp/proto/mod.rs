@@ -20,6 +20,7 @@ pub use self::{
     within::{size, within},
 };
 pub(crate) use self::{
+    encode::{encode_log, encode_span},
     parse::{event, link, owned, resource, scope, value},
     walk::{Place, Visitor, walk},
 };
