@@ -12,7 +12,7 @@ use axum::{
 };
 use fixpoint_trace::{jaeger, query::Field};
 use serde::Deserialize;
-use serde_json::{Map, Value as Data, json};
+use serde_json::{Value as Data, json};
 
 use super::{App, Problem, Wanted, bad_parameter, calls, optional_duration};
 use crate::http::page::Params;
@@ -108,10 +108,7 @@ async fn traces(
         wanted.equal(Field::Name, search.operation.filter(|name| name != "all"));
         let least = optional_duration(search.min_duration.as_deref())?;
         wanted.duration(least, optional_duration(search.max_duration.as_deref())?);
-        for (name, value) in tags(search.tags.as_deref())? {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            wanted.tag(&name, Some(&text));
-        }
+        wanted.tags(search.tags.as_deref())?;
         for tag in all("tag") {
             let (name, value) = tag
                 .split_once(':')
@@ -123,12 +120,6 @@ async fn traces(
         super::by_ids(&app, ids).await?
     };
     Ok(Json(jaeger::to_json(&traces)))
-}
-
-fn tags(text: Option<&str>) -> Result<Map<String, Data>, Problem> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Map::new()) };
-    serde_json::from_str(text)
-        .map_err(|error| bad_parameter(format!("tags is no JSON object of names: {error}.")))
 }
 
 /// `/api/traces/{id}`

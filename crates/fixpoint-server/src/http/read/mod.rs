@@ -27,6 +27,7 @@ use fixpoint_trace::{
     store::{RateQuery, TraceQuery},
 };
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::{App, Problem, page::bad_parameter};
 
@@ -126,6 +127,19 @@ impl Wanted {
             },
         };
         self.span.push(condition);
+    }
+
+    /// The same for each of a JSON object, as Jaeger's clients write them.
+    fn tags(&mut self, text: Option<&str>) -> Result<(), Problem> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(()) };
+        let tags: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+            bad_parameter(format!("tags or attributes are no JSON object of texts: {error}."))
+        })?;
+        for (name, value) in tags {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            self.tag(&name, Some(&text));
+        }
+        Ok(())
     }
 
     fn into_query(self) -> TraceQuery {

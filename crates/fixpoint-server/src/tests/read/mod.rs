@@ -165,7 +165,8 @@ async fn what_is_not_there_or_not_right_is_told_by_the_status() {
         ("/jaeger/api/traces?minDuration=long", 400),
         ("/jaeger/api/traces?tags=x", 400),
         ("/jaeger/api/traces?tag=x", 400),
-        ("/api/v3/traces?query.attributes[x=1", 400),
+        ("/api/v3/traces?query.attributes=x", 400),
+        ("/api/v3/traces?query.filter={}", 400),
         ("/tempo/api/search?q=nonsense", 400),
         ("/tempo/api/search?tags=x", 400),
     ] {

@@ -167,7 +167,7 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row(
         JAEGER_3,
-        "/api/v3/traces?query.service_name=shop&query.operation_name=select cart&query.start_time_min=2023-11-14T22:00:00Z&query.start_time_max=2023-11-14T23:00:00Z&query.duration_min=90ms&query.duration_max=110ms&query.search_depth=20",
+        "/api/v3/traces?query.serviceName=shop&query.operationName=select cart&query.startTimeMin=2023-11-14T22:00:00.000Z&query.startTimeMax=2023-11-14T23:00:00.000Z&query.durationMin=90ms&query.durationMax=110ms&query.searchDepth=20",
         &[(
             "/result/resourceSpans/0/scopeSpans/0/spans/0/traceId",
             r#""0000000000000000000000000000ca27""#,
@@ -175,8 +175,29 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row(
         JAEGER_3,
-        "/api/v3/traces?query.service_name=shop&query.attributes[http.request.method]=GET&query.start_time_min=2023-11-14T22:00:00Z&query.start_time_max=2023-11-14T23:00:00Z",
+        "/api/v3/traces?query.service_name=shop&query.start_time_min=2023-11-14T22:00:00Z&query.start_time_max=2023-11-14T23:00:00Z&query.num_traces=20",
         &[("/result/resourceSpans/0/scopeSpans/0/spans/0/name", r#""get /cart""#)],
+    ),
+    row(
+        JAEGER_3,
+        r#"/api/v3/trace-summaries?query.attributes={"http.request.method":"GET"}&query.startTimeMin=2023-11-14T22:00:00.000Z&query.startTimeMax=2023-11-14T23:00:00.000Z&query.searchDepth=20"#,
+        &[
+            ("/summaries/0/traceId", r#""0000000000000000000000000000ca27""#),
+            ("/summaries/0/rootServiceName", r#""shop""#),
+            ("/summaries/0/rootOperationName", r#""get /cart""#),
+            ("/summaries/0/minStartTimeUnixNano", r#""1700000000000000000""#),
+            ("/summaries/0/maxEndTimeUnixNano", r#""1700000000300000000""#),
+            ("/summaries/0/spanCount", "3"),
+            ("/summaries/0/errorSpanCount", "1"),
+            ("/summaries/0/orphanSpanCount", "0"),
+            ("/summaries/0/services/1", r#"{"name":"stock","spanCount":1,"errorSpanCount":1}"#),
+            ("/summaries/1", ""),
+        ],
+    ),
+    row(
+        JAEGER_3,
+        "/api/v3/dependencies?startTime=2023-11-14T22:00:00Z&endTime=2023-11-14T23:00:00Z",
+        &[("/dependencies", r#"[{"parent":"shop","child":"stock","callCount":"1"}]"#)],
     ),
     row(TEMPO, "/api/echo", &[("", "echo")]),
     row(TEMPO, "/api/status/buildinfo", &[("/status", r#""success""#)]),
