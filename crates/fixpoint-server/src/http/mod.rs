@@ -11,6 +11,7 @@ mod health;
 mod listen;
 mod logs;
 mod openapi;
+mod operations;
 mod page;
 mod pages;
 mod problem;
@@ -66,6 +67,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(runs::routes())
         .merge(traces::routes())
         .merge(receive::upload::routes(&app))
+        .merge(operations::routes())
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))

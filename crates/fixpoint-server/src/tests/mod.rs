@@ -11,6 +11,7 @@ mod listing;
 mod read;
 mod receive;
 mod restart;
+mod search;
 mod streams;
 mod toy;
 mod traces;
