@@ -69,11 +69,10 @@ impl FromStr for Format {
 
 /// Which format a file is of, by what stands first in it.
 pub fn detect(file: &[u8]) -> Option<Format> {
-    match documents(file).map(|mut documents| documents.next()) {
-        Some(Some(Ok(document))) => format_of(&document),
-        Some(_) => None,
-        None => decode_protobuf(file).ok().map(|_| Format::OtlpProtobuf),
+    if decode_protobuf(file).is_some() {
+        return Some(Format::OtlpProtobuf);
     }
+    documents(file).next()?.ok().as_ref().and_then(format_of)
 }
 
 /// Reads a file of any [`Format`].
@@ -82,13 +81,14 @@ pub fn detect(file: &[u8]) -> Option<Format> {
 /// If it is of none of them, or breaks off. Spans and log lines that are not valid are only
 /// counted.
 pub fn decode_any(file: &[u8]) -> Result<(Format, Decoded), FormatError> {
-    let failed = |source| FormatError { what: "a file of traces", source };
-    let Some(documents) = documents(file) else {
-        let decoded = decode_protobuf(file).map_err(|error| failed(error.into()))?;
+    // First, since this costs nothing if it is JSON, whose brackets are no field that OTLP has,
+    // while protobuf often begins with a line feed and may go on with a bracket.
+    if let Some(decoded) = decode_protobuf(file) {
         return Ok((Format::OtlpProtobuf, decoded));
-    };
+    }
+    let failed = |source| FormatError { what: "a file of traces", source };
     let mut all: Option<(Format, Decoded)> = None;
-    for document in documents {
+    for document in documents(file) {
         let document = document.map_err(|error| failed(error.into()))?;
         let format = format_of(&document).ok_or_else(|| failed(UnknownFormat.into()))?;
         let decoded = decode(format, document).map_err(|error| failed(error.into()))?;
@@ -98,11 +98,10 @@ pub fn decode_any(file: &[u8]) -> Result<(Format, Decoded), FormatError> {
 }
 
 /// The JSON documents of a file; none if it does not look like JSON.
-fn documents(file: &[u8]) -> Option<impl Iterator<Item = Result<Json, Error>>> {
+fn documents(file: &[u8]) -> impl Iterator<Item = Result<Json, Error>> {
     let first = file.iter().find(|byte| !byte.is_ascii_whitespace());
-    // In protobuf these two would be field 15 and field 11, as groups.
-    matches!(first, Some(b'{' | b'['))
-        .then(|| serde_json::Deserializer::from_slice(file).into_iter())
+    let json = matches!(first, Some(b'{' | b'['));
+    serde_json::Deserializer::from_slice(if json { file } else { &[] }).into_iter()
 }
 
 fn format_of(document: &Json) -> Option<Format> {
@@ -145,9 +144,10 @@ fn decode(format: Format, mut document: Json) -> Result<Decoded, Error> {
     }
 }
 
-/// Traces and logs have one shape, but no log line is a valid span.
-fn decode_protobuf(file: &[u8]) -> Result<Decoded, UnknownFormat> {
+/// None if it is no OTLP in protobuf, or holds nothing. Traces and logs have one shape, but no log
+/// line is a valid span.
+fn decode_protobuf(file: &[u8]) -> Option<Decoded> {
     let signals = [Signal::Traces, Signal::Logs];
     let mut decoded = signals.into_iter().filter_map(|signal| otlp::decode(signal, file).ok());
-    decoded.find(|decoded| decoded.accepted.accepted > 0).ok_or(UnknownFormat)
+    decoded.find(|decoded| decoded.accepted.accepted > 0)
 }

@@ -104,8 +104,11 @@ impl TraceStore for MemoryStore {
         items.retain(|summary| query.spans_over(summary.start, summary.trace_id));
         let mut found = Vec::new();
         for summary in items {
-            let trace = self.trace(summary.trace_id).await?.unwrap_or_default();
-            if query.filter.matches(&trace) {
+            let matches = query.filter.any.is_empty() || {
+                let trace = self.trace(summary.trace_id).await?;
+                query.filter.matches(&trace.unwrap_or_default())
+            };
+            if matches {
                 found.push(summary);
             }
         }
@@ -196,10 +199,12 @@ impl TraceStore for MemoryStore {
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
-        let spans = self.spans();
+        // Each locks the records for itself, so not in one expression.
+        let spans = self.spans().len();
+        let logs = self.records().iter().filter(|it| matches!(it, Record::Log(_))).count();
         Ok(Stats {
-            spans: spans.len() as u64,
-            logs: self.records().iter().filter(|it| matches!(it, Record::Log(_))).count() as u64,
+            spans: spans as u64,
+            logs: logs as u64,
             oldest: self.summaries().last().map(|summary| summary.start),
             ..Stats::default()
         })

@@ -7,17 +7,20 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use crate::model::{Attributes, Event, Value};
+use crate::{
+    model::{Attributes, Event, Value},
+    otlp::proto::MAX_DEPTH,
+};
 
 /// The text of an event: its name alone, if it has no attributes.
 pub(super) fn text(event: &Event) -> Cow<'_, str> {
     if event.attributes.is_empty() {
         return Cow::Borrowed(&event.name);
     }
-    let json = |value| serde_json::to_string(value).unwrap_or_default();
-    // A map of text has no failing serialiser, nor has a text.
+    // Text, and maps with text for keys, always serialise.
+    let name = serde_json::to_string(&event.name).unwrap_or_default();
     let attributes = serde_json::to_string(&event.attributes).unwrap_or_default();
-    Cow::Owned(format!("{}: {attributes}", json(&event.name)))
+    Cow::Owned(format!("{name}: {attributes}"))
 }
 
 /// Name and attributes of an event; of any text that is not as above, the text and none.
@@ -36,12 +39,19 @@ fn parse(text: &str) -> Option<(String, Attributes)> {
     let (Some((name, Json::Object(attributes))), None) = (members.next(), members.next()) else {
         return None;
     };
-    let attributes = attributes.into_iter().map(|(key, value)| (key, of_json(value)));
-    Some((name, attributes.collect()))
+    Some((name, map(attributes, 0)?))
 }
 
-fn of_json(json: Json) -> Value {
-    match json {
+/// None if values are nested deeper than they may be.
+fn map(members: serde_json::Map<String, Json>, depth: usize) -> Option<Attributes> {
+    members.into_iter().map(|(key, value)| Some((key, of_json(value, depth)?))).collect()
+}
+
+fn of_json(json: Json, depth: usize) -> Option<Value> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    Some(match json {
         Json::Null => Value::Empty,
         Json::Bool(value) => Value::Bool(value),
         Json::Number(number) => match number.as_i64() {
@@ -49,9 +59,10 @@ fn of_json(json: Json) -> Value {
             None => Value::Double(number.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(text) => Value::String(text),
-        Json::Array(values) => Value::Array(values.into_iter().map(of_json).collect()),
-        Json::Object(members) => {
-            Value::Map(members.into_iter().map(|(key, value)| (key, of_json(value))).collect())
+        Json::Array(values) => {
+            let values = values.into_iter().map(|value| of_json(value, depth + 1));
+            Value::Array(values.collect::<Option<_>>()?)
         }
-    }
+        Json::Object(members) => Value::Map(map(members, depth + 1)?),
+    })
 }

@@ -76,6 +76,29 @@ fn a_file_of_no_known_format_is_refused_with_a_reason() {
     }
 }
 
+#[test]
+fn protobuf_that_begins_like_json_is_told_from_it() {
+    let mut trace = sample();
+    // A group of 123 bytes begins with a line feed and a bracket.
+    while !otlp::encode_spans(&[&trace.spans[0]]).starts_with(b"\n{") {
+        trace.spans[0].name.push('x');
+    }
+    assert_eq!(detect(&otlp::encode_spans(&[&trace.spans[0]])), Some(Format::OtlpProtobuf));
+}
+
+#[test]
+fn documents_nested_without_end_are_refused() {
+    for (open, close) in [
+        ("[", "]"),
+        (r#"{"data":["#, "]}"),
+        (r#"{"resourceSpans":["#, "]}"),
+        (r#"[{"traceId":"1","id":"1","tags":{"a":"#, "}}]"),
+    ] {
+        let bomb = open.repeat(50_000) + &close.repeat(50_000);
+        assert!(decode_any(bomb.as_bytes()).is_err());
+    }
+}
+
 proptest! {
     #[test]
     fn any_trace_is_known_again_in_any_format(spans in vec(any::span(), 1..3)) {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use fixpoint_trace::{
     model::{Attributes, Event, Kind, Record, Scope, Span, Status, Trace, Value},
+    otlp,
+    store::Signal,
     zipkin,
 };
 use proptest::{collection::vec, option, prelude::*, sample::Index};
@@ -211,6 +213,22 @@ fn a_span_of_opentelemetry_is_written_as_its_specification_says() {
         }])
     );
     assert_eq!(decode(&json)[0].events, trace.spans[0].events);
+}
+
+#[test]
+fn an_annotation_nested_deeper_than_values_may_be_stays_text() {
+    // The outermost list is not within another.
+    for (lists, attributes) in [(25, 1), (26, 0)] {
+        let text = format!(r#""deep": {{"a":{}{}}}"#, "[".repeat(lists), "]".repeat(lists));
+        let sent = json!([{"traceId": "80f1da5e10147517", "id": "000000000000000a",
+            "timestamp": 5, "annotations": [{"timestamp": 5, "value": text}]}]);
+        let [span] = &decode(&sent)[..] else { panic!() };
+        assert_eq!(span.events[0].attributes.len(), attributes, "{lists}");
+        // What was taken can be stored, and given back.
+        let stored = otlp::decode(Signal::Traces, &otlp::encode_spans(&[span])).unwrap();
+        assert_eq!(stored.records, [Record::Span(span.clone())]);
+        assert_eq!(there_and_back(&sent), sent);
+    }
 }
 
 #[test]

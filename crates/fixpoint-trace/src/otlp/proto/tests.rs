@@ -71,8 +71,8 @@ fn a_walk_says_where_each_span_and_its_resource_and_scope_lie() {
     walk(Signal::Traces, &request, &mut seen).unwrap();
     assert_eq!(seen.names, ["a", "b", "c"]);
     for (span, place) in spans.iter().zip(&seen.places) {
-        let view_of = &mut Spare::default();
-        let view = SpanView::parse(&request[place.message.clone()], view_of).unwrap();
+        let mut spare = Spare::default();
+        let view = SpanView::parse(&request[place.message.clone()], &mut spare).unwrap();
         let resource = Arc::new(resource(&request[place.resource.clone()]).unwrap());
         let scope = Arc::new(super::scope(&request[place.scope.clone()]).unwrap());
         assert_eq!(view.to_span(resource, scope).unwrap(), *span);

@@ -75,8 +75,17 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What is read of a span when its attributes are not asked for.
-const LIGHT: [&str; 8] =
-    ["span_id", "parent_span_id", "name", "service", "kind", "start_time", "duration", "status"];
+const LIGHT: [&str; 9] = [
+    "span_id",
+    "parent_span_id",
+    "name",
+    "service",
+    "kind",
+    "start_time",
+    "duration",
+    "status",
+    "status_message",
+];
 
 /// Writes spans.
 pub(in super::super) struct SpansWriter {
@@ -165,6 +174,9 @@ impl Spans {
         columns: Columns,
     ) -> Result<Vec<Vec<Span>>, SegmentError> {
         let ranges: Vec<Range<u64>> = traces.iter().map(|(_, rows)| rows.clone()).collect();
+        if ranges.iter().all(Range::is_empty) {
+            return Ok(traces.iter().map(|_| Vec::new()).collect());
+        }
         let cells = self.0.read(&ranges, |column| match columns {
             Columns::Light => LIGHT.contains(&column.name),
             // Both are known without them.
@@ -217,10 +229,7 @@ impl Rows {
             span.status = match utf8(&text(&statuses).ok_or(SegmentError::DAMAGED)?)? {
                 "unset" => Status::Unset,
                 "ok" => Status::Ok,
-                "error" => match text(&messages) {
-                    Some(why) => Status::Error(string(&why)?),
-                    None => Status::Error(String::new()),
-                },
+                "error" => Status::Error(string(&text(&messages).ok_or(SegmentError::DAMAGED)?)?),
                 _ => return Err(SegmentError::DAMAGED),
             };
             if let Some(service) = text(&services)
