@@ -25,7 +25,10 @@ use fixpoint_trace::{
     layer::{JsonLines, RecordLayer},
     model::Value,
     record::Recorder,
-    store::{TraceStore, engine::{Engine, Options as StoreOptions}},
+    store::{
+        TraceStore,
+        engine::{Engine, Options as StoreOptions},
+    },
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -93,7 +96,8 @@ impl Host {
         let bound = receivers::bind(&receivers).await?;
         std::fs::create_dir_all(&data).map_err(|error| unusable(&data, error))?;
         let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
-        let spans = Engine::open(data.join("traces"), StoreOptions::default()).map_err(|error| unusable(&data, error))?;
+        let spans = Engine::open(data.join("traces"), StoreOptions::default())
+            .map_err(|error| unusable(&data, error))?;
         let spans: Arc<dyn TraceStore> = Arc::new(spans);
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
         record(&recorder, lines)?;
