@@ -25,7 +25,10 @@ use fixpoint_trace::{
     layer::{JsonLines, RecordLayer},
     model::Value,
     record::Recorder,
-    store::{TraceStore, engine::{Engine, Options as StoreOptions}},
+    store::{
+        TraceStore,
+        engine::{Engine, Options as StoreOptions},
+    },
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
