@@ -97,12 +97,13 @@ fn class(span: &Span) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use fixpoint_trace::model::Status;
+    use fixpoint_trace::model::{SpanContext, SpanId, Status, TraceId};
 
     use super::*;
 
     fn span(name: &str, start: u64, end: Option<u64>) -> Span {
-        Span { name: name.to_owned(), start, end, ..Span::default() }
+        let context = SpanContext { trace_id: TraceId::random(), span_id: SpanId::random() };
+        Span { end, ..Span::new(context, name, start) }
     }
 
     fn drawn(spans: Vec<Span>) -> Vec<(String, String, usize, &'static str)> {

@@ -210,6 +210,7 @@ fn pages() -> Vec<(&'static str, String)> {
             SearchPage {
                 chrome: Chrome { query: NASTY.into(), ..Chrome::new("Search") },
                 hits: vec![hit("idg")],
+                as_query: Some("/traces?q=idg".into()),
             }
             .render(),
         ),
@@ -218,6 +219,7 @@ fn pages() -> Vec<(&'static str, String)> {
             SearchPage {
                 chrome: Chrome { query: "i-0".into(), ..Chrome::new("Search") },
                 hits: vec![],
+                as_query: None,
             }
             .render(),
         ),
@@ -227,6 +229,21 @@ fn pages() -> Vec<(&'static str, String)> {
         .into_iter()
         .map(|(name, html)| (name, html.unwrap_or_else(|e| panic!("{name}: {e}"))))
         .collect()
+}
+
+pub(super) fn trace_summary(name: &str) -> fixpoint_client::TraceSummary {
+    fixpoint_client::TraceSummary {
+        trace_id: TRACE.into(),
+        name: name.into(),
+        service: "fixpoint".into(),
+        started_at: at(0),
+        ended_at: Some(at(18)),
+        failed: false,
+        spans: 9,
+        open: 0,
+        errors: 1,
+        logs: 3,
+    }
 }
 
 #[test]
