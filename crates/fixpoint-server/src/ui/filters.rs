@@ -128,7 +128,12 @@ mod tests {
             (Filter::Service, "service = a and error", " ", "status = error"),
             (Filter::Operation, "missing(x)", "GET /", r#"name = "GET /" and missing("x")"#),
             (Filter::Min, "trace.duration > 1s", "2 s", "trace.duration >= 2s"),
-            (Filter::Max, "trace.duration > 1s", "2s", "trace.duration > 1s and trace.duration <= 2s"),
+            (
+                Filter::Max,
+                "trace.duration > 1s",
+                "2s",
+                "trace.duration > 1s and trace.duration <= 2s",
+            ),
             (Filter::Errors, "open", "1", "trace.open and trace.errors > 0"),
             (Filter::Errors, "trace.errors > 0", "", ""),
             (

@@ -381,7 +381,12 @@ mod tests {
             bucket.spans += 1;
             bucket.durations.add(*duration);
         }
-        Rates { service: "api".into(), name: name.into(), kind: Kind::Server, buckets: vec![bucket] }
+        Rates {
+            service: "api".into(),
+            name: name.into(),
+            kind: Kind::Server,
+            buckets: vec![bucket],
+        }
     }
 
     fn page(rates: Vec<Rates>, sort: Sort) -> OperationsPage {

@@ -34,8 +34,10 @@ const LENGTHS: [(f64, &str); 13] = [
 ];
 
 /// Widths of a step between two times, in seconds.
-const STEPS: [i64; 16] =
-    [1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800, 2_592_000];
+const STEPS: [i64; 16] = [
+    1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800,
+    2_592_000,
+];
 
 /// The picture.
 #[derive(Debug, Clone)]
@@ -127,7 +129,9 @@ impl Scatter {
                 .into_iter()
                 .map(|(ms, label)| Tick { at: across(ms as f64), label })
                 .collect(),
-            lengths: lengths.map(|(log, label)| Tick { at: up(log), label: (*label).into() }).collect(),
+            lengths: lengths
+                .map(|(log, label)| Tick { at: up(log), label: (*label).into() })
+                .collect(),
             from: from as i64,
             to: to as i64,
             least,
@@ -161,7 +165,8 @@ fn log_nanos(trace: &TraceSummary, now: Timestamp) -> f64 {
 }
 
 fn tip(trace: &TraceSummary, now: Timestamp) -> String {
-    let failed = if trace.errors > 0 { format!(", {} failed", trace.errors) } else { String::new() };
+    let failed =
+        if trace.errors > 0 { format!(", {} failed", trace.errors) } else { String::new() };
     let open = if trace.open > 0 { format!(", {} open", trace.open) } else { String::new() };
     format!(
         "{} · {}\n{} · {} spans{failed}{open}\n{}",

@@ -239,7 +239,9 @@ impl TracesPage {
         let traces = |n: usize| if n == 1 { "1 trace".to_owned() } else { format!("{n} traces") };
         let listed = rows.len();
         let count = match (*more, *drawn > listed) {
-            (true, _) => format!("more than {} match; the newest {listed} are listed", traces(*drawn)),
+            (true, _) => {
+                format!("more than {} match; the newest {listed} are listed", traces(*drawn))
+            }
             (false, true) => format!("{} match; the newest {listed} are listed", traces(*drawn)),
             (false, false) => format!("{}, all that match", traces(*drawn)),
         };
@@ -254,7 +256,10 @@ impl TracesPage {
         let Asked { q, since, until } = &self.asked;
         let mut ways = Vec::new();
         if !since.is_empty() || !until.is_empty() {
-            ways.push((self.asked.during("", "").href(), "Look in all the time there is".to_owned()));
+            ways.push((
+                self.asked.during("", "").href(),
+                "Look in all the time there is".to_owned(),
+            ));
         }
         // One condition less, for each that there is.
         if let [only] = &self.query.any[..]
@@ -276,7 +281,10 @@ impl TracesPage {
             }
         }
         if !q.is_empty() {
-            ways.push((Asked { q: String::new(), ..self.asked.clone() }.href(), "List every trace".to_owned()));
+            ways.push((
+                Asked { q: String::new(), ..self.asked.clone() }.href(),
+                "List every trace".to_owned(),
+            ));
         }
         ways
     }
@@ -306,7 +314,10 @@ mod tests {
         assert_eq!(asked.href(), "/traces?q=service%20%3D%20%22a%26b%22&since=1h");
         assert_eq!(Asked::default().href(), "/traces");
         assert_eq!(Asked::default().with("errors", ""), "/traces?errors=");
-        assert_eq!(asked.during("", "").with("min", "1s"), "/traces?q=service%20%3D%20%22a%26b%22&min=1s");
+        assert_eq!(
+            asked.during("", "").with("min", "1s"),
+            "/traces?q=service%20%3D%20%22a%26b%22&min=1s"
+        );
     }
 
     fn page(q: &str, found: Found) -> TracesPage {
@@ -321,7 +332,8 @@ mod tests {
 
     #[test]
     fn it_is_always_told_whether_there_is_more() {
-        let row = || TraceRow::new(crate::ui::tests::trace_summary("a"), None, Timestamp::UNIX_EPOCH);
+        let row =
+            || TraceRow::new(crate::ui::tests::trace_summary("a"), None, Timestamp::UNIX_EPOCH);
         let told = |rows: usize, drawn, more| {
             let rows = std::iter::repeat_with(row).take(rows).collect();
             page("", Found { rows, drawn, more, ..Found::default() }).count()

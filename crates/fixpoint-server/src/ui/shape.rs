@@ -116,7 +116,8 @@ mod tests {
     fn bars_stand_where_their_spans_were() {
         let mut call = span("call", 400, Some(600));
         call.kind = Kind::Client;
-        let bars = drawn(vec![span("root", 0, Some(1_000)), call, span("late", 1_000, Some(1_000))]);
+        let bars =
+            drawn(vec![span("root", 0, Some(1_000)), call, span("late", 1_000, Some(1_000))]);
         let bar = |x: &str, width: &str, y, class| (x.to_owned(), width.to_owned(), y, class);
         assert_eq!(
             bars,

@@ -129,7 +129,8 @@ pub(super) async fn traces(
 }
 
 fn chrome(asked: &Asked) -> Chrome {
-    let title = if asked.q.is_empty() { "Traces".to_owned() } else { format!("{} · Traces", asked.q) };
+    let title =
+        if asked.q.is_empty() { "Traces".to_owned() } else { format!("{} · Traces", asked.q) };
     Chrome::new(title).section("traces")
 }
 
@@ -275,7 +276,9 @@ mod tests {
         ] {
             assert!(!asks(id), "{id}");
         }
-        for query in ["error", "open", "name = x", "missing(x)", "duration > ", "two words", "\"x\""] {
+        for query in
+            ["error", "open", "name = x", "missing(x)", "duration > ", "two words", "\"x\""]
+        {
             assert!(asks(query), "{query}");
         }
     }
