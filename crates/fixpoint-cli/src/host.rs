@@ -98,7 +98,8 @@ impl Host {
         let bound = receivers::bind(&receivers).await?;
         std::fs::create_dir_all(&data).map_err(|error| unusable(&data, error))?;
         let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
-        let spans = Engine::open(data.join("traces"), traces).map_err(|error| unusable(&data, error))?;
+        let spans =
+            Engine::open(data.join("traces"), traces).map_err(|error| unusable(&data, error))?;
         let spans: Arc<dyn TraceStore> = Arc::new(spans);
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
         record(&recorder, lines)?;

@@ -82,9 +82,13 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
-        for (text, bytes) in
-            [("0", 0), ("512", 512), ("7 kb", 7000), ("50GB", 50_000_000_000), ("1.5TB", 1_500_000_000_000)]
-        {
+        for (text, bytes) in [
+            ("0", 0),
+            ("512", 512),
+            ("7 kb", 7000),
+            ("50GB", 50_000_000_000),
+            ("1.5TB", 1_500_000_000_000),
+        ] {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
         for text in ["", "GB", "-1GB", "5 GiB", "1.2.3MB", "many"] {
