@@ -8,6 +8,7 @@ mod idempotency;
 mod lifecycle;
 mod listener;
 mod listing;
+mod pages;
 mod restart;
 mod search;
 mod streams;
