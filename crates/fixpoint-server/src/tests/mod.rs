@@ -10,6 +10,7 @@ mod listener;
 mod listing;
 mod read;
 mod receive;
+mod pages;
 mod restart;
 mod search;
 mod streams;
