@@ -25,6 +25,7 @@ pub(crate) struct Problem {
     detail: String,
     hint: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
+    /// Boxed: most problems have none, and every handler's answer has room for it.
     place: Option<Box<Place>>,
 }
 
