@@ -14,6 +14,7 @@ mod page;
 mod pages;
 mod problem;
 mod resources;
+mod rows;
 mod runs;
 mod sse;
 mod trace;
@@ -59,6 +60,7 @@ pub(crate) fn router(app: App) -> Router {
     let mut routes = Router::new()
         .merge(runs::routes())
         .merge(traces::routes())
+        .merge(rows::routes())
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))
