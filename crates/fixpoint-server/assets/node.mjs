@@ -11,7 +11,7 @@ export class Node {
     this.tree = tree;
     this.number = number;
     /** The group, if it is one; then `first` is its first member. */
-    this.group = tree.groups[number - tree.count] ?? null;
+    this.group = tree.group(number);
     this.first = this.group ? this.group.first : number;
     this.place = tree.place[this.first];
   }

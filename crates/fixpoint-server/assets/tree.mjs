@@ -36,12 +36,12 @@ export class Tree {
     /** The numbers of spans without a parent here, and of those whose parent should be here. */
     this.roots = [];
     this.orphans = [];
-    this.#walk();
-    this.#sum();
     /** Repeated siblings (`repeats.mjs`). Group `g` has the number `count + g`. */
     this.groups = [];
     /** By number: the group that the span is a member of, or -1. */
     this.groupOf = column().fill(-1);
+    this.#walk();
+    this.#sum();
     findGroups(this);
     this.#level();
   }
@@ -59,25 +59,31 @@ export class Tree {
     if (place < 0) return -1;
     const number = this.number[place];
     if (member === undefined) return number;
-    return this.groups[this.groupOf[number]]?.first === number ? this.count + this.groupOf[number] : -1;
+    const group = this.groupOf[number];
+    return group >= 0 && this.groups[group].first === number ? this.count + group : -1;
   }
 
   /** The children of a span, or the members of a group. */
   *below(number) {
-    const group = this.groups[number - this.count];
+    const group = this.group(number);
     const end = group ? group.end : number + this.size[number];
     for (let at = group ? group.first : number + 1; at < end; at += this.size[at]) yield at;
   }
 
+  /** The group of this number; null for that of a span. */
+  group(number) {
+    return number < this.count ? null : this.groups[number - this.count];
+  }
+
   /** The row that a row is below: a group, a span, or -1 at the top. */
   above(number) {
-    if (number >= this.count) return this.parent[this.groups[number - this.count].first];
+    if (number >= this.count) return this.parent[this.group(number).first];
     return this.groupOf[number] < 0 ? this.parent[number] : this.count + this.groupOf[number];
   }
 
   /** The range of numbers that a row stands for: `[first, end]`. */
   range(number) {
-    const group = this.groups[number - this.count];
+    const group = this.group(number);
     return group ? [group.first, group.end] : [number, number + this.size[number]];
   }
 
@@ -151,7 +157,8 @@ export class Tree {
   }
 
   #onlyAttempts(number) {
-    for (const child of this.below(number)) if (!this.isAttempt(child)) return false;
+    const end = number + this.size[number];
+    for (let child = number + 1; child < end; child += this.size[child]) if (!this.isAttempt(child)) return false;
     return true;
   }
 
