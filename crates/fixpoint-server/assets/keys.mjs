@@ -114,9 +114,10 @@ function sheet() {
         el("dt", {}, keys.split(" ").map((key) => el("kbd", {}, key))), el("dd", {}, what))))))),
     el("h3", {}, "What the signs mean"),
     el("ul", { class: "legend" }, LEGEND.map(([name, what]) => el("li", { class: name },
-      el("span", { class: "icon", "aria-hidden": "true" }), " ", what)),
-    el("li", {}, el("i", { class: "critical" }), " critical path: what the trace waited for"),
-    el("li", {}, el("b", { class: "tick" }), el("b", { class: "tick warn" }), el("b", { class: "tick error" }), " log lines, by gravity")),
+      el("span", { class: "icon", "aria-hidden": "true" }), what)),
+      el("li", {}, el("i", { class: "critical" }), "critical path: what was waited for"),
+      el("li", {}, ["", "warn", "error"].map((level) => el("b", { class: `tick ${level}` })), "log lines: info, warning, error"),
+      el("li", {}, el("b", { class: "tick event" }), "event of a span")),
     el("p", { class: "hint" }, "Find words in names, services, ids, attributes and log lines, key=value in one attribute, "
       + "or is:error, is:open, is:retried, is:aws, is:step, is:wait, is:create, is:http, is:other."),
     el("form", { method: "dialog" }, el("button", { class: "primary" }, "Close")));

@@ -21,6 +21,7 @@ export function drawSummary(x) {
   fill(part.summary, facts.map(([value, what]) => el("span", {}, el("b", {}, typeof value === "number" ? value.toLocaleString("en") : value), ` ${what}`)));
   part.logTab.textContent = `Logs ${data.logs.length.toLocaleString("en")}${data.logsTruncated ? "+" : ""}`;
   for (const [tab, view] of [[part.treeTab, "tree"], [part.logTab, "logs"]]) tab.setAttribute("aria-selected", state.view === view);
+  x.root.dataset.find = state.query.trim() === "" ? "off" : "on";
   part.found.textContent = state.query.trim() === "" ? "" : foundText(x);
   for (const [button, on] of [[part.only, state.only], [part.repeats, state.repeats], [part.critical, state.critical], [part.ticks, state.ticks]]) {
     button.setAttribute("aria-pressed", on);
@@ -28,6 +29,7 @@ export function drawSummary(x) {
   part.errors.hidden = tree.failures.length === 0;
   part.errors.textContent = `✕ ${tree.failures.length}`;
   part.empty.hidden = tree.count > 0;
+  part.empty.textContent = "No span has been recorded yet.";
   drawFailures(x);
   fill(part.marks, marksOfTrace(tree).map(({ kind, words, number }) => el("p", { class: `trace-mark ${kind}` }, words, " ",
     number >= 0 && el("button", { type: "button", class: "link", onclick: () => x.select(tree.node(number), { detail: true }) }, "show"))));

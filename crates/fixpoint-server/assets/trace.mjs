@@ -13,6 +13,9 @@ import { Tree } from "./tree.mjs";
 /** Milliseconds without news after which a trace without open spans counts as ended. */
 const QUIET = 20_000;
 
+/** Milliseconds after which open spans may count as lost. A step that works longer still polls or logs. */
+const SILENCE = 3_600_000;
+
 /** More log lines than this are not read; the view says so. */
 const MOST_LOGS = 10_000;
 
@@ -115,9 +118,15 @@ export class TraceData {
     return body.spans.map((id) => this.spans.placeOf(id)).filter((place) => place >= 0);
   }
 
-  /** The present by the server's clock, in relative milliseconds; never before what was recorded. */
+  /**
+   * The present by the server's clock, in relative milliseconds; never before what was recorded.
+   * For a trace that has long been silent it is the last moment of which anything is known: a span
+   * whose end was lost last year must not make all others too small to see.
+   */
   now() {
-    return Math.max(Date.now() + this.#clockOffset - (this.spans.base ?? 0) * 1e3, this.#newest);
+    const now = Date.now() + this.#clockOffset - (this.spans.base ?? 0) * 1e3;
+    const silent = now - this.#newest > Math.max(SILENCE, 10 * (this.#newest - this.tree.from));
+    return silent ? this.#newest : Math.max(now, this.#newest);
   }
 
   /** The moment `ms` as a date. */
