@@ -13,6 +13,7 @@ mod receive;
 mod pages;
 mod restart;
 mod search;
+mod rows;
 mod streams;
 mod toy;
 mod traces;
