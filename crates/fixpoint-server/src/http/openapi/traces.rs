@@ -119,13 +119,6 @@ impl Document {
         let summary = "Says what the trace store holds, and what that takes.";
         self.path("/v1/store", "get", get(summary, &[], &[("200", stats)]));
     }
-}
-
-fn limit() -> Value {
-    json!({
-        "name": "limit", "in": "query",
-        "schema": { "type": "integer", "minimum": 1, "maximum": 2000, "default": 200 },
-    })
 
     /// What a waterfall reads of a trace of any size.
     fn rows(&mut self, id: &Value) {
@@ -151,4 +144,11 @@ fn limit() -> Value {
         let operation = get("Finds spans within a trace.", &[id.clone(), q], &[("200", found)]);
         self.path("/v1/traces/{id}/matches", "get", operation);
     }
+}
+
+fn limit() -> Value {
+    json!({
+        "name": "limit", "in": "query",
+        "schema": { "type": "integer", "minimum": 1, "maximum": 2000, "default": 200 },
+    })
 }
