@@ -7,6 +7,9 @@ import { duration, position, tickLabel, ticks } from "./scale.mjs";
 
 const MOST_FAILURES = 3;
 
+/** Failures looked at to find which are the same. */
+const MOST_READ = 500;
+
 /** Draws figures, failures and marks; and the controls as the state is. */
 export function drawSummary(x) {
   const { data, part, state, tree } = x;
@@ -53,12 +56,22 @@ function foundText({ finder, matches, selected }) {
   return at < 0 ? `${matches.length.toLocaleString("en")} found` : `${at + 1} of ${matches.length.toLocaleString("en")}`;
 }
 
+// The same failure again and again is one line.
 function drawFailures(x) {
   const { part, tree } = x;
-  fill(part.failures, tree.failures.slice(0, MOST_FAILURES).map((number) => {
+  const kinds = new Map();
+  for (const number of tree.failures.slice(0, MOST_READ)) {
     const node = tree.node(number);
-    return el("button", { type: "button", class: "failure", onclick: () => x.select(node, { detail: true }) },
-      el("b", {}, node.span.name), " ", errorText(node.span) || "failed",
-      node.parent && el("span", { class: "where" }, ` in ${node.parent.span.name}`));
-  }), tree.failures.length > MOST_FAILURES && el("span", { class: "hint" }, `and ${tree.failures.length - MOST_FAILURES} more: press e`));
+    const text = `${errorText(node.span) || "failed"}${node.parent ? ` in ${node.parent.span.name}` : ""}`;
+    const key = `${node.span.name} ${text}`;
+    if (kinds.has(key)) kinds.get(key).times++;
+    else kinds.set(key, { node, times: 1 });
+  }
+  const shown = [...kinds.values()].slice(0, MOST_FAILURES);
+  const rest = tree.failures.length - shown.reduce((sum, { times }) => sum + times, 0);
+  fill(part.failures, shown.map(({ node, times }) => el("button",
+    { type: "button", class: "failure", onclick: () => x.select(node, { detail: true }) },
+    times > 1 && `${times} × `, el("b", {}, node.span.name), " ", errorText(node.span) || "failed",
+    node.parent && el("span", { class: "where" }, ` in ${node.parent.span.name}`))),
+  rest > 0 && el("span", { class: "hint" }, `and ${rest} more: press e`));
 }
