@@ -107,8 +107,8 @@ impl<'a> Tree<'a> {
     /// fold only if there is nothing to say of any.
     fn alike(&self, spans: &[&'a Span]) -> usize {
         let count = |fits: &dyn Fn(&'a Span) -> bool| {
-            let same = |span: &&&'a Span| span.name == spans[0].name && span.is_client();
-            spans.iter().take_while(same).take_while(|span| fits(span)).count()
+            let same = |span: &Span| span.name == spans[0].name && span.is_client();
+            spans.iter().take_while(|span| same(span) && fits(*span)).count()
         };
         let ended = |span: &'a Span| {
             span.end.is_some() && self.children(span).iter().all(|child| child.name == "attempt")
@@ -185,6 +185,7 @@ fn errors<'a>(group: &[&'a Span]) -> Option<Cow<'a, str>> {
     let first = failed.next()?;
     Some(match (group.len(), failed.count() + 1) {
         (1, _) => first.into(),
+        (all, failed) if first.is_empty() => format!("{failed} of {all} failed").into(),
         (all, failed) => format!("{failed} of {all} failed: {first}").into(),
     })
 }

@@ -34,8 +34,16 @@ export function drawSummary(x) {
   part.empty.hidden = tree.count > 0;
   part.empty.textContent = "No span has been recorded yet.";
   drawFailures(x);
-  fill(part.marks, marksOfTrace(tree).map(({ kind, words, number }) => el("p", { class: `trace-mark ${kind}` }, words, " ",
-    number >= 0 && el("button", { type: "button", class: "link", onclick: () => x.select(tree.node(number), { detail: true }) }, "show"))));
+  const marks = marksOfTrace(tree);
+  refill(part.marks, marks.map(({ words }) => words).join(), () => marks.map(({ kind, words, number }) => el("p", { class: `trace-mark ${kind}` }, words, " ",
+    number >= 0 && el("button", { type: "button", class: "link", onclick: () => x.select(x.nodeOf(tree.node(number).id), { detail: true }) }, "show"))));
+}
+
+// Draws again only what changed: a button that is replaced while somebody presses it does nothing.
+function refill(part, key, make) {
+  if (part.key === key) return;
+  part.key = key;
+  fill(part, make());
 }
 
 /** Draws the times above the bars. */
@@ -69,9 +77,10 @@ function drawFailures(x) {
   }
   const shown = [...kinds.values()].slice(0, MOST_FAILURES);
   const rest = tree.failures.length - shown.reduce((sum, { times }) => sum + times, 0);
-  fill(part.failures, shown.map(({ node, times }) => el("button",
-    { type: "button", class: "failure", onclick: () => x.select(node, { detail: true }) },
+  const key = `${shown.map(({ node, times }) => `${node.id} ${times}`)} ${rest}`;
+  refill(part.failures, key, () => [shown.map(({ node, times }) => el("button",
+    { type: "button", class: "failure", onclick: () => x.select(x.nodeOf(node.id), { detail: true }) },
     times > 1 && `${times} × `, el("b", {}, node.span.name), " ", errorText(node.span) || "failed",
     node.parent && el("span", { class: "where" }, ` in ${node.parent.span.name}`))),
-  rest > 0 && el("span", { class: "hint" }, `and ${rest} more: press e`));
+  rest > 0 && el("span", { class: "hint" }, `and ${rest} more: press e`)]);
 }
