@@ -153,7 +153,7 @@ class Builder {
     }
     const attempt = this.open("attempt", span, from, "client", { "fixpoint.attempt": retry ? 2 : 1, "http.response.status_code": error ? 403 : 200 });
     this.close(attempt, from + ms - 1, error);
-    this.close(span, from + ms, error && "User is not authorized to perform: elasticloadbalancing:RegisterTargets");
+    this.close(span, from + ms, error === "Throttling" ? "Rate exceeded" : error && "User is not authorized to perform: elasticloadbalancing:RegisterTargets");
     return from + ms;
   }
 

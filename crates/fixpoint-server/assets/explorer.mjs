@@ -6,7 +6,7 @@
 
 import * as address from "./address.mjs";
 import { errorBox } from "./api.mjs";
-import { criticalPath, PathIndex } from "./critical.mjs";
+import { criticalPath, lowerBound, PathIndex } from "./critical.mjs";
 import { drawDetail } from "./detail.mjs";
 import { announce, copy, fill } from "./dom.mjs";
 import { Finder } from "./finder.mjs";
@@ -87,7 +87,12 @@ export class Explorer {
   // What rows.mjs needs to know.
   folded = (number) => this.folds.folded(number);
   isMatch = (node) => this.#matched !== null && !node.group && this.#matched[node.number] === 1;
-  isDimmed = (node) => this.#matched !== null && !this.isMatch(node);
+  isDimmed = (node, folded) => this.#matched !== null && !this.isMatch(node) && !((folded || node.group) && this.matchesBelow(node) > 0);
+  matchesBelow(node) {
+    if (this.#matched === null) return 0;
+    const [first, end] = this.tree.range(node.number);
+    return lowerBound(this.matches, end) - lowerBound(this.matches, first) - (this.isMatch(node) ? 1 : 0);
+  }
   ticks(node, folded) {
     if (!this.state.ticks) return [];
     const [first, end] = folded ? this.tree.range(node.number) : [node.first, node.first + (node.group ? 0 : 1)];
@@ -307,8 +312,7 @@ export class Explorer {
     this.view = state.zoom
       ? within({ from: this.whole.from + state.zoom.from, to: this.whole.from + state.zoom.to }, this.whole)
       : this.whole;
-    if (state.critical && (changed || !this.path)) this.path = new PathIndex(criticalPath(tree, this.now));
-    else if (!state.critical) this.path = null;
+    this.#drawPath(changed);
     const logs = state.view === "logs";
     this.root.dataset.view = state.view;
     part.scroller.setAttribute("aria-rowcount", this.rows.length);
@@ -318,6 +322,16 @@ export class Explorer {
     drawAxis(this);
     this.minimap.show({ tree, whole: this.whole, view: this.view, now: this.now });
     this.#drawDetail();
+  }
+
+  // The path changes with the trace, not with what is seen of it; open spans change it all the time.
+  #drawPath(changed) {
+    const { tree } = this;
+    if (!this.state.critical) this.path = null;
+    else if (!this.path || this.path.tree !== tree || (changed && this.data.open > 0)) {
+      this.path = new PathIndex(criticalPath(tree, this.now));
+      this.path.tree = tree;
+    }
   }
 
   // Works out what is to be drawn, or sees to it that this is done when there is time.

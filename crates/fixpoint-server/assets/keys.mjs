@@ -18,6 +18,12 @@ export const CHAPTERS = [
     ["e", "next error", (x) => x.step(x.failures, 1, "error")],
     ["E", "previous error", (x) => x.step(x.failures, -1, "error")],
   ]],
+  ["Find", [
+    ["/", "find in this trace", (x) => x.part.find.focus()],
+    ["n", "next match", (x) => x.step(x.matches, 1, "match")],
+    ["N", "previous match", (x) => x.step(x.matches, -1, "match")],
+    ["o", "only matches", (x) => x.find(x.state.query, !x.state.only)],
+  ]],
   ["Fold", [
     ["l →", "open a row; then its first child", (x) => opened(x)],
     ["h ←", "fold a row; then its parent", (x) => closed(x)],
@@ -28,12 +34,6 @@ export const CHAPTERS = [
     ["{", "fold all", (x) => x.foldTo(1)],
     ["}", "open all", (x) => x.foldTo(ALL)],
     ["f", "fold or open repeated calls", (x) => x.foldRepeats()],
-  ]],
-  ["Find", [
-    ["/", "find in this trace", (x) => x.part.find.focus()],
-    ["n", "next match", (x) => x.step(x.matches, 1, "match")],
-    ["N", "previous match", (x) => x.step(x.matches, -1, "match")],
-    ["o", "only matches", (x) => x.find(x.state.query, !x.state.only)],
   ]],
   ["Time", [
     ["c", "critical path", (x) => x.showCritical()],
@@ -107,7 +107,7 @@ function levelAbove(level) {
 
 function sheet() {
   const dialog = el("dialog", { id: "keys", "aria-labelledby": "keys-title" },
-    el("h2", { id: "keys-title" }, "Keys"),
+    el("h2", { id: "keys-title", tabindex: "-1", autofocus: true }, "Keys"),
     el("div", { class: "chapters" }, CHAPTERS.map(([chapter, rows]) => el("section", {},
       el("h3", {}, chapter),
       el("dl", { class: "keys" }, rows.map(([keys, what]) => el("div", {},

@@ -14,23 +14,32 @@ const PERIOD = 3;
 
 /** Fills `tree.groups` and `tree.groupOf`. */
 export function findGroups(tree) {
-  for (let parent = -1; parent < tree.count; parent++) {
-    const children = parent < 0 ? tree.roots : parent + tree.size[parent] > parent + CALLS ? [...tree.below(parent)] : [];
-    for (let at = 0; at + CALLS <= children.length; ) {
-      const { length, period } = repeatsAt(tree, children, at);
-      if (length > 0) addGroup(tree, children.slice(at, at + length), period);
-      at += Math.max(1, length);
-    }
+  groupAmong(tree, tree.roots);
+  for (let parent = 0; parent < tree.count; parent++) {
+    if (tree.size[parent] <= CALLS) continue;
+    const children = [];
+    const end = parent + tree.size[parent];
+    for (let child = parent + 1; child < end; child += tree.size[child]) children.push(child);
+    groupAmong(tree, children);
   }
 }
 
-function repeatsAt(tree, children, at) {
-  for (let period = 1; period <= PERIOD && at + period <= children.length; period++) {
+function groupAmong(tree, siblings) {
+  for (let at = 0; at + CALLS <= siblings.length; ) {
+    const { length, period } = repeatsAt(tree, siblings, at);
+    if (length > 0) addGroup(tree, siblings.slice(at, at + length), period);
+    at += Math.max(1, length);
+  }
+}
+
+function repeatsAt(tree, siblings, at) {
+  for (let period = 1; period <= PERIOD; period++) {
     let to = at;
-    while (to < children.length && tree.open[children[to]] === 0 && (to < at + period || alike(tree, children[to], children[to - period]))) to++;
+    while (to < siblings.length && tree.open[siblings[to]] === 0 && (to < at + period || alike(tree, siblings[to], siblings[to - period]))) to++;
     const cycles = Math.floor((to - at) / period);
-    const calls = children.slice(at, at + period).every((child) => tree.size[child] === 1 || tree.quiet[child]);
-    if (cycles >= (calls ? CALLS : STORIES)) return { length: cycles * period, period };
+    if (cycles < CALLS) continue;
+    const calls = siblings.slice(at, at + period).every((sibling) => tree.size[sibling] === 1 || tree.quiet[sibling]);
+    if (calls || cycles >= STORIES) return { length: cycles * period, period };
   }
   return { length: 0, period: 0 };
 }

@@ -10,6 +10,9 @@ import { duration, position } from "./scale.mjs";
 
 const MOST_BARS = 60;
 
+/** What share of the view, as 1 in so many, is about a pixel. */
+const LEAST = 1000;
+
 /** The element of a row, with its parts at hand. */
 export function makeRow() {
   const part = {
@@ -36,8 +39,8 @@ export function drawRow(row, node, index, seen) {
   const folded = node.foldable && seen.folded(node.number);
   row.node = node;
   row.id = `row-${node.id}`;
-  row.className = `row ${node.category}${node.failed ? " failed" : ""}${!node.group && node.span.end === null ? " open" : ""}`
-    + `${node === seen.selected ? " selected" : ""}${seen.isMatch(node) ? " matched" : ""}${seen.isDimmed(node) ? " dimmed" : ""}`;
+  row.className = `row ${node.category}${!node.group && node.span.failed ? " failed" : ""}${!node.group && node.span.end === null ? " open" : ""}`
+    + `${node === seen.selected ? " selected" : ""}${seen.isMatch(node) ? " matched" : ""}${seen.isDimmed(node, folded) ? " dimmed" : ""}`;
   row.setAttribute("aria-rowindex", index + 1);
   row.setAttribute("aria-level", node.depth + 1);
   row.setAttribute("aria-selected", node === seen.selected);
@@ -47,7 +50,8 @@ export function drawRow(row, node, index, seen) {
   part.caret.textContent = !node.foldable ? "" : folded ? "▸" : "▾";
   part.times.textContent = node.group ? `${node.times} ×` : "";
   drawName(part.label, node.label, node.category);
-  part.note.textContent = noteOf(node, folded);
+  const found = folded ? seen.matchesBelow(node) : 0;
+  part.note.textContent = found > 0 ? `${found} found` : noteOf(node, folded);
   const marks = marksOf(node).filter((mark) => mark.kind !== "open");
   fill(part.marks, marks.map((mark) => el("span", { class: `mark ${mark.kind}`, title: mark.words }, mark.short)));
   // A span's own error is told by its colour; those inside are counted as long as they are hidden.
@@ -76,7 +80,10 @@ function drawLane(part, node, folded, seen) {
   const { view, now } = seen;
   const { from, to } = node.reach(now);
   const bars = node.group ? barsOf(node, view) : [barOf(from, to, view, node.span.failed ? "bar failed" : "bar")];
-  const critical = seen.critical(node, folded).map((piece) => barOf(piece.from, piece.to, view, "critical"));
+  // Stretches too short to be seen beside their own bar would be dots that say nothing.
+  const least = Math.min((view.to - view.from) / LEAST, (to - from) / 4);
+  const critical = seen.critical(node, folded).filter((piece) => piece.to - piece.from >= least)
+    .map((piece) => barOf(piece.from, piece.to, view, "critical"));
   const ticks = seen.ticks(node, folded).map((tick) => {
     const mark = el("b", { class: `tick ${tick.level.toLowerCase()}`, title: tick.text });
     mark.style.left = `${position(tick.at, view) * 100}%`;

@@ -86,7 +86,7 @@ export class Spans {
       column.at.forEach((place, k) => (which[place] = column.value[k]));
     }
     for (const [place, time, name] of answer.events) spans.#event(place, { time: origin + time / 1e6, name });
-    for (let i = 0; i < count; i++) spans.#classify(i);
+    spans.#classify(0, count);
     return spans;
   }
 
@@ -107,7 +107,7 @@ export class Spans {
     for (const name of ROW_ATTRIBUTES) this.#setAttribute(place, name, span.attributes[name]);
     this.#events.delete(place);
     for (const event of span.events) this.#event(place, event);
-    this.#classify(place);
+    this.#classify(place, place + 1);
     return place;
   }
 
@@ -199,8 +199,10 @@ export class Spans {
     this.#events.get(place).push({ time, name });
   }
 
-  #classify(place) {
-    this.category[place] = category(this.names[this.name[place]], KINDS[this.kind[place]], (name) => this.attribute(place, name));
+  #classify(from, to) {
+    let place = from;
+    const attribute = (name) => this.attribute(place, name);
+    for (; place < to; place++) this.category[place] = category(this.names[this.name[place]], KINDS[this.kind[place]], attribute);
   }
 
   #column(name) {

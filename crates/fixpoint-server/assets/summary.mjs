@@ -7,6 +7,9 @@ import { duration, position, tickLabel, ticks } from "./scale.mjs";
 
 const MOST_FAILURES = 3;
 
+/** Failures looked at to find which are the same. */
+const MOST_READ = 500;
+
 /** Draws figures, failures and marks; and the controls as the state is. */
 export function drawSummary(x) {
   const { data, part, state, tree } = x;
@@ -31,8 +34,16 @@ export function drawSummary(x) {
   part.empty.hidden = tree.count > 0;
   part.empty.textContent = "No span has been recorded yet.";
   drawFailures(x);
-  fill(part.marks, marksOfTrace(tree).map(({ kind, words, number }) => el("p", { class: `trace-mark ${kind}` }, words, " ",
-    number >= 0 && el("button", { type: "button", class: "link", onclick: () => x.select(tree.node(number), { detail: true }) }, "show"))));
+  const marks = marksOfTrace(tree);
+  refill(part.marks, marks.map(({ words }) => words).join(), () => marks.map(({ kind, words, number }) => el("p", { class: `trace-mark ${kind}` }, words, " ",
+    number >= 0 && el("button", { type: "button", class: "link", onclick: () => x.select(x.nodeOf(tree.node(number).id), { detail: true }) }, "show"))));
+}
+
+// Draws again only what changed: a button that is replaced while somebody presses it does nothing.
+function refill(part, key, make) {
+  if (part.key === key) return;
+  part.key = key;
+  fill(part, make());
 }
 
 /** Draws the times above the bars. */
@@ -53,12 +64,23 @@ function foundText({ finder, matches, selected }) {
   return at < 0 ? `${matches.length.toLocaleString("en")} found` : `${at + 1} of ${matches.length.toLocaleString("en")}`;
 }
 
+// The same failure again and again is one line.
 function drawFailures(x) {
   const { part, tree } = x;
-  fill(part.failures, tree.failures.slice(0, MOST_FAILURES).map((number) => {
+  const kinds = new Map();
+  for (const number of tree.failures.slice(0, MOST_READ)) {
     const node = tree.node(number);
-    return el("button", { type: "button", class: "failure", onclick: () => x.select(node, { detail: true }) },
-      el("b", {}, node.span.name), " ", errorText(node.span) || "failed",
-      node.parent && el("span", { class: "where" }, ` in ${node.parent.span.name}`));
-  }), tree.failures.length > MOST_FAILURES && el("span", { class: "hint" }, `and ${tree.failures.length - MOST_FAILURES} more: press e`));
+    const text = `${errorText(node.span) || "failed"}${node.parent ? ` in ${node.parent.span.name}` : ""}`;
+    const key = `${node.span.name} ${text}`;
+    if (kinds.has(key)) kinds.get(key).times++;
+    else kinds.set(key, { node, times: 1 });
+  }
+  const shown = [...kinds.values()].slice(0, MOST_FAILURES);
+  const rest = tree.failures.length - shown.reduce((sum, { times }) => sum + times, 0);
+  const key = `${shown.map(({ node, times }) => `${node.id} ${times}`)} ${rest}`;
+  refill(part.failures, key, () => [shown.map(({ node, times }) => el("button",
+    { type: "button", class: "failure", onclick: () => x.select(x.nodeOf(node.id), { detail: true }) },
+    times > 1 && `${times} × `, el("b", {}, node.span.name), " ", errorText(node.span) || "failed",
+    node.parent && el("span", { class: "where" }, ` in ${node.parent.span.name}`))),
+  rest > 0 && el("span", { class: "hint" }, `and ${rest} more: press e`)]);
 }

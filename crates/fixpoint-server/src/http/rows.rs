@@ -11,6 +11,10 @@ use std::collections::{HashMap, HashSet};
 use axum::{
     Json, Router,
     extract::{Path, State},
+    http::{
+        HeaderMap,
+        header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -18,6 +22,7 @@ use fixpoint_trace::{
     model::{Attributes, LogRecord, Span, SpanId, Status, Trace, Value},
     otlp,
 };
+use flate2::{Compression, write::GzEncoder};
 use indexmap::{IndexMap, IndexSet};
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
@@ -30,6 +35,9 @@ use super::{
 
 /// More attributes than this are no row but the whole span.
 const MAX_ATTRIBUTES: usize = 32;
+
+/// From this many spans on, packing the answer takes less time than sending what it saves.
+const PACKED_FROM: usize = 2_000;
 
 /// As long as the longest id, an ARN.
 const MAX_QUERY: usize = 2_048;
@@ -56,6 +64,7 @@ struct RowParams {
 async fn rows(
     State(app): State<App>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Params(RowParams { attributes }): Params<RowParams>,
 ) -> Result<Response, Problem> {
     let wanted: Vec<_> = attributes.split(',').filter(|name| !name.is_empty()).collect();
@@ -63,7 +72,20 @@ async fn rows(
         return Err(bad_parameter(format!("attributes may name {MAX_ATTRIBUTES} at most.")));
     }
     let trace = read(&app, &id).await?;
-    Ok(Json(Rows::of(&trace, &wanted)).into_response())
+    let rows = Rows::of(&trace, &wanted);
+    let packs = headers.get(ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok());
+    if trace.spans.len() < PACKED_FROM || !packs.is_some_and(|accepted| accepted.contains("gzip")) {
+        return Ok(Json(rows).into_response());
+    }
+    let packed = gzip(&rows).map_err(|error| Problem::internal(&error))?;
+    let headers = [(CONTENT_TYPE, "application/json"), (CONTENT_ENCODING, "gzip")];
+    Ok((headers, packed).into_response())
+}
+
+fn gzip(rows: &Rows<'_>) -> std::io::Result<Vec<u8>> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    serde_json::to_writer(&mut packed, rows)?;
+    packed.finish()
 }
 
 async fn span(

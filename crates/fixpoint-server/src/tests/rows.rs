@@ -1,9 +1,17 @@
 //! What the waterfall reads: columns of a trace, one span whole, and the search within.
 
+use std::io::Read;
+
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+};
 use fixpoint_trace::model::{
     Attributes, Event, Kind, Level, LogRecord, Record, Span, SpanContext, Status,
 };
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::Harness;
 
@@ -110,4 +118,26 @@ async fn words_are_found_in_names_attributes_messages_events_and_log_lines() {
         assert_eq!(server.get(&path).await.value(), json!({ "spans": ids }), "{query}");
     }
     assert_eq!(server.get(&format!("/v1/traces/{TRACE}/matches?q=+")).await.status, 400);
+}
+
+#[tokio::test]
+async fn many_rows_are_packed_for_those_who_can_unpack_them() {
+    let server = Harness::new();
+    let polls = (1..=2_000).map(|n| {
+        let mut poll = span(1, None, "poll", n, json!({}));
+        poll.span_id = format!("{n:016x}").parse().unwrap();
+        Record::Span(poll)
+    });
+    server.app.traces.append(polls.collect()).await.unwrap();
+    let path = format!("/v1/traces/{TRACE}/rows");
+    let request = Request::get(&path).header("accept-encoding", "br, gzip").body(Body::empty());
+    let answer = server.router.clone().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let packed = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let mut text = String::new();
+    GzDecoder::new(&*packed).read_to_string(&mut text).unwrap();
+    let plain = server.get(&path).await;
+    assert!(!plain.headers.contains_key("content-encoding"));
+    assert_eq!(plain.text, text);
+    assert!(packed.len() * 4 < text.len(), "{} of {}", packed.len(), text.len());
 }
