@@ -28,11 +28,11 @@ const EXAMPLES: [(&str, &str); 8] = [
 
 /// How far back the list can be told to go, with one click.
 const PRESETS: [(&str, &str); 6] = [
-    ("15m", "15 min"),
-    ("1h", "1 hour"),
-    ("6h", "6 hours"),
-    ("24h", "24 hours"),
-    ("7d", "7 days"),
+    ("15m", "15 m"),
+    ("1h", "1 h"),
+    ("6h", "6 h"),
+    ("24h", "24 h"),
+    ("7d", "7 d"),
     ("", "all"),
 ];
 
