@@ -133,7 +133,9 @@ async fn a_mistake_is_shown_beneath_the_box_with_its_place() {
     let server = Harness::new();
     let page = server.page_of("error and kind = serer").await;
     assert_eq!(page.status, 400);
-    for part in ["error and kind = serer\n                 ^^^^^", "did you mean", "What one can ask"] {
+    for part in
+        ["error and kind = serer\n                 ^^^^^", "did you mean", "What one can ask"]
+    {
         assert!(page.text.contains(part), "{part}: {}", page.text);
     }
 }

@@ -23,7 +23,13 @@ pub(super) fn now() -> UnixNanos {
 }
 
 /// A span that took that many milliseconds.
-pub(super) fn span(trace_id: TraceId, service: &str, name: &str, start: UnixNanos, millis: u64) -> Span {
+pub(super) fn span(
+    trace_id: TraceId,
+    service: &str,
+    name: &str,
+    start: UnixNanos,
+    millis: u64,
+) -> Span {
     let mut span = Span::new(SpanContext { trace_id, span_id: SpanId::random() }, name, start);
     let resource: Resource = [("service.name".to_owned(), service.into())].into_iter().collect();
     span.resource = Arc::new(resource);

@@ -206,11 +206,7 @@ async fn search(
 }
 
 /// The picture of a trace, unless it is too large.
-async fn shape(
-    app: &App,
-    trace: &TraceSummary,
-    now: Timestamp,
-) -> Result<Option<Shape>, Problem> {
+async fn shape(app: &App, trace: &TraceSummary, now: Timestamp) -> Result<Option<Shape>, Problem> {
     if trace.spans > MOST_SPANS {
         return Ok(None);
     }
