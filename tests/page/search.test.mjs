@@ -97,6 +97,9 @@ test("what is taken up stands in place of what was typed", async () => {
   assert.equal(await accept("miss|", "missing("), "missing(|");
   assert.equal(await accept("service = ap|i and error", `"api"`), `service = "api" |and error`);
   assert.equal(await accept("name = \"ELBv2.R|", `"ELBv2.RegisterTargets"`), `name = "ELBv2.RegisterTargets" |`);
+  assert.equal(await accept("missing(elb|", `"ELBv2.RegisterTargets"`), `missing("ELBv2.RegisterTargets"|`);
+  assert.equal(await accept(`missing("x"|`, ")"), `missing("x") |`);
+  assert.equal(await accept(`missing("x"|`, "and"), `missing("x" and |`);
   assert.equal(await accept("cust|", "`customer name`"), "`customer name` |");
 });
 
