@@ -1,9 +1,9 @@
 //! Whether a trace matches a query: the meaning of every query, in one place.
 //!
-//! Each store comes to this in the end, whatever index led it to the trace. The surprise: `!=`
-//! wants a value; a span without the attribute is found by neither `=` nor `!=`.
+//! Each store comes to this in the end, whatever index led it to the trace. The surprise: `!=` and
+//! `!~` want a value; a span without the attribute is found by `missing` alone.
 
-use super::{Alternative, Condition, Field, Literal, Op, Query, TraceCondition, number};
+use super::{Alternative, Condition, Field, Length, Literal, Op, Query, TraceCondition, number};
 use crate::model::{Span, Status, Trace, Value};
 
 impl Query {
@@ -43,15 +43,18 @@ impl TraceCondition {
                 ordered(*op, errors as u64, *wanted)
             }
             Self::Open(wanted) => trace.spans.iter().any(|span| span.end.is_none()) == *wanted,
-            Self::Log(text) => trace.logs.iter().any(|log| contains(&log.message(), text)),
+            Self::Log(op, text) => {
+                let said = trace.logs.iter().any(|log| contains(&log.message(), text));
+                said == (*op != Op::Lacks)
+            }
             Self::Has(filter) => has(trace, filter),
             Self::Missing { what, after: None } => !has(trace, what),
             Self::Missing { what, after: Some(after) } => {
-                let first = |filter: &[Condition]| {
-                    trace.spans.iter().filter(|span| all(filter, span)).map(|span| span.start).min()
-                };
-                first(after).is_some_and(|first| {
-                    !trace.spans.iter().any(|span| span.start >= first && all(what, span))
+                let first = trace.spans.iter().filter(|span| all(after, span));
+                first.min_by_key(|span| span.start).is_some_and(|first| {
+                    let later =
+                        |span: &&Span| span.start >= first.start && span.span_id != first.span_id;
+                    !trace.spans.iter().filter(later).any(|span| all(what, span))
                 })
             }
         }
@@ -61,9 +64,20 @@ impl TraceCondition {
 impl Condition {
     /// Whether the span fulfils the condition.
     pub fn matches(&self, span: &Span) -> bool {
-        let text = |it: &str| match (&self.op, &self.value) {
+        let holds = |op| self.holds(op, span);
+        match self.op {
+            Op::NotEqual => holds(Op::Exists) && !holds(Op::Equal),
+            Op::Lacks => holds(Op::Exists) && !holds(Op::Contains),
+            Op::Absent => !holds(Op::Exists),
+            op => holds(op),
+        }
+    }
+
+    /// Whether the comparison, one without a "not" in it, holds for the span.
+    fn holds(&self, op: Op, span: &Span) -> bool {
+        let text = |it: &str| match (op, &self.value) {
             (Op::Exists, _) => !it.is_empty(),
-            (op, Literal::Text(wanted)) => text_matches(*op, it, wanted),
+            (_, Literal::Text(wanted)) => text_matches(op, it, wanted),
             _ => false,
         };
         match &self.field {
@@ -71,8 +85,8 @@ impl Condition {
             Field::Name => text(&span.name),
             Field::Kind => text(span.kind.as_str()),
             Field::Status => match (&span.status, &self.value) {
-                (_, Literal::Text(wanted)) if wanted == "open" => {
-                    span.end.is_none() == (self.op == Op::Equal)
+                (_, Literal::Text(wanted)) if wanted == "open" && op == Op::Equal => {
+                    span.end.is_none()
                 }
                 (Status::Unset, _) => text("unset"),
                 (Status::Ok, _) => text("ok"),
@@ -83,40 +97,45 @@ impl Condition {
                 _ => false,
             },
             Field::Duration => match (span.duration(), &self.value) {
-                (Some(_), _) if self.op == Op::Exists => true,
-                (Some(it), Literal::Duration(wanted)) => ordered(self.op, it, *wanted),
+                (Some(_), _) if op == Op::Exists => true,
+                (Some(it), Literal::Duration(wanted)) => ordered(op, it, *wanted),
                 _ => false,
             },
             Field::Scope => text(&span.scope.name),
             Field::Attribute(name) => {
                 let value = span.attributes.get(name).or_else(|| span.resource.get(name));
                 let value = value.or_else(|| span.scope.attributes.get(name));
-                value.is_some_and(|value| self.matches_value(value))
+                value.is_some_and(|value| op == Op::Exists || self.value.compares(op, value))
             }
         }
     }
+}
 
-    fn matches_value(&self, value: &Value) -> bool {
-        if self.op == Op::Exists {
-            return true;
-        }
+impl Literal {
+    /// Whether the comparison holds for the value or, of a list, for one value in it.
+    fn compares(&self, op: Op, value: &Value) -> bool {
         if let Value::Array(values) = value {
-            return values.iter().any(|value| self.matches_value(value));
+            return values.iter().any(|value| self.compares(op, value));
         }
-        match &self.value {
-            Literal::Text(wanted) => text_matches(self.op, &value.to_text(), wanted),
-            Literal::Number(wanted) => {
-                number(value).is_some_and(|it| ordered(self.op, it, *wanted))
-            }
-            // An attribute that is a length of time is a number of nanoseconds.
-            #[allow(clippy::cast_precision_loss, reason = "compared as JSON numbers are")]
-            Literal::Duration(wanted) => {
-                number(value).is_some_and(|it| ordered(self.op, it, *wanted as f64))
-            }
-            Literal::Bool(wanted) => {
-                text_matches(self.op, &value.to_text(), if *wanted { "true" } else { "false" })
-            }
+        match self {
+            Self::Text(wanted) => text_matches(op, &value.to_text(), wanted),
+            Self::Number(wanted) => number(value).is_some_and(|it| ordered(op, it, *wanted)),
+            Self::Duration(wanted) => nanos(value).is_some_and(|it| ordered(op, it, *wanted)),
+            Self::Bool(wanted) => text_matches(op, &value.to_text(), &wanted.to_string()),
         }
+    }
+}
+
+/// The length of time that a value is: written as one, or a number of nanoseconds.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a length of time is not negative, and 585 years are enough"
+)]
+fn nanos(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => text.parse().ok().map(|Length(nanos)| nanos),
+        _ => number(value).filter(|nanos| *nanos >= 0.0).map(|nanos| nanos as u64),
     }
 }
 
@@ -125,7 +144,9 @@ fn text_matches(op: Op, it: &str, wanted: &str) -> bool {
         Op::Equal => it == wanted,
         Op::NotEqual => it != wanted,
         Op::Contains => contains(it, wanted),
+        Op::Lacks => !contains(it, wanted),
         Op::Exists => true,
+        Op::Absent => false,
         Op::Less | Op::AtMost | Op::More | Op::AtLeast => {
             match (it.trim().parse::<f64>(), wanted.trim().parse::<f64>()) {
                 (Ok(it), Ok(wanted)) => ordered(op, it, wanted),
@@ -147,6 +168,6 @@ fn ordered<T: PartialOrd>(op: Op, it: T, wanted: T) -> bool {
         Op::AtMost => it <= wanted,
         Op::More => it > wanted,
         Op::AtLeast => it >= wanted,
-        Op::Contains | Op::Exists => false,
+        Op::Contains | Op::Lacks | Op::Exists | Op::Absent => false,
     }
 }

@@ -4,11 +4,21 @@
 //! how a store finds candidates fast (`store/`). The surprise: conditions that are joined by `and`
 //! hold for one and the same span; what must hold for another span goes into `has(...)`.
 
+mod error;
+mod fields;
+mod length;
+mod lex;
 mod matches;
-
-use std::fmt;
+mod parse;
+mod write;
 
 use crate::model::{Kind, Value};
+
+pub use self::{
+    error::QueryError,
+    length::{InvalidLength, Length},
+    parse::{MAX_CONDITIONS, MAX_LENGTH},
+};
 
 /// Which traces to find: those that match one of the alternatives. Without any, every trace.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,7 +77,7 @@ pub enum Field {
 pub enum Op {
     /// `=`
     Equal,
-    /// `!=`: there is a value, and it is another.
+    /// `!=`: there is a value, and it is another. Of a list, none equals it.
     NotEqual,
     /// `<`
     Less,
@@ -79,8 +89,12 @@ pub enum Op {
     AtLeast,
     /// `~`: contains the text, without regard to case.
     Contains,
+    /// `!~`: there is a value, and it does not contain the text.
+    Lacks,
     /// `exists`: there is a value. The literal is not looked at.
     Exists,
+    /// `missing`: there is no value. The literal is not looked at.
+    Absent,
 }
 
 /// What is compared with.
@@ -88,9 +102,10 @@ pub enum Op {
 pub enum Literal {
     /// A text. Compared by order, it must be a number on both sides.
     Text(String),
-    /// A number.
+    /// A number. Equal to a text that is the same number.
     Number(f64),
-    /// A length of time, in nanoseconds.
+    /// A length of time, in nanoseconds. Equal to a text that is the same length, and to a number
+    /// of nanoseconds.
     Duration(u64),
     /// `true` or `false`
     Bool(bool),
@@ -110,11 +125,12 @@ pub enum TraceCondition {
     /// `trace.open`, or `trace.open = false`: whether a span has not ended.
     Open(bool),
     /// `log ~ "target group"`: a log line of the trace contains the text, without regard to case.
-    Log(String),
+    /// `log !~ "registered"`: no line of it does.
+    Log(Op, String),
     /// `has("X")`, `has(name = "X" and error)`: there is such a span.
     Has(SpanFilter),
     /// `missing("X")`, `missing("X") after "Y"`: there is no such span; with `after`, there is a
-    /// span Y, and no X starts at or after the start of the first Y.
+    /// span Y, and no other span X starts at or after the start of the first Y.
     Missing {
         /// What is not there.
         what: SpanFilter,
@@ -159,21 +175,6 @@ impl Kind {
             Self::Producer => "producer",
             Self::Consumer => "consumer",
         }
-    }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::AtMost => "<=",
-            Self::More => ">",
-            Self::AtLeast => ">=",
-            Self::Contains => "~",
-            Self::Exists => "exists",
-        })
     }
 }
 

@@ -5,7 +5,9 @@
 mod any;
 mod crash;
 mod exporting;
+mod matching;
 mod otlp_proto;
+mod queries;
 mod recording;
 mod stores;
 mod wire;
