@@ -7,9 +7,9 @@
 
 pub mod data;
 pub mod drive;
+pub mod encode;
 pub mod measure;
 pub mod process;
-pub mod questions;
 pub mod send;
 pub mod source;
 pub mod template;
