@@ -65,7 +65,10 @@ struct Args {
     /// The server's process: tell its CPU time and memory
     #[arg(long)]
     pid: Option<u32>,
-    /// Wait so many seconds for the server to come to rest
+    /// Watch it for at least so many seconds after the last answer
+    #[arg(long, default_value_t = 0.0)]
+    linger: f64,
+    /// Wait no longer than so many seconds until it rests
     #[arg(long, default_value_t = 60.0)]
     rest: f64,
     /// Print JSON
@@ -147,8 +150,21 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let outcome = drive(&source, &plan, ledger.as_ref()).await?;
     let server = match server.zip(before) {
         Some((server, before)) => {
+            let cpu_seconds = server.cpu_seconds()? - before;
+            let at_least = Duration::try_from_secs_f64(args.linger)?;
             let at_most = Duration::try_from_secs_f64(args.rest)?;
-            Some(cost(&server, before, outcome.spans, at_most).await?)
+            let at_rest = server.rest(at_least, at_most).await?;
+            let cpu_seconds_at_rest = server.cpu_seconds()? - before;
+            #[allow(clippy::cast_precision_loss, reason = "a rate")]
+            let spans_per_core_second = outcome.spans as f64 / cpu_seconds_at_rest;
+            let peak_memory = server.peak_memory()?;
+            Some(Cost {
+                cpu_seconds,
+                cpu_seconds_at_rest,
+                at_rest,
+                spans_per_core_second,
+                peak_memory,
+            })
         }
         None => None,
     };
@@ -166,16 +182,6 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let report = Report { protocol, data, batch, connections, outcome, server };
     tell(&report, args.json)?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-async fn cost(server: &Process, before: f64, spans: u64, at_most: Duration) -> io::Result<Cost> {
-    let cpu_seconds = server.cpu_seconds()? - before;
-    let at_rest = server.rest(at_most).await?;
-    let cpu_seconds_at_rest = server.cpu_seconds()? - before;
-    #[allow(clippy::cast_precision_loss, reason = "a rate")]
-    let spans_per_core_second = spans as f64 / cpu_seconds_at_rest;
-    let peak_memory = server.peak_memory()?;
-    Ok(Cost { cpu_seconds, cpu_seconds_at_rest, at_rest, spans_per_core_second, peak_memory })
 }
 
 fn tell(report: &Report, json: bool) -> Result<(), Box<dyn Error>> {

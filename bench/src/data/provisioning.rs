@@ -15,19 +15,19 @@ const STEPS: [&str; 8] = [
     "wait_for_healthy_targets",
     "tag_resources",
 ];
-const CALLS: [(&str, &str, &str, &str); 12] = [
-    ("EC2.DescribeInstances", "EC2", "DescribeInstances", "ec2.eu-west-1.amazonaws.com"),
-    ("EC2.RunInstances", "EC2", "RunInstances", "ec2.eu-west-1.amazonaws.com"),
-    ("EC2.DescribeVolumes", "EC2", "DescribeVolumes", "ec2.eu-west-1.amazonaws.com"),
-    ("EC2.CreateTags", "EC2", "CreateTags", "ec2.eu-west-1.amazonaws.com"),
-    ("EC2.DescribeSecurityGroups", "EC2", "DescribeSecurityGroups", "ec2.eu-west-1.amazonaws.com"),
-    ("EC2.DescribeSubnets", "EC2", "DescribeSubnets", "ec2.eu-west-1.amazonaws.com"),
-    ("ELBv2.DescribeTargetGroups", "ELBv2", "DescribeTargetGroups", LOAD_BALANCING),
-    ("ELBv2.DescribeTargetHealth", "ELBv2", "DescribeTargetHealth", LOAD_BALANCING),
-    ("ELBv2.RegisterTargets", "ELBv2", "RegisterTargets", LOAD_BALANCING),
-    ("ELBv2.DescribeLoadBalancers", "ELBv2", "DescribeLoadBalancers", LOAD_BALANCING),
-    ("IAM.GetInstanceProfile", "IAM", "GetInstanceProfile", "iam.amazonaws.com"),
-    ("STS.GetCallerIdentity", "STS", "GetCallerIdentity", "sts.eu-west-1.amazonaws.com"),
+const CALLS: [(&str, &str, &str); 12] = [
+    ("EC2.DescribeInstances", "DescribeInstances", "ec2.eu-west-1.amazonaws.com"),
+    ("EC2.RunInstances", "RunInstances", "ec2.eu-west-1.amazonaws.com"),
+    ("EC2.DescribeVolumes", "DescribeVolumes", "ec2.eu-west-1.amazonaws.com"),
+    ("EC2.CreateTags", "CreateTags", "ec2.eu-west-1.amazonaws.com"),
+    ("EC2.DescribeSecurityGroups", "DescribeSecurityGroups", "ec2.eu-west-1.amazonaws.com"),
+    ("EC2.DescribeSubnets", "DescribeSubnets", "ec2.eu-west-1.amazonaws.com"),
+    ("ELBv2.DescribeTargetGroups", "DescribeTargetGroups", LOAD_BALANCING),
+    ("ELBv2.DescribeTargetHealth", "DescribeTargetHealth", LOAD_BALANCING),
+    ("ELBv2.RegisterTargets", "RegisterTargets", LOAD_BALANCING),
+    ("ELBv2.DescribeLoadBalancers", "DescribeLoadBalancers", LOAD_BALANCING),
+    ("IAM.GetInstanceProfile", "GetInstanceProfile", "iam.amazonaws.com"),
+    ("STS.GetCallerIdentity", "GetCallerIdentity", "sts.eu-west-1.amazonaws.com"),
 ];
 const LOAD_BALANCING: &str = "elasticloadbalancing.eu-west-1.amazonaws.com";
 
@@ -40,14 +40,16 @@ pub(super) fn trace(rng: &mut fastrand::Rng) -> Trace {
     spans.push(inner(rng, None, "run clusters", 0));
     let mut now = 0;
     let mut step = 0;
+    let mut key = String::new();
     while spans.len() < SPANS {
         if spans.len() == 1 || rng.u8(..14) == 0 {
             step = spans.len();
             let name = pick(rng, &STEPS);
+            key = format!("{name} {{ cluster: \"customer\", node: {} }}", rng.u8(..9));
             spans.push(inner(rng, Some(spans[0].id), name, now));
             continue;
         }
-        let (name, service, method, address) = pick(rng, &CALLS);
+        let (name, method, address) = pick(rng, &CALLS);
         let end = now + duration(rng, 20.0, 800.0);
         spans.push(Span {
             id: rng.u64(..),
@@ -59,7 +61,6 @@ pub(super) fn trace(rng: &mut fastrand::Rng) -> Trace {
             end,
             attributes: vec![
                 ("rpc.system.name", "aws-api".into()),
-                ("rpc.service", service.into()),
                 ("rpc.method", method.into()),
                 ("server.address", address.into()),
                 ("cloud.region", "eu-west-1".into()),
@@ -67,6 +68,7 @@ pub(super) fn trace(rng: &mut fastrand::Rng) -> Trace {
                 ("http.response.status_code", super::Value::Int(200)),
                 ("fixpoint.run.id", run.clone().into()),
                 ("fixpoint.resource", resource.clone().into()),
+                ("fixpoint.step.key", key.clone().into()),
                 ("fixpoint.attempt", super::Value::Int(1 + i64::from(rng.u8(..40) == 0))),
             ],
             failure: None,

@@ -122,7 +122,8 @@ mod tests {
         for set in SETS {
             let round = round(3);
             let (traces, spans) = otlp(set, &round);
-            let meant = traces.iter().flat_map(|trace| trace.spans.iter().map(move |it| (trace, it)));
+            let meant =
+                traces.iter().flat_map(|trace| trace.spans.iter().map(move |it| (trace, it)));
             assert_eq!(spans.len(), traces.iter().map(|trace| trace.spans.len()).sum::<usize>());
             for ((trace, meant), found) in meant.zip(&spans) {
                 assert_eq!(found.trace_id, round.trace_id(trace.id));
@@ -222,9 +223,13 @@ mod tests {
     #[test]
     fn a_patch_writes_as_many_bytes_as_it_holds_free() {
         let time = Time { place: u32::MAX, after: 5 };
-        for patch in
-            [Patch::Id(1, 1), Patch::Hex(2, 0, 5), Patch::Double(0.5), Patch::Nanos(time), Patch::Micros(time)]
-        {
+        for patch in [
+            Patch::Id(1, 1),
+            Patch::Hex(2, 0, 5),
+            Patch::Double(0.5),
+            Patch::Nanos(time),
+            Patch::Micros(time),
+        ] {
             let mut template = Template::default();
             template.push("<");
             template.patch(patch);
