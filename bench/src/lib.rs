@@ -10,6 +10,7 @@ pub mod drive;
 pub mod encode;
 pub mod measure;
 pub mod process;
+pub mod questions;
 pub mod send;
 pub mod source;
 pub mod template;
