@@ -1,8 +1,11 @@
 //! The typed client: one method for each call of the API.
 //!
-//! Not here: following a run until it ends (`follow.rs`), and what errors mean to a user, which
+//! Not here: the calls about traces (`client/traces.rs`), following a run until it ends
+//! (`follow.rs`), and what errors mean to a user, which
 //! the caller knows best. The surprise: no `traceparent` is sent. A trace starts in the server,
 //! where its spans are kept, so that it has one root that can be looked at.
+
+mod traces;
 
 use std::time::Duration;
 
@@ -11,9 +14,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    Error, FieldError, FindPage, LogPage, PlanPreview, Problem, Resource, ResourcePage, Run,
-    RunFollower, RunPage, RunState, Trace, TraceFollower, sse::Events,
+    Error, FieldError, PlanPreview, Problem, Resource, ResourcePage, Run, RunFollower, RunPage,
+    RunState, TraceFollower, sse::Events,
 };
+
+pub use self::traces::{RateQuery, SearchQuery};
 
 /// Long enough for a page of runs from a busy server, short enough that nobody thinks it hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -219,44 +224,6 @@ impl Client {
         RunFollower::new(self.clone(), run_id.to_owned())
     }
 
-    /// A trace as OTLP JSON: `GET /v1/traces/{id}`.
-    ///
-    /// # Errors
-    /// A [`Problem`] with status 404 if nothing of it is known.
-    pub async fn trace_json(&self, id: &str) -> Result<Value, Error> {
-        self.json(self.request(Method::GET, &["v1", "traces", id])?).await
-    }
-
-    /// A trace, read into spans.
-    ///
-    /// # Errors
-    /// As for [`Client::trace_json`].
-    pub async fn trace(&self, id: &str) -> Result<Trace, Error> {
-        let unreadable = |source: serde_json::Error| Error::Unreadable {
-            call: format!("GET /v1/traces/{id}"),
-            trace_id: None,
-            source: source.into(),
-        };
-        Trace::from_otlp(self.trace_json(id).await?).map_err(unreadable)
-    }
-
-    /// The log lines of a trace: `GET /v1/logs`.
-    ///
-    /// # Errors
-    /// As for any call.
-    pub async fn logs(&self, trace_id: &str) -> Result<LogPage, Error> {
-        let request = self.request(Method::GET, &["v1", "logs"])?;
-        self.json(request.query(&[("trace_id", trace_id)])).await
-    }
-
-    /// Where an id occurs, whatever it is the id of: `GET /v1/find`.
-    ///
-    /// # Errors
-    /// As for any call.
-    pub async fn find(&self, id: &str) -> Result<FindPage, Error> {
-        self.json(self.request(Method::GET, &["v1", "find"])?.query(&[("q", id)])).await
-    }
-
     /// Reads a control of a development server: `GET /dev/{name}`.
     ///
     /// # Errors
@@ -345,6 +312,7 @@ impl Client {
             detail: format!("the answer was {status}, and no problem document"),
             hint: None,
             errors: Vec::<FieldError>::new(),
+            place: None,
             trace_id,
         });
         Err(Error::Problem(Box::new(problem)))

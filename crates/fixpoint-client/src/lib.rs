@@ -11,20 +11,25 @@ mod client;
 mod error;
 #[cfg(feature = "client")]
 mod follow;
+mod search;
 #[cfg(feature = "client")]
 mod sse;
 mod trace;
 mod types;
 
 #[cfg(feature = "client")]
-pub use client::{Accepted, Client, RunQuery};
+pub use client::{Accepted, Client, RateQuery, RunQuery, SearchQuery};
 #[cfg(feature = "client")]
 pub use error::Error;
 #[cfg(feature = "client")]
 pub use follow::{RunFollower, TraceFollower};
+pub use search::{
+    AttributePage, Counts, DurationBucket, OperationPage, OperationSummary, PinPage, RateBucket,
+    RatePage, Rates, ServicePage, ServiceSummary, StoreStats,
+};
 pub use trace::{Span, Trace};
 pub use types::{
-    ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, PlanPreview,
-    PlannedStep, Problem, Resource, ResourcePage, Run, RunPage, RunState, SeenFact, TracePage,
-    TraceSummary, Waiting, WithheldStep,
+    ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, Place,
+    PlanPreview, PlannedStep, Problem, Resource, ResourcePage, Run, RunPage, RunState, SeenFact,
+    TracePage, TraceSummary, Waiting, WithheldStep,
 };

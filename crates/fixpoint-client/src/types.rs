@@ -301,6 +301,9 @@ pub struct TracePage {
     /// Pass as `page_token` for the next page; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
+    /// Why this is not all there is, if it is not: a file that could not be read, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<String>,
 }
 
 /// What an id was found in, best match first.
@@ -374,6 +377,9 @@ pub struct Problem {
     /// The fields at fault, as JSON pointers, each with what is wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// Where a query is wrong, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// The trace of the request.
     pub trace_id: String,
 }
@@ -385,4 +391,17 @@ pub struct FieldError {
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
+}
+
+/// A place in a query parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Place {
+    /// The parameter, for example `q`.
+    pub parameter: String,
+    /// Where the mistake begins, in bytes of the parameter's value.
+    pub start: usize,
+    /// Where it ends; the same as `start` where something is missing.
+    pub end: usize,
+    /// Two lines for a terminal: the text, and beneath it `^` under the mistake.
+    pub excerpt: String,
 }

@@ -1,7 +1,7 @@
 //! What the server counts, for Prometheus.
 //!
 //! Written by hand in the text format 0.0.4 (<https://prometheus.io/docs/instrumenting/exposition_formats/>):
-//! two counters and two histograms need no library. Not for traces. The surprise: labels are only
+//! a few counters, gauges and histograms need no library. Not for traces. The surprise: labels are only
 //! ever routes, kinds and states, never names or ids, so their number stays small.
 
 use std::{
@@ -12,6 +12,7 @@ use std::{
 };
 
 use fixpoint_client::RunState;
+use fixpoint_trace::store::Stats;
 
 /// Upper bounds in seconds. From a store read to a step that waits for a load balancer.
 const BUCKETS: [f64; 12] =
@@ -55,6 +56,8 @@ pub(crate) struct Gauges {
     pub(crate) open_runs: BTreeMap<&'static str, u64>,
     /// Records that the trace recorder lost.
     pub(crate) dropped: u64,
+    /// What the trace store holds.
+    pub(crate) store: Stats,
 }
 
 impl Metrics {
@@ -98,7 +101,30 @@ impl Metrics {
         let dropped = "fixpoint_trace_records_dropped_total";
         head(&mut out, dropped, "Spans and log lines that were lost.", "counter");
         line(&mut out, dropped, "", now.dropped as f64);
+        store(&mut out, &now.store);
         out
+    }
+}
+
+/// The trace store's own figures, each without labels.
+fn store(out: &mut String, stats: &Stats) {
+    for (name, help, kind, value) in [
+        ("spans", "Spans that are stored.", "gauge", stats.spans),
+        ("logs", "Log lines that are stored.", "gauge", stats.logs),
+        ("bytes", "Bytes on disk, indexes and log included.", "gauge", stats.bytes),
+        ("segments", "Sealed segments.", "gauge", stats.segments),
+        ("rejected_total", "Spans and log lines that were not valid.", "counter", stats.rejected),
+        ("overloaded_total", "Requests refused under too much load.", "counter", stats.overloaded),
+        ("expired_total", "Spans and log lines past the retention.", "counter", stats.expired),
+    ] {
+        let name = format!("fixpoint_trace_store_{name}");
+        head(out, &name, help, kind);
+        line(out, &name, "", value as f64);
+    }
+    if let Some(oldest) = stats.oldest {
+        let name = "fixpoint_trace_store_oldest_timestamp_seconds";
+        head(out, name, "When the oldest trace began.", "gauge");
+        line(out, name, "", oldest as f64 / 1e9);
     }
 }
 
@@ -137,7 +163,8 @@ mod tests {
             metrics.request("GET", "/healthz", 200, Duration::from_millis(millis));
         }
         metrics.run_ended("clusters", RunState::Converged);
-        let text = metrics.exposition(&Gauges::default());
+        let store = Stats { spans: 7, oldest: Some(1_500_000_000), ..Stats::default() };
+        let text = metrics.exposition(&Gauges { store, ..Gauges::default() });
         let labels = "method=\"GET\",route=\"/healthz\",status=\"200\"";
         for wanted in [
             format!("fixpoint_http_request_duration_seconds_bucket{{{labels},le=\"0.001\"}} 1"),
@@ -146,6 +173,9 @@ mod tests {
             format!("fixpoint_http_request_duration_seconds_sum{{{labels}}} 700.004"),
             "fixpoint_runs_total{kind=\"clusters\",state=\"converged\"} 1".to_owned(),
             "fixpoint_trace_records_dropped_total 0".to_owned(),
+            "fixpoint_trace_store_spans 7".to_owned(),
+            "fixpoint_trace_store_rejected_total 0".to_owned(),
+            "fixpoint_trace_store_oldest_timestamp_seconds 1.5".to_owned(),
         ] {
             assert!(text.lines().any(|line| line == wanted), "{wanted} is not in\n{text}");
         }

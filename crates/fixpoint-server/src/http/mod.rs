@@ -10,6 +10,7 @@ mod find;
 mod health;
 mod logs;
 mod openapi;
+mod operations;
 mod page;
 mod pages;
 mod problem;
@@ -59,6 +60,7 @@ pub(crate) fn router(app: App) -> Router {
     let mut routes = Router::new()
         .merge(runs::routes())
         .merge(traces::routes())
+        .merge(operations::routes())
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))

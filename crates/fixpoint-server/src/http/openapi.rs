@@ -4,10 +4,10 @@
 //! written here is which path takes and answers what; a golden file keeps it. The surprise: a
 //! kind's POST body is its spec with `name` beside the spec's own fields.
 
+mod traces;
+
 use axum::{Json, extract::State};
-use fixpoint_client::{
-    FindPage, LogPage, PlanPreview, Problem, Resource, ResourcePage, Run, RunPage, TracePage,
-};
+use fixpoint_client::{PlanPreview, Problem, Resource, ResourcePage, Run, RunPage};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,8 @@ pub(super) fn assemble(kinds: &Kinds) -> Value {
     }
     document.runs();
     document.traces();
-    document.operations();
+    document.counts();
+    document.health();
     // Every error answer is one of these, so it stands in the components and not in each path.
     let problem = document.generator.subschema_for::<Problem>();
     let mut schemas = document.generator.take_definitions(true);
@@ -158,58 +159,7 @@ impl Document {
         self.path("/v1/runs/{id}/cancel", "post", cancel);
     }
 
-    fn traces(&mut self) {
-        let filters = paging(&[
-            in_query("name", "Only traces whose root span has this name."),
-            in_query("service", "Only traces of this service."),
-            in_query("error", "true: only traces with an error in them; false: only without."),
-            in_query("since", "Only traces that started at or after this time (RFC 3339)."),
-        ]);
-        let page = self.json::<TracePage>();
-        self.path(
-            "/v1/traces",
-            "get",
-            get("Lists traces, newest first.", &filters, &[("200", page)]),
-        );
-        let id = [in_path("id", "The trace's id: 32 hex digits.")];
-        let otlp = json!({
-            "description": "OTLP JSON, as OpenTelemetry defines it. An open span has no endTimeUnixNano.",
-            "content": { "application/json": { "schema": { "type": "object" } } },
-        });
-        self.path("/v1/traces/{id}", "get", get("Shows a trace.", &id, &[("200", otlp)]));
-        let events = events(
-            "Event `spans`: OTLP JSON of the spans that changed. Event `logs`: a LogPage of new lines. \
-             Both with all there is at first.",
-        );
-        self.path(
-            "/v1/traces/{id}/events",
-            "get",
-            get("Follows a trace.", &id, &[("200", events)]),
-        );
-        let filters = [
-            in_query("trace_id", "Only lines of this trace."),
-            in_query("span_id", "Only lines of this span."),
-            in_query("limit", "At most this many, the newest; 1,000 if not set."),
-        ];
-        let logs = self.json::<LogPage>();
-        self.path(
-            "/v1/logs",
-            "get",
-            get("Lists log lines, oldest first.", &filters, &[("200", logs)]),
-        );
-        let q = [in_query(
-            "q",
-            "A run, trace or span id, a resource's name, or any id that a span carries.",
-        )];
-        let found = self.json::<FindPage>();
-        self.path(
-            "/v1/find",
-            "get",
-            get("Finds runs, resources and traces by any id.", &q, &[("200", found)]),
-        );
-    }
-
-    fn operations(&mut self) {
+    fn health(&mut self) {
         let plain = |description: &str, media: &str| json!({ "description": description, "content": { media: {} } });
         let healthy = plain("Both stores answer.", "application/json");
         self.path(

@@ -11,8 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use fixpoint::Chain;
-use fixpoint_client::FieldError;
-use fixpoint_trace::layer;
+use fixpoint_client::{FieldError, Place};
+use fixpoint_trace::{layer, query::QueryError};
 
 use crate::{intents::Refusal, store::StoreError};
 
@@ -25,6 +25,7 @@ pub(crate) struct Problem {
     detail: String,
     hint: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
+    place: Option<Place>,
 }
 
 impl Problem {
@@ -35,7 +36,8 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, code, title, detail: detail.into(), hint: None, errors: Vec::new() }
+        let (errors, detail) = (Vec::new(), detail.into());
+        Self { status, code, title, detail, hint: None, errors, place: None }
     }
 
     /// Says what to do about it.
@@ -82,6 +84,7 @@ impl IntoResponse for Problem {
             detail: self.detail,
             hint: self.hint.map(Cow::into_owned),
             errors: self.errors,
+            place: self.place,
             trace_id: trace_id.unwrap_or_default(),
         };
         let mut response = (self.status, axum::Json(body)).into_response();
@@ -100,6 +103,21 @@ impl From<StoreError> for Problem {
 impl From<fixpoint_trace::store::StoreError> for Problem {
     fn from(error: fixpoint_trace::store::StoreError) -> Self {
         Self::internal(&error)
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let at = error.at();
+        let place = Place {
+            parameter: "q".to_owned(),
+            start: at.start,
+            end: at.end,
+            excerpt: error.excerpt().to_owned(),
+        };
+        let detail = format!("{error}.");
+        let problem = Self::bad_request("bad-query", "Not a query", detail);
+        Self { place: Some(place), ..problem.hint(error.hint().to_owned()) }
     }
 }
 

@@ -3,19 +3,20 @@
 //! Not here: OTLP itself (`fixpoint_trace::otlp`). The surprise: a trace can be read and followed
 //! while it happens; a span that is still open has no `endTimeUnixNano`.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use axum::{
     Json, Router,
     extract::{Path, State},
+    http::StatusCode,
     response::{IntoResponse, sse::Event},
-    routing::get,
+    routing::{get, put},
 };
-use fixpoint_client::{LogPage, TracePage, TraceSummary};
+use fixpoint_client::{LogPage, PinPage, TracePage, TraceSummary};
 use fixpoint_trace::{
     model::{Record, Status, Trace, TraceId, UnixNanos},
     otlp,
-    query::{Condition, Field, Op, Query, TraceCondition},
+    query::Query,
     store::{self, TraceQuery},
 };
 use futures_util::{StreamExt, stream};
@@ -26,7 +27,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use super::{
     App, Problem,
     logs::line,
-    page::{self, Params, bad_parameter},
+    page::{self, Params, While, bad_parameter},
     sse,
 };
 
@@ -35,15 +36,17 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/traces", get(list))
         .route("/v1/traces/{id}", get(show))
         .route("/v1/traces/{id}/events", get(events))
+        .route("/v1/traces/{id}/pin", put(pin).delete(unpin))
+        .route("/v1/pins", get(pins))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
-    name: Option<String>,
-    service: Option<String>,
-    error: Option<bool>,
-    since: Option<Timestamp>,
+    #[serde(default)]
+    q: String,
+    since: Option<String>,
+    until: Option<String>,
     limit: Option<usize>,
     page_token: Option<String>,
 }
@@ -52,39 +55,77 @@ async fn list(
     State(app): State<App>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<TracePage>, Problem> {
-    let ListParams { name, service, error, since, .. } = params;
-    let list = format!("traces {name:?} {service:?} {error:?} {since:?}").replace('\n', " ");
-    let before = match page::after(&list, params.page_token.as_deref())? {
-        None => None,
-        Some(last) => Some(place(&last).ok_or_else(|| bad_parameter("page_token is damaged."))?),
+    let ListParams { q, since, until, .. } = params;
+    let list = format!("traces {q:?} {since:?} {until:?}");
+    let place = match page::after(&list, params.page_token.as_deref())? {
+        None => {
+            let bounds = While::new(since.as_deref(), until.as_deref(), Timestamp::now())?;
+            Place { bounds, before: None }
+        }
+        Some(last) => Place::read(&last).ok_or_else(|| bad_parameter("page_token is damaged."))?,
     };
-    let mut filter = Query::default();
-    if let Some(service) = service {
-        filter = Query::of_span(vec![Condition::equal(Field::Service, service)]);
-    }
-    if let Some(name) = name {
-        filter = filter.and(TraceCondition::Root(Op::Equal, name));
-    }
-    if let Some(error) = error {
-        let op = if error { Op::More } else { Op::Equal };
-        filter = filter.and(TraceCondition::Errors(op, 0));
-    }
     let query = TraceQuery {
-        filter,
-        until: None,
-        since: since.map(|since| UnixNanos::try_from(since.as_nanosecond()).unwrap_or_default()),
+        filter: q.parse::<Query>()?,
+        since: place.bounds.since,
+        until: place.bounds.until,
         limit: page::limit(params.limit)?,
-        before,
+        before: place.before,
     };
     let found = app.traces.search(&query).await?;
-    let next_page_token =
-        found.next.map(|(start, id)| page::token(&list, &format!("{start} {id}")));
-    Ok(Json(TracePage { items: found.items.into_iter().map(summary).collect(), next_page_token }))
+    let next = found.next.map(|before| Place { before: Some(before), ..place });
+    Ok(Json(TracePage {
+        items: found.items.into_iter().map(summary).collect(),
+        next_page_token: next.map(|place| page::token(&list, &place.to_string())),
+        partial: found.partial,
+    }))
 }
 
-fn place(last: &str) -> Option<(UnixNanos, TraceId)> {
-    let (start, id) = last.split_once(' ')?;
-    Some((start.parse().ok()?, id.parse().ok()?))
+/// Where a page ends. An hour back from now is another hour on the next page, so the bounds are
+/// those of the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    bounds: While,
+    before: Option<(UnixNanos, TraceId)>,
+}
+
+impl Place {
+    fn read(text: &str) -> Option<Self> {
+        let parts: Vec<_> = text.split(' ').collect();
+        let [since, until, start, id] = parts[..] else { return None };
+        let bound = |text| if text == "-" { Some(None) } else { str::parse(text).ok().map(Some) };
+        let bounds = While { since: bound(since)?, until: bound(until)? };
+        Some(Self { bounds, before: Some((start.parse().ok()?, id.parse().ok()?)) })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for bound in [self.bounds.since, self.bounds.until] {
+            match bound {
+                Some(nanos) => write!(f, "{nanos} ")?,
+                None => f.write_str("- ")?,
+            }
+        }
+        self.before.map_or(Ok(()), |(start, id)| write!(f, "{start} {id}"))
+    }
+}
+
+async fn pin(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let id = trace_id(&id)?;
+    app.traces.trace(id).await?.ok_or_else(|| no_trace(id))?;
+    app.traces.pin(id, true).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Also of a trace that is gone, whose pin would otherwise stay.
+async fn unpin(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.traces.pin(trace_id(&id)?, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn pins(State(app): State<App>) -> Result<Json<PinPage>, Problem> {
+    let pins = app.traces.pins().await?;
+    Ok(Json(PinPage { trace_ids: pins.iter().map(ToString::to_string).collect() }))
 }
 
 /// A summary as the API shows it.

@@ -1,6 +1,6 @@
 //! Lists and what finds things in them.
 
-use fixpoint_client::{FindPage, Hit, ResourcePage, RunPage, TracePage};
+use fixpoint_client::{FindPage, Hit, ResourcePage, RunPage};
 use serde_json::json;
 
 use super::Harness;
@@ -68,29 +68,4 @@ async fn any_id_finds_what_it_belongs_to() {
     }
     let page: FindPage = server.get("/v1/find?q=nothing-has-this").await.json();
     assert_eq!(page.hits, []);
-}
-
-#[tokio::test]
-async fn traces_are_listed_newest_first_and_filtered_by_their_root() {
-    let server = Harness::new();
-    let run = server.make(json!({"name": "car"})).await;
-    server.recorder.flush().await.unwrap();
-    let page: TracePage = server.get("/v1/traces?name=POST%20/v1/toys").await.json();
-    assert_eq!(page.items.len(), 1);
-    assert_eq!(page.items[0].trace_id, run.trace_id);
-    assert_eq!((page.items[0].open, page.items[0].failed), (0, false));
-    let (mut ids, mut token) = (Vec::new(), String::new());
-    loop {
-        let page: TracePage = server
-            .get(&format!("/v1/traces?limit=3&name=GET%20/v1/runs/%7Bid%7D{token}"))
-            .await
-            .json();
-        ids.extend(page.items.into_iter().map(|trace| trace.trace_id));
-        let Some(next) = page.next_page_token else { break };
-        token = format!("&page_token={next}");
-    }
-    let all = ids.len();
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!(ids.len(), all, "pages repeat nothing");
 }

@@ -9,6 +9,7 @@ mod lifecycle;
 mod listener;
 mod listing;
 mod restart;
+mod search;
 mod streams;
 mod toy;
 mod traces;

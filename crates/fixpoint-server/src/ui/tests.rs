@@ -151,6 +151,7 @@ fn pages() -> Vec<(&'static str, String)> {
         detail: format!("there is no page {NASTY}"),
         hint: Some("the search box finds ids".into()),
         errors: vec![],
+        place: None,
         trace_id: TRACE.into(),
     };
     let drawn = [
