@@ -97,6 +97,8 @@ struct Report {
     data: DataSet,
     batch: usize,
     connections: usize,
+    /// Spans acknowledged in all, before the measuring too.
+    acknowledged: u64,
     #[serde(flatten)]
     outcome: Outcome,
     server: Option<Cost>,
@@ -138,8 +140,10 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         rate: None,
         patience: Duration::try_from_secs_f64(args.patience)?,
     };
+    let mut acknowledged = 0;
     if args.warm_up > 0 {
-        plan.first = drive(&source, &plan, ledger.as_ref()).await?.next;
+        let warm = drive(&source, &plan, ledger.as_ref()).await?;
+        (plan.first, acknowledged) = (warm.next, warm.spans);
     }
     plan.spans = args.spans;
     plan.rate = args.rate;
@@ -148,6 +152,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let server = args.pid.map(Process::new);
     let before = server.as_ref().map(Process::cpu_seconds).transpose()?;
     let outcome = drive(&source, &plan, ledger.as_ref()).await?;
+    acknowledged += outcome.spans;
     let server = match server.zip(before) {
         Some((server, before)) => {
             let cpu_seconds = server.cpu_seconds()? - before;
@@ -179,7 +184,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let failed = outcome.failed > 0;
     let Args { protocol, data, batch, connections, .. } = args;
-    let report = Report { protocol, data, batch, connections, outcome, server };
+    let report = Report { protocol, data, batch, connections, acknowledged, outcome, server };
     tell(&report, args.json)?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -106,6 +106,8 @@ impl Answerer for InProcess {
                     service: Some(service.clone()),
                     since: Some(within.0),
                     until: Some(within.1),
+                    // As many as a chart has room for, which is what the server asks for.
+                    step: (within.1 - within.0) / 60,
                     ..RateQuery::default()
                 };
                 Answer::Rates(self.0.rates(&query).await?)
@@ -157,7 +159,11 @@ impl Answerer for OverHttp {
             StatusCode::NOT_FOUND if matches!(question, Question::Trace(_)) => {
                 Ok(Answer::Json(None))
             }
-            _ => Err(format!("{status} {}", String::from_utf8_lossy(&body)).into()),
+            _ => {
+                let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                let detail = problem["detail"].as_str().unwrap_or_default();
+                Err(format!("{status}: {detail}").into())
+            }
         }
     }
 }

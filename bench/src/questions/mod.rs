@@ -7,6 +7,7 @@
 mod answerers;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     io::{self, Write},
     path::Path,
@@ -113,9 +114,9 @@ pub async fn make(
         for (place, names) in [(3, UNIQUE), (4, SHARED)] {
             asked[place].questions.extend(value(span, &names).map(|it| search(it, None)));
         }
-        let other = trace.spans.iter().find(|other| other.name != span.name);
-        let other = quoted(other.map_or("none", |other| &other.name));
-        asked[5].questions.push(search(format!("missing({name}) after {other}"), Some(hour)));
+        let (rare, common) = names(&trace);
+        let missing = format!("missing({}) after {}", quoted(rare), quoted(common));
+        asked[5].questions.push(search(missing, Some(hour)));
         let service = span.service().to_owned();
         asked[6].questions.push(Question::Rates { service, within: hour });
     }
@@ -126,6 +127,14 @@ pub async fn make(
 fn last(trace: &Trace) -> Option<&Span> {
     let parent = |span: &&Span| span.parent.is_some_and(|id: SpanId| id != span.span_id);
     trace.spans.iter().filter(parent).rfind(|span| !span.attributes.is_empty())
+}
+
+/// The rarest and the most common name in a trace.
+fn names(trace: &Trace) -> (&str, &str) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    trace.spans.iter().for_each(|span| *counts.entry(&*span.name).or_default() += 1);
+    let rare = counts.iter().min_by_key(|(_, count)| **count).map_or("", |it| it.0);
+    (rare, counts.iter().max_by_key(|(_, count)| **count).map_or("", |it| it.0))
 }
 
 fn value(span: &Span, names: &[&str]) -> Option<String> {
