@@ -24,7 +24,7 @@ use fixpoint_trace::{
     layer::{JsonLines, RecordLayer},
     model::Value,
     record::Recorder,
-    store::{TraceStore, disk::DiskStore as SpanStore},
+    store::{TraceStore, engine::{Engine, Options as StoreOptions}},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -84,7 +84,7 @@ impl Host {
             .map_err(|error| CliError::because("the address is not known", error))?;
         std::fs::create_dir_all(&data).map_err(|error| unusable(&data, error))?;
         let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
-        let spans = SpanStore::open(data.join("traces")).map_err(|error| unusable(&data, error))?;
+        let spans = Engine::open(data.join("traces"), StoreOptions::default()).map_err(|error| unusable(&data, error))?;
         let spans: Arc<dyn TraceStore> = Arc::new(spans);
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
         record(&recorder, lines)?;

@@ -8,6 +8,7 @@
 
 pub mod export;
 pub mod formats;
+pub mod jaeger;
 pub mod layer;
 pub mod model;
 pub mod otlp;
@@ -17,4 +18,6 @@ pub mod record;
 pub mod redact;
 pub mod semconv;
 pub mod store;
+pub mod tempo;
 pub mod testing;
+pub mod zipkin;

@@ -10,6 +10,7 @@ pub(crate) mod view;
 
 use std::{ops::Range, sync::Arc};
 
+pub(crate) use self::json::decode_document;
 pub use self::{
     json::{
         decode_json, from_json, logs_from_json, logs_to_json, spans_document, to_json,
@@ -32,7 +33,12 @@ use crate::{
 /// # Errors
 /// If it is no such request at all. Spans that are not valid are only counted.
 pub fn decode(signal: Signal, request: &[u8]) -> Result<Decoded, FormatError> {
-    let mut owner = Owner { request, around: None, decoded: Decoded::default() };
+    let mut owner = Owner {
+        request,
+        resource: Default::default(),
+        scope: Default::default(),
+        decoded: Decoded::default(),
+    };
     proto::walk(signal, request, &mut owner).map_err(|why| {
         let what = match signal {
             Signal::Traces => "OTLP spans in protobuf",
@@ -46,8 +52,10 @@ pub fn decode(signal: Signal, request: &[u8]) -> Result<Decoded, FormatError> {
 /// Makes records of what a request holds.
 struct Owner<'a> {
     request: &'a [u8],
-    /// The resource and the scope of the record before, and where they lie.
-    around: Option<(Range<usize>, Arc<Resource>, Range<usize>, Arc<Scope>)>,
+    /// That of the record before, and where it lies.
+    resource: (Range<usize>, Arc<Resource>),
+    /// Likewise.
+    scope: (Range<usize>, Arc<Scope>),
     decoded: Decoded,
 }
 
@@ -64,20 +72,15 @@ impl Owner<'_> {
     }
 
     fn around(&mut self, place: &Place) -> Result<(Arc<Resource>, Arc<Scope>), Invalid> {
-        let (resource, scope) = match self.around.take() {
-            Some((at, resource, scope_at, scope)) if at == place.resource => {
-                let scope = (scope_at == place.scope).then_some(scope);
-                (resource, scope)
-            }
-            _ => (Arc::new(proto::resource(&self.request[place.resource.clone()])?), None),
-        };
-        let scope = match scope {
-            Some(scope) => scope,
-            None => Arc::new(proto::scope(&self.request[place.scope.clone()])?),
-        };
-        let at = (place.resource.clone(), place.scope.clone());
-        self.around = Some((at.0, resource.clone(), at.1, scope.clone()));
-        Ok((resource, scope))
+        if self.resource.0 != place.resource {
+            let resource = proto::resource(&self.request[place.resource.clone()])?;
+            self.resource = (place.resource.clone(), Arc::new(resource));
+        }
+        if self.scope.0 != place.scope {
+            let scope = proto::scope(&self.request[place.scope.clone()])?;
+            self.scope = (place.scope.clone(), Arc::new(scope));
+        }
+        Ok((self.resource.1.clone(), self.scope.1.clone()))
     }
 }
 

@@ -120,7 +120,7 @@ impl TraceStore for MemoryStore {
         let mut traces = Vec::new();
         for record in self.records().iter() {
             tokens::words(record, &mut |word| {
-                let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(&wanted);
+                let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(wanted.as_str());
                 if !wanted.is_empty() && (prefix || word == wanted) {
                     traces.extend(record.trace_id());
                 }

@@ -3,9 +3,11 @@
 //! Not here: how records get here (`record.rs`) or leave (`otlp.rs`, `export.rs`). The surprise:
 //! whoever follows a trace is told of records only after they are durable.
 
-pub mod disk;
+pub mod engine;
+mod file;
 pub mod memory;
 mod rollup;
+mod segment;
 mod summary;
 mod tokens;
 
@@ -93,6 +95,15 @@ pub trait TraceStore: Send + Sync + std::fmt::Debug {
 
 fn unsupported(what: &str) -> StoreError {
     StoreError::new(what, "this engine does not")
+}
+
+/// How much of each span is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Columns {
+    /// Names, times, kinds, service, and status without its message.
+    Light,
+    /// Everything.
+    All,
 }
 
 /// What an OTLP request carries.
@@ -299,6 +310,12 @@ impl StoreError {
     /// `what` completes "the trace store could not …".
     pub fn new(what: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self { what: what.into(), fault: Fault::Store, source: source.into() }
+    }
+
+    /// The same error, told to one of several who met it.
+    pub(crate) fn shared(what: &str, error: Arc<Self>) -> Self {
+        let fault = error.fault;
+        Self::new(what, error).with_fault(fault)
     }
 
     /// The same, by somebody else's fault.

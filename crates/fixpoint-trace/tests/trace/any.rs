@@ -8,6 +8,11 @@ use fixpoint_trace::model::{
 };
 use proptest::{collection::vec, option, prelude::*};
 
+/// Mostly short and plain, as names are, sometimes anything.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![6 => "[a-z.]{0,6}", 1 => any::<String>()]
+}
+
 pub(crate) fn value() -> impl Strategy<Value = Value> {
     let plain = prop_oneof![
         Just(Value::Empty),
@@ -16,20 +21,19 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
         (-1e300..1e300).prop_map(Value::Double),
         Just(Value::Double(f64::INFINITY)),
         Just(Value::Double(-0.0)),
-        any::<String>().prop_map(Value::String),
+        text().prop_map(Value::String),
         vec(any::<u8>(), 0..9).prop_map(Value::Bytes),
     ];
     plain.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::Array),
-            vec((any::<String>(), inner), 0..4)
-                .prop_map(|pairs| Value::Map(pairs.into_iter().collect())),
+            vec((text(), inner), 0..4).prop_map(|pairs| Value::Map(pairs.into_iter().collect())),
         ]
     })
 }
 
 pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
-    vec((any::<String>(), value()), 0..4).prop_map(|pairs| pairs.into_iter().collect())
+    vec((text(), value()), 0..4).prop_map(|pairs| pairs.into_iter().collect())
 }
 
 /// Mostly 0, as they mostly are.
@@ -52,7 +56,7 @@ prop_compose! {
 prop_compose! {
     fn event()(
         time in any::<u64>(),
-        name in any::<String>(),
+        name in text(),
         attributes in attributes(),
         dropped_attributes in count(),
     ) -> Event {
@@ -96,11 +100,11 @@ pub(crate) fn kind() -> impl Strategy<Value = Kind> {
 prop_compose! {
     pub(crate) fn span()(
         (trace_id, span_id, parent) in (trace_id(), span_id(), option::of(span_id())),
-        name in any::<String>(),
+        name in text(),
         kind in kind(),
         (start, end) in (any::<u64>(), option::of(1..u64::MAX)),
         status in prop_oneof![
-            Just(Status::Unset), Just(Status::Ok), any::<String>().prop_map(Status::Error)
+            Just(Status::Unset), Just(Status::Ok), text().prop_map(Status::Error)
         ],
         (attributes, resource, scope) in (attributes(), attributes(), scope()),
         (events, links) in (vec(event(), 0..3), vec(link(), 0..3)),

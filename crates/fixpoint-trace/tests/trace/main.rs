@@ -5,9 +5,13 @@
 mod any;
 mod crash;
 mod exporting;
+mod formats;
+mod jaeger;
 mod matching;
 mod otlp_proto;
 mod queries;
 mod recording;
 mod stores;
+mod tempo;
 mod wire;
+mod zipkin;

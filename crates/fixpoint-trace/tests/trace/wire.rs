@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use fixpoint_trace::{
-    model::{
-        Attributes, Event, Kind, LogRecord, Record, Resource, Span, SpanContext, Status, Trace,
-        Value,
-    },
+    model::{Attributes, Event, Kind, Record, Resource, Span, SpanContext, Status, Trace, Value},
     otlp,
     store::Signal,
 };
@@ -220,6 +217,7 @@ fn json_too_deep_to_be_read_is_refused_whole() {
 fn json_that_is_not_otlp_is_refused_with_its_reason() {
     for (json, reason) in [
         (json!({"resourceSpans": 1}), "invalid type"),
+        (json!([]), "not a JSON object"),
         (json!({"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]}), "trace id"),
     ] {
         let error = otlp::from_json(&json).unwrap_err();

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Error, Value as Json};
 
 use crate::{
-    formats::{Decoded, FormatError},
+    formats::{Decoded, FormatError, lenient::object},
     model::{LogRecord, Record, Resource, Scope, Span, Trace},
     store::Signal,
 };
@@ -55,10 +55,10 @@ fn json(document: &impl Serialize) -> Json {
 /// # Errors
 /// If the shape is not OTLP's, or a span is not valid.
 pub fn from_json(json: &Json) -> Result<Trace, FormatError> {
-    let mut trace = Trace::default();
-    spans(json.clone())
-        .and_then(|spans| spans.into_iter().try_for_each(|span| Ok(trace.spans.push(span?))))
+    let spans = spans(json.clone())
+        .and_then(|spans| spans.into_iter().collect::<Result<Vec<_>, _>>())
         .map_err(|error| FormatError::new("OTLP spans", error))?;
+    let mut trace = Trace { spans, ..Trace::default() };
     trace.sort();
     Ok(trace)
 }
@@ -105,10 +105,9 @@ pub(crate) fn decode_document(signal: Signal, json: Json) -> Result<Decoded, Err
     Ok(decoded)
 }
 
-fn spans(mut json: Json) -> Result<Vec<Result<Span, Error>>, Error> {
-    drop_nulls(&mut json);
+fn spans(json: Json) -> Result<Vec<Result<Span, Error>>, Error> {
     let mut spans = Vec::new();
-    for group in read::TracesData::deserialize(json)?.resource_spans {
+    for group in read::TracesData::deserialize(object(json)?)?.resource_spans {
         let resource = group.resource.read().map(Arc::new);
         for scoped in group.scope_spans {
             let around = Around::of(&resource, scoped.scope);
@@ -122,10 +121,9 @@ fn spans(mut json: Json) -> Result<Vec<Result<Span, Error>>, Error> {
     Ok(spans)
 }
 
-fn logs(mut json: Json) -> Result<Vec<Result<LogRecord, Error>>, Error> {
-    drop_nulls(&mut json);
+fn logs(json: Json) -> Result<Vec<Result<LogRecord, Error>>, Error> {
     let mut logs = Vec::new();
-    for group in read::LogsData::deserialize(json)?.resource_logs {
+    for group in read::LogsData::deserialize(object(json)?)?.resource_logs {
         let resource = group.resource.read().map(Arc::new);
         for scoped in group.scope_logs {
             let around = Around::of(&resource, scoped.scope);
@@ -155,16 +153,4 @@ impl Around {
 /// The same error for each record of a group.
 fn again(error: &Error) -> Error {
     serde::de::Error::custom(error)
-}
-
-/// In protobuf's JSON a null is as good as nothing, wherever a field may stand.
-fn drop_nulls(json: &mut Json) {
-    match json {
-        Json::Object(fields) => {
-            fields.retain(|_, value| !value.is_null());
-            fields.values_mut().for_each(drop_nulls);
-        }
-        Json::Array(values) => values.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
 }

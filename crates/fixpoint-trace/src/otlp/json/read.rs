@@ -9,8 +9,9 @@
 use serde::{Deserialize, de::Error as _};
 use serde_json::{Error, Value as Json};
 
-use super::scalar::{Base64, Double, Int, Number, kind, severity, status_code};
+use super::scalar::{Base64, Double, Number, kind, severity, status_code};
 use crate::{
+    formats::lenient::Int,
     model::{self, Attributes, Dropped, SpanContext, SpanId, Status, Value},
     otlp::proto::{Invalid, MAX_DEPTH},
 };

@@ -1,7 +1,7 @@
-//! Numbers, enums and bytes in the several ways that protobuf's JSON lets them be written.
+//! Doubles, enums and bytes in the several ways that protobuf's JSON lets them be written.
 //!
-//! Not here: writing, which knows one way each. The surprise: a whole number may come as text, as
-//! a number, and as a number with an exponent, since that is how some languages print large ones.
+//! Not here: writing, which knows one way each. The surprise: an enum's name that nobody knows is
+//! its 0, as it is in protobuf, and no error.
 
 use base64::{
     Engine, alphabet,
@@ -14,28 +14,6 @@ use crate::{
     model::{Kind, Level},
     otlp::kind_of,
 };
-
-/// A whole number: text or number.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Int<T>(pub(super) T);
-
-impl<'de, T: TryFrom<i128>> Deserialize<'de> for Int<T> {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(d)?;
-        let number = match &json {
-            Json::String(text) => text.parse().ok(),
-            Json::Number(number) => number.as_i128().or_else(|| whole(number.as_f64()?)),
-            _ => None,
-        };
-        let number = number.and_then(|number| T::try_from(number).ok());
-        number.map(Self).ok_or_else(|| D::Error::custom(format_args!("{json} is no such integer")))
-    }
-}
-
-/// The number, if it has no fraction and is of a size where that means something.
-fn whole(number: f64) -> Option<i128> {
-    (number.fract() == 0.0 && number.abs() < 2_f64.powi(64)).then_some(number as i128)
-}
 
 /// A double: a number, or text, which the three that JSON has no number for must be.
 #[derive(Debug, Clone, Copy)]

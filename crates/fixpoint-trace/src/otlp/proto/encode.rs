@@ -6,7 +6,7 @@
 
 use super::wire::Writer;
 use crate::{
-    model::{Attributes, Event, Kind, Link, LogRecord, Resource, Scope, Span, Status, Value},
+    model::{Attributes, Event, Link, LogRecord, Resource, Scope, Span, Status, Value},
     otlp::kind_number,
 };
 
@@ -20,6 +20,20 @@ pub fn encode_spans(spans: &[&Span]) -> Vec<u8> {
 /// share them.
 pub fn encode_logs(logs: &[&LogRecord]) -> Vec<u8> {
     request(logs, |log| (&log.resource, &log.scope), write_log)
+}
+
+/// A span as a `Span` message.
+pub(crate) fn encode_span(span: &Span) -> Vec<u8> {
+    let mut out = Writer::default();
+    write_span(&mut out, span);
+    out.finish()
+}
+
+/// A log line as a `LogRecord` message.
+pub(crate) fn encode_log(log: &LogRecord) -> Vec<u8> {
+    let mut out = Writer::default();
+    write_log(&mut out, log);
+    out.finish()
 }
 
 fn request<T>(

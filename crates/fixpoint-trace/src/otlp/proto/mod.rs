@@ -16,6 +16,7 @@ mod wire;
 
 pub use self::encode::{encode_logs, encode_spans};
 pub(crate) use self::{
+    encode::{encode_log, encode_span},
     parse::{event, link, owned, resource, scope, value},
     walk::{Place, Visitor, walk},
 };

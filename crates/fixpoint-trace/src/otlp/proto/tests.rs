@@ -64,16 +64,15 @@ fn message(span: &Span) -> Vec<u8> {
 
 #[test]
 fn a_walk_says_where_each_span_and_its_resource_and_scope_lie() {
-    let scope = Arc::new(crate::model::Scope::named("lib"));
-    let mut spans = vec![of_service("a", "x"), of_service("b", "x"), of_service("c", "y")];
-    spans[1].scope = scope.clone();
+    let mut spans = [of_service("a", "x"), of_service("b", "x"), of_service("c", "y")];
+    spans[1].scope = Arc::new(crate::model::Scope::named("lib"));
     let request = encode_spans(&spans.iter().collect::<Vec<_>>());
     let mut seen = Seen::default();
     walk(Signal::Traces, &request, &mut seen).unwrap();
     assert_eq!(seen.names, ["a", "b", "c"]);
     for (span, place) in spans.iter().zip(&seen.places) {
-        let view_of = &mut Spare::default();
-        let view = SpanView::parse(&request[place.message.clone()], view_of).unwrap();
+        let mut spare = Spare::default();
+        let view = SpanView::parse(&request[place.message.clone()], &mut spare).unwrap();
         let resource = Arc::new(resource(&request[place.resource.clone()]).unwrap());
         let scope = Arc::new(super::scope(&request[place.scope.clone()]).unwrap());
         assert_eq!(view.to_span(resource, scope).unwrap(), *span);
@@ -189,15 +188,12 @@ fn a_line_that_says_only_when_it_was_collected_was_written_then() {
 #[test]
 fn an_id_that_is_not_valid_parts_a_line_from_its_trace() {
     let line = LogRecord::new(3, Level::Warn, "alone");
-    let mut messages = Vec::new();
     let request_of_line = encode_logs(&[&line]);
     let mut seen = Seen::default();
     walk(Signal::Logs, &request_of_line, &mut seen).unwrap();
-    messages.push(
-        [&request_of_line[seen.places[0].message.clone()], &[0x4a, 2, 1, 1], &[0x52, 1, 1]]
-            .concat(),
-    );
-    let decoded = crate::otlp::decode(Signal::Logs, &request(&messages)).unwrap();
+    let sound = &request_of_line[seen.places[0].message.clone()];
+    let message = [sound, &[0x4a, 2, 1, 1], &[0x52, 1, 1]].concat();
+    let decoded = crate::otlp::decode(Signal::Logs, &request(&[message])).unwrap();
     assert_eq!(decoded.records, [crate::model::Record::Log(line)]);
 }
 

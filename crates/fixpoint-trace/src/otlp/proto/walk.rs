@@ -51,11 +51,12 @@ pub(crate) fn walk(
     for group in messages(request, 1) {
         let group = group?;
         let resource = last(group, 1)?;
-        let of_resource = parse::resource(resource);
+        let of_resource = parse::resource(resource).map(drop);
         for scoped in messages(group, 2) {
             let scoped = scoped?;
             let scope = last(scoped, 1)?;
-            let of_scope = parse::scope(scope);
+            let of_scope = parse::scope(scope).map(drop);
+            let around = of_resource.and(of_scope);
             for message in messages(scoped, 2) {
                 let message = message?;
                 let place = Place {
@@ -63,22 +64,34 @@ pub(crate) fn walk(
                     resource: range(request, resource),
                     scope: range(request, scope),
                 };
-                let around = of_resource.as_ref().err().or(of_scope.as_ref().err());
-                let shown = match (around, signal) {
-                    (Some(&why), _) => Err(why),
-                    (None, Signal::Traces) => SpanView::parse(message, &mut spare).map(|span| {
-                        visitor.span(&place, &span);
-                        span.recycle(&mut spare);
-                    }),
-                    (None, Signal::Logs) => LogView::parse(message, &mut spare).map(|log| {
-                        visitor.log(&place, &log);
-                        log.recycle(&mut spare);
-                    }),
-                };
+                let shown =
+                    around.and_then(|()| show(signal, message, &place, &mut spare, visitor));
                 if let Err(why) = shown {
                     visitor.rejected(why);
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+fn show(
+    signal: Signal,
+    message: &[u8],
+    place: &Place,
+    spare: &mut Spare,
+    visitor: &mut impl Visitor,
+) -> Result<(), Invalid> {
+    match signal {
+        Signal::Traces => {
+            let span = SpanView::parse(message, spare)?;
+            visitor.span(place, &span);
+            span.recycle(spare);
+        }
+        Signal::Logs => {
+            let log = LogView::parse(message, spare)?;
+            visitor.log(place, &log);
+            log.recycle(spare);
         }
     }
     Ok(())

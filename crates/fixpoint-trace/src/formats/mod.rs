@@ -4,6 +4,11 @@
 //! The surprise: what is not valid among many is left out and counted, so that one bad span does
 //! not cost the others.
 
+mod file;
+pub(crate) mod lenient;
+pub(crate) mod tags;
+
+pub use self::file::{Format, UnknownFormat, decode_any, detect};
 use crate::{model::Record, store::Accepted};
 
 /// What came is not of the format that it should be of.
@@ -42,5 +47,16 @@ impl Decoded {
 
     pub(crate) fn reject(&mut self, why: impl std::fmt::Display) {
         self.accepted.reject(why);
+    }
+
+    /// Takes what another holds, behind what this one does.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.records.extend(other.records);
+        let (all, more) = (&mut self.accepted, other.accepted);
+        all.accepted += more.accepted;
+        all.rejected += more.rejected;
+        if all.message.is_empty() {
+            all.message = more.message;
+        }
     }
 }
