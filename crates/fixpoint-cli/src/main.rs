@@ -93,6 +93,7 @@ enum Command {
     Plan(commands::plan::Args),
     Runs(commands::runs::Args),
     Trace(commands::trace::Args),
+    Upload(commands::upload::Args),
     Logs(commands::logs::Args),
     Find(commands::find::Args),
     Completions(commands::completions::Args),
@@ -128,6 +129,7 @@ fn run(cli: Cli, output: Output) -> Result {
         Command::Plan(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Runs(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Trace(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Upload(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Logs(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Find(args) => runtime()?.block_on(args.run(&session()?)),
     }

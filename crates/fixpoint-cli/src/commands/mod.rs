@@ -22,6 +22,7 @@ pub(crate) mod plan;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod trace;
+pub(crate) mod upload;
 
 /// Follows runs to their end and says how each ended; an error if one did not converge.
 async fn wait(session: &Session, run_ids: &[String]) -> Result {

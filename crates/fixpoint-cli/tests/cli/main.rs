@@ -10,4 +10,5 @@ mod crash;
 mod errors;
 mod help;
 mod layers;
+mod receive;
 mod support;

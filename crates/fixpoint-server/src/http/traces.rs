@@ -8,12 +8,13 @@ use std::{convert::Infallible, fmt, sync::Arc};
 use axum::{
     Json, Router,
     extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, sse::Event},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response, sse::Event},
     routing::{get, put},
 };
 use fixpoint_client::{LogPage, PinPage, TracePage, TraceSummary};
 use fixpoint_trace::{
+    formats::Format,
     model::{Record, Status, Trace, TraceId, UnixNanos},
     otlp,
     query::Query,
@@ -150,13 +151,33 @@ pub(super) fn timestamp(nanos: UnixNanos) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShowParams {
+    format: Option<String>,
+}
+
+/// Shows a trace or, if a format is named, gives it as a file of that format.
 async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
-) -> Result<Json<serde_json::Value>, Problem> {
+    Params(ShowParams { format }): Params<ShowParams>,
+) -> Result<Response, Problem> {
     let id = trace_id(&id)?;
+    let format = format.map(|name| name.parse::<Format>().map_err(|_| no_format(&name)));
+    let format = format.transpose()?;
     let trace = app.traces.trace(id).await?.ok_or_else(|| no_trace(id))?;
-    Ok(Json(otlp::to_json(&trace)))
+    let Some(format) = format else { return Ok(Json(otlp::to_json(&trace)).into_response()) };
+    let end = if format == Format::OtlpProtobuf { "pb" } else { "json" };
+    let headers = [
+        (header::CONTENT_TYPE, format.content_type().to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"trace-{id}.{end}\"")),
+    ];
+    Ok((headers, format.write(&trace)).into_response())
+}
+
+fn no_format(name: &str) -> Problem {
+    bad_parameter(format!("format is {name}; otlp, otlp-protobuf, jaeger and zipkin are known."))
 }
 
 fn trace_id(text: &str) -> Result<TraceId, Problem> {

@@ -8,6 +8,8 @@ mod idempotency;
 mod lifecycle;
 mod listener;
 mod listing;
+mod read;
+mod receive;
 mod restart;
 mod search;
 mod streams;
@@ -70,7 +72,9 @@ impl Harness {
     /// A server that keeps its records in `directory`, with a world that outlives it.
     fn open(directory: &Path, world: Arc<World>) -> Self {
         let runs = store::DiskStore::open(directory.join("runs")).unwrap();
-        let traces = trace_store::engine::Engine::open(directory.join("traces"), Default::default()).unwrap();
+        let traces =
+            trace_store::engine::Engine::open(directory.join("traces"), Default::default())
+                .unwrap();
         Self::with(Arc::new(runs), Arc::new(traces), world)
     }
 

@@ -147,6 +147,7 @@ fn numbers_enums_and_bytes_are_read_in_each_of_their_spellings() {
                 {"key": "infinite", "value": {"doubleValue": "-Infinity"}},
                 {"key": "whole", "value": {"doubleValue": 3}},
                 {"key": "null", "value": {"stringValue": null}},
+                {"key": "beyond 64 bits", "value": {"intValue": 1.5e300}},
             ],
         }],
     }]}]}))
@@ -161,6 +162,7 @@ fn numbers_enums_and_bytes_are_read_in_each_of_their_spellings() {
     assert_eq!(span.attributes["infinite"], Value::Double(f64::NEG_INFINITY));
     assert_eq!(span.attributes["whole"], Value::Double(3.0));
     assert_eq!(span.attributes["null"], Value::Empty);
+    assert_eq!(span.attributes["beyond 64 bits"], Value::Double(1.5e300));
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Args {
         let log = folder.join("log.jsonl");
         let host = Host::start(Options {
             listen: self.listen,
+            receivers: Vec::new(),
             data: folder.to_owned(),
             pace: Pace::times(TIMES),
             cloud: Cloud::Sandbox(Faults::default()),

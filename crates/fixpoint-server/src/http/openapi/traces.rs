@@ -5,7 +5,7 @@
 
 use fixpoint_client::{
     AttributePage, FindPage, LogPage, OperationPage, PinPage, RatePage, ServicePage, StoreStats,
-    TracePage,
+    TracePage, Upload,
 };
 use serde_json::{Value, json};
 
@@ -33,7 +33,18 @@ impl Document {
             "description": "OTLP JSON, as OpenTelemetry defines it. An open span has no endTimeUnixNano.",
             "content": { "application/json": { "schema": { "type": "object" } } },
         });
-        self.path("/v1/traces/{id}", "get", get("Shows a trace.", &id, &[("200", otlp)]));
+        let format = "Gives the trace as a file instead: otlp, otlp-protobuf, jaeger or zipkin.";
+        let params = [id[0].clone(), in_query("format", format)];
+        self.path("/v1/traces/{id}", "get", get("Shows a trace.", &params, &[("200", otlp)]));
+        let uploaded = self.json::<Upload>();
+        let mut upload = get("Stores a file of traces.", &[], &[("200", uploaded)]);
+        upload["requestBody"] = json!({
+            "description": "OTLP in JSON or protobuf, Zipkin v2 or Jaeger JSON; its format is found by \
+                looking at it. At most 64 MiB, also when it comes with content-encoding gzip or zstd.",
+            "required": true,
+            "content": { "application/json": {}, "application/octet-stream": {} },
+        });
+        self.path("/v1/traces", "post", upload);
         let events = events(
             "Event `spans`: OTLP JSON of the spans that changed. Event `logs`: a LogPage of new lines. \
              Both with all there is at first.",

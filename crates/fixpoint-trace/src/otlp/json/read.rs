@@ -9,7 +9,7 @@
 use serde::{Deserialize, de::Error as _};
 use serde_json::{Error, Value as Json};
 
-use super::scalar::{Base64, Double, Number, kind, severity, status_code};
+use super::scalar::{Base64, Double, Number, Whole, kind, severity, status_code};
 use crate::{
     formats::lenient::Int,
     model::{self, Attributes, Dropped, SpanContext, SpanId, Status, Value},
@@ -250,7 +250,7 @@ struct KeyValue {
 struct AnyValue {
     string_value: Option<String>,
     bool_value: Option<bool>,
-    int_value: Option<Int<i64>>,
+    int_value: Option<Whole>,
     double_value: Option<Double>,
     array_value: Option<ArrayValue>,
     kvlist_value: Option<KeyValueList>,
@@ -277,7 +277,8 @@ impl AnyValue {
         Ok(match self {
             Self { string_value: Some(text), .. } => Value::String(text),
             Self { bool_value: Some(value), .. } => Value::Bool(value),
-            Self { int_value: Some(Int(value)), .. } => Value::Int(value),
+            Self { int_value: Some(Whole::Int(Int(value))), .. } => Value::Int(value),
+            Self { int_value: Some(Whole::Larger(value)), .. } => Value::Double(value),
             Self { double_value: Some(Double(value)), .. } => Value::Double(value),
             Self { bytes_value: Some(Base64(bytes)), .. } => Value::Bytes(bytes),
             Self { array_value: Some(array), .. } => {

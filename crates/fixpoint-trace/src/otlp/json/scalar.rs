@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value as Json;
 
 use crate::{
+    formats::lenient::Int,
     model::{Kind, Level},
     otlp::kind_of,
 };
@@ -28,6 +29,15 @@ impl<'de> Deserialize<'de> for Double {
         };
         number.map(Self).ok_or_else(|| D::Error::custom(format_args!("{json} is no number")))
     }
+}
+
+/// An `intValue`. OpenTelemetry's SDK for JavaScript writes every number without a fraction as
+/// one, also those that 64 bits cannot hold; such a one is the double that it was there.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Whole {
+    Int(Int<i64>),
+    Larger(f64),
 }
 
 /// Base64, of either alphabet, with or without its padding.

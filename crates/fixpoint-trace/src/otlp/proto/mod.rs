@@ -13,8 +13,12 @@ mod parse;
 mod tests;
 mod walk;
 mod wire;
+mod within;
 
-pub use self::encode::{encode_logs, encode_spans};
+pub use self::{
+    encode::{encode_logs, encode_spans},
+    within::{size, within},
+};
 pub(crate) use self::{
     encode::{encode_log, encode_span},
     parse::{event, link, owned, resource, scope, value},
