@@ -29,7 +29,10 @@ use fixpoint_bench::{
 };
 use fixpoint_trace::{
     model::TraceId,
-    store::{Fault, Signal, StoreError, TraceStore, disk::DiskStore},
+    store::{
+        Fault, Signal, StoreError, TraceStore,
+        engine::{Engine, Options as StoreOptions},
+    },
 };
 use tokio::{
     task::JoinSet,
@@ -61,12 +64,6 @@ struct Args {
     /// Ask each question so often, each time of another trace
     #[arg(long, default_value_t = 200)]
     times: usize,
-    /// After each size, wait at least so many seconds
-    #[arg(long, default_value_t = 40.0)]
-    linger: f64,
-    /// And no longer than so many until the store rests
-    #[arg(long, default_value_t = 900.0)]
-    rest: f64,
     /// Add a line of JSON for each size to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -79,10 +76,9 @@ struct Size {
     spans: u64,
     /// Spans a second while it grew from the size before.
     spans_per_second: f64,
-    /// The same, for each second of CPU, until it rested; encoding the spans is counted too.
+    /// The same, for each second of CPU, until all was sealed and merged; making the requests is
+    /// counted too.
     spans_per_core_second: f64,
-    /// Whether it did rest.
-    at_rest: bool,
     bytes_per_span: f64,
     segments: u64,
     /// The memory that the store has taken, the requests to be sent left out.
@@ -100,11 +96,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The engine that is measured.
-fn open(folder: &Path) -> Result<Arc<dyn TraceStore>, StoreError> {
-    Ok(Arc::new(DiskStore::open(folder)?))
 }
 
 async fn run(args: Args) -> Result<(), BoxError> {
@@ -125,15 +116,15 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let source = Arc::new(Source::new(options, clock));
     let own = Process::own();
     let requests_memory = own.memory()?;
-    let store = open(&args.folder)?;
+    let engine = Engine::open(&args.folder, StoreOptions::default())?;
+    let store: Arc<dyn TraceStore> = Arc::new(engine.clone());
     let next = Arc::new(AtomicU64::new(0));
     let mut before = 0;
     for &wanted in &args.to {
         let (start, cpu) = (Instant::now(), own.cpu_seconds()?);
         fill(&store, &source, &next, wanted, args.at_once).await?;
         let seconds = start.elapsed().as_secs_f64();
-        let at_least = Duration::try_from_secs_f64(args.linger)?;
-        let at_rest = own.rest(at_least, Duration::try_from_secs_f64(args.rest)?).await?;
+        engine.settle().await?;
         let cpu = own.cpu_seconds()? - cpu;
         let spans = source.spans_before(next.load(Relaxed));
         let rounds = spans / source.spans_in_round();
@@ -143,7 +134,6 @@ async fn run(args: Args) -> Result<(), BoxError> {
             spans,
             spans_per_second: ratio(spans - before, seconds),
             spans_per_core_second: ratio(spans - before, cpu),
-            at_rest,
             bytes_per_span: ratio(disk_bytes(&args.folder)?, ratio(spans, 1.0)),
             segments: store.stats().await?.segments,
             memory: own.memory()?.saturating_sub(requests_memory),
@@ -225,7 +215,7 @@ fn tell(size: &Size, json: Option<&Path>) -> Result<(), BoxError> {
     writeln!(
         out,
         "\n{} spans: grew by {:.0} spans/s, {:.0} per core; {:.1} bytes a span in {} segments; \
-         {} MB of memory, at most {} MB{}",
+         {} MB of memory, at most {} MB",
         size.spans,
         size.spans_per_second,
         size.spans_per_core_second,
@@ -233,7 +223,6 @@ fn tell(size: &Size, json: Option<&Path>) -> Result<(), BoxError> {
         size.segments,
         size.memory / 1_000_000,
         size.peak_memory / 1_000_000,
-        if size.at_rest { "" } else { "; it did not come to rest" },
     )?;
     table(&size.questions, &mut out)?;
     if let Some(path) = json {
