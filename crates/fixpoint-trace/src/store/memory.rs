@@ -104,8 +104,11 @@ impl TraceStore for MemoryStore {
         items.retain(|summary| query.spans_over(summary.start, summary.trace_id));
         let mut found = Vec::new();
         for summary in items {
-            let trace = self.trace(summary.trace_id).await?.unwrap_or_default();
-            if query.filter.matches(&trace) {
+            let matches = query.filter.any.is_empty() || {
+                let trace = self.trace(summary.trace_id).await?;
+                query.filter.matches(&trace.unwrap_or_default())
+            };
+            if matches {
                 found.push(summary);
             }
         }

@@ -100,7 +100,7 @@ fn unsupported(what: &str) -> StoreError {
 /// How much of each span is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Columns {
-    /// Names, times, kinds, service, and status without its message.
+    /// Ids, names, times, kinds, status and service.
     Light,
     /// Everything.
     All,

@@ -245,7 +245,7 @@ mod tests {
     fn a_frame_that_was_changed_ends_the_log() {
         for at in 0..3 * HEADER + 23 {
             let folder = tempfile::tempdir().unwrap();
-            let journal = three(folder.path());
+            let _journal = three(folder.path());
             let mut bytes = std::fs::read(path(folder.path(), 1)).unwrap();
             bytes[at] ^= 0x40;
             std::fs::write(path(folder.path(), 1), bytes).unwrap();

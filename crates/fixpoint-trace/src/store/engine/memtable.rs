@@ -19,13 +19,14 @@ use super::{
 use crate::{
     model::{
         Kind, LogRecord, Record, Resource, Scope, Span, SpanContext, SpanId, Status, Trace,
-        TraceId, UnixNanos,
+        TraceId, UnixNanos, Value,
     },
     otlp::{
         proto,
         view::{LogView, SpanView, Spare},
     },
-    store::Columns,
+    semconv,
+    store::{Columns, rollup::Rollup},
 };
 
 /// A trace of which something came this short a while ago is taken to be going on.
@@ -260,7 +261,7 @@ impl Memtable {
         let mut found = Trace::default();
         for &span in &row.spans {
             found.spans.push(match columns {
-                Columns::Light => self.light(span),
+                Columns::Light => self.light(span)?,
                 Columns::All => self.span(span)?,
             });
         }
@@ -273,24 +274,25 @@ impl Memtable {
         Ok(Some(found))
     }
 
-    fn light(&self, row: u32) -> Span {
-        let row = &self.spans[row as usize];
+    /// A span without what must be read from the log, but for why it failed.
+    fn light(&self, number: u32) -> io::Result<Span> {
+        let row = &self.spans[number as usize];
         let origin = &self.origins[row.place.origin as usize];
         let context =
             SpanContext { trace_id: self.traces[row.trace as usize].id, span_id: row.span_id };
-        Span {
+        Ok(Span {
             parent: row.parent,
             kind: row.kind,
             end: row.end,
             status: match row.status {
                 1 => Status::Ok,
-                2 => Status::Error(String::new()),
+                2 => self.span(number)?.status,
                 _ => Status::Unset,
             },
             scope: Arc::clone(&origin.scope),
             resource: Arc::clone(&origin.resource),
             ..Span::new(context, &*self.names[row.name as usize], row.start)
-        }
+        })
     }
 
     fn light_log(&self, row: u32) -> LogRecord {
@@ -358,11 +360,18 @@ impl Memtable {
         open.map(|row| self.span(row)).collect()
     }
 
-    /// Goes over all spans that have ended, without reading the log.
-    pub(super) fn ended(&self) -> impl Iterator<Item = Span> + '_ {
-        let ended =
-            (0..number(self.spans.len())).filter(|&row| !self.is_open(row) && self.stays(row));
-        ended.map(|row| self.light(row))
+    /// Counts all spans that have ended.
+    pub(super) fn count(&self, rollup: &mut Rollup) {
+        for number in 0..number(self.spans.len()) {
+            let row = &self.spans[number as usize];
+            if row.end.is_some() && self.stays(number) {
+                let resource = &self.origins[row.place.origin as usize].resource;
+                let service = resource.get(semconv::SERVICE_NAME).and_then(Value::as_str);
+                let (service, name) =
+                    (service.unwrap_or_default(), &*self.names[row.name as usize]);
+                rollup.count(service, name, row.kind, row.start, row.end, row.status == 2);
+            }
+        }
     }
 
     fn is_open(&self, row: u32) -> bool {
@@ -433,6 +442,11 @@ impl Memtable {
     /// Whether it holds anything of the trace.
     pub(super) fn has(&self, id: TraceId) -> bool {
         self.trace_of.contains_key(&id)
+    }
+
+    /// Whether it holds the span.
+    pub(super) fn has_span(&self, span: SpanContext) -> bool {
+        self.span_of.contains_key(&span)
     }
 
     /// Some of its spans, whole: those that came last.

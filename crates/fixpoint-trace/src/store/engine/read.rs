@@ -125,8 +125,11 @@ impl State {
     pub(super) fn open_spans(&self) -> Result<Vec<Span>, StoreError> {
         let mut spans: IndexMap<_, Span> = IndexMap::new();
         for table in &self.tables {
-            let open = read(table).open_spans();
+            let table = read(table);
+            let open = table.open_spans();
             let open = open.map_err(|why| StoreError::new("list open spans", why))?;
+            // What a younger table says of a span counts.
+            spans.retain(|context, _| !table.has_span(*context));
             spans.extend(open.into_iter().map(|span| (span.context(), span)));
         }
         let mut spans: Vec<_> = spans.into_values().collect();
@@ -177,7 +180,7 @@ impl State {
             added.map_err(|why| StoreError::new("count operations", why))?;
         }
         for table in &self.tables {
-            read(table).ended().for_each(|span| rollup.add(&span));
+            read(table).count(&mut rollup);
         }
         Ok(rollup.rates(query))
     }

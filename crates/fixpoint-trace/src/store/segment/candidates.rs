@@ -152,12 +152,14 @@ impl Segment {
         let (mut prefix, mut found) = (Vec::new(), Set::new());
         compose(&mut prefix, index::OPERATION, &[service.as_bytes(), name.as_bytes(), &[]]);
         let least = longer.map_or(0, power);
+        // A zero within a name makes it look like another one.
+        let plain = !service.contains('\0') && !name.contains('\0');
         self.index.prefix(&prefix, |entry| {
             let Some(&[longest]) = entry.term.strip_prefix(prefix.as_slice()) else {
                 return Ok(());
             };
             if longest >= least {
-                let sure = longer.is_none() || longest > least;
+                let sure = plain && (longer.is_none() || longest > least);
                 found.extend(entry.traces.into_iter().map(|trace| (trace, sure)));
             }
             Ok(())
@@ -167,23 +169,29 @@ impl Segment {
 
     /// Traces with the attribute. None if the index does not have such values.
     fn attribute(&self, name: &str, value: &Literal) -> Result<Option<Set>, SegmentError> {
-        let texts = match value {
-            Literal::Text(text) if tokens::is_indexed(name, text) && !is_a_measure(text) => {
-                vec![text.clone()]
-            }
-            Literal::Bool(value) => vec![value.to_string()],
-            // As a whole number, and as a number with a point.
-            Literal::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
-                vec![format!("{number}"), format!("{number:?}")]
-            }
-            _ => return Ok(None),
+        let (texts, number) = match value {
+            Literal::Text(text) if !is_a_measure(text) => (vec![text.clone()], None),
+            Literal::Bool(value) => (vec![value.to_string()], None),
+            Literal::Number(number) => match tokens::whole(*number) {
+                Some(number) => {
+                    let [whole, point] = tokens::usual(number);
+                    (vec![whole.clone(), point], Some(whole))
+                }
+                None => return Ok(None),
+            },
+            Literal::Text(_) | Literal::Duration(_) => return Ok(None),
         };
+        if !texts.iter().all(|text| tokens::is_indexed(name, text)) {
+            return Ok(None);
+        }
         let (mut term, mut found) = (Vec::new(), Set::new());
         for text in texts {
             attribute(&mut term, name, &text, &tokens::normal(&text));
             found.extend(set(self.index.exact(&term)?));
         }
-        // The span's own value goes before its resource's, and the term does not say whose it is.
+        if let Some(number) = number {
+            found.extend(self.exact(index::NUMBER, &[number.as_bytes(), name.as_bytes()])?);
+        }
         if self.index.is_ambiguous(name) {
             found.values_mut().for_each(|sure| *sure = false);
         }

@@ -4,6 +4,7 @@
 //! not named are swept away at the next start.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::BufWriter,
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use std::{
 
 use super::{
     Files, Meta, SegmentError, file,
-    index::{Gather, Noted},
+    index::{Gather, Noted, Owner},
     rows::{LogsWriter, SpansWriter},
 };
 use crate::{
@@ -28,6 +29,8 @@ pub(in super::super) struct WriterOptions {
     /// How well rows are compressed: 1 is fast, 3 and more is small.
     pub(in super::super) zstd_level: i32,
 }
+
+type Pair<'a> = (&'a str, ValueView<'a>);
 
 /// A segment that is being written.
 pub(in super::super) struct Writer {
@@ -83,7 +86,8 @@ impl Writer {
         scope: &Arc<Scope>,
         span: &SpanView<'_>,
     ) -> Result<(), SegmentError> {
-        self.spans.push(resource, scope, span)?;
+        let attributes = unique(&span.attributes);
+        self.spans.push(resource, scope, span, &attributes)?;
         let service = resource.get(semconv::SERVICE_NAME).and_then(Value::as_str);
         self.gather.span(Noted {
             id: span.span_id,
@@ -96,18 +100,19 @@ impl Writer {
             status: span.status,
             message: span.status_message,
         });
-        for (name, value) in &span.attributes {
+        for (name, value) in &*attributes {
+            self.gather.name(name, Owner::Span);
             match value {
-                ValueView::Str(text) => note_text(&mut self.gather, name, text, false),
-                other => note(&mut self.gather, name, &other.to_value()?, false),
+                ValueView::Str(text) => note_text(&mut self.gather, name, text),
+                other => note(&mut self.gather, name, &other.to_value()?),
             }
         }
         let known = self.origin.as_ref().is_some_and(|(known_resource, known_scope)| {
             Arc::ptr_eq(known_resource, resource) && Arc::ptr_eq(known_scope, scope)
         });
         if !known {
-            note_all(&mut self.gather, resource);
-            note_all(&mut self.gather, &scope.attributes);
+            note_all(&mut self.gather, resource, Owner::Resource);
+            note_all(&mut self.gather, &scope.attributes, Owner::Scope);
             self.origin = Some((Arc::clone(resource), Arc::clone(scope)));
         }
         Ok(())
@@ -124,14 +129,15 @@ impl Writer {
             Some(logs) => logs,
             none => none.insert(LogsWriter::create(&self.files.logs, self.options.zstd_level)?),
         };
-        logs.push(resource, scope, log, &body)?;
+        let attributes = unique(&log.attributes);
+        logs.push(resource, scope, log, &attributes, &body)?;
         if self.loose {
             let (first, last) = self.times.unwrap_or((log.time, log.time));
             self.times = Some((first.min(log.time), last.max(log.time)));
             return Ok(());
         }
         self.gather.log(log.time, &body.to_text());
-        for (name, value) in &log.attributes {
+        for (name, value) in &*attributes {
             note_words(&mut self.gather, name, &value.to_value()?);
         }
         Ok(())
@@ -159,31 +165,45 @@ impl Writer {
     }
 }
 
-fn note_all(gather: &mut Gather, attributes: &Attributes) {
+fn note_all(gather: &mut Gather, attributes: &Attributes, owner: Owner) {
     for (name, value) in attributes {
-        note(gather, name, value, true);
+        gather.name(name, owner);
+        note(gather, name, value);
     }
 }
 
 /// Notes what an attribute is found by; it is what `query/matches.rs` compares.
-fn note(gather: &mut Gather, name: &str, value: &Value, of_origin: bool) {
+fn note(gather: &mut Gather, name: &str, value: &Value) {
     match value {
-        Value::String(text) => note_text(gather, name, text, of_origin),
-        Value::Array(values) => values.iter().for_each(|it| note(gather, name, it, of_origin)),
+        Value::String(text) => note_text(gather, name, text),
+        Value::Array(values) => values.iter().for_each(|it| note(gather, name, it)),
         Value::Map(map) => map.iter().for_each(|(name, value)| note_words(gather, name, value)),
         Value::Empty => {}
         // Measured values are all different, and nobody looks for one of them.
         Value::Double(value) if value.fract() != 0.0 => {}
         Value::Bool(_) | Value::Int(_) | Value::Double(_) => {
-            gather.attribute(name, &value.to_text(), of_origin);
+            note_text(gather, name, &value.to_text());
         }
-        Value::Bytes(_) => note_text(gather, name, &value.to_text(), of_origin),
+        Value::Bytes(_) => {
+            let text = value.to_text();
+            // It looks like a number, and is none.
+            if tokens::number(&text).is_some() {
+                gather.doubt(name);
+            }
+            note_text(gather, name, &text);
+        }
     }
 }
 
-fn note_text(gather: &mut Gather, name: &str, text: &str, of_origin: bool) {
+fn note_text(gather: &mut Gather, name: &str, text: &str) {
+    if let Some(number) = tokens::number(text) {
+        let [whole, point] = tokens::usual(number);
+        if text != whole && text != point {
+            gather.number(name, &whole);
+        }
+    }
     if tokens::is_indexed(name, text) {
-        gather.attribute(name, text, of_origin);
+        gather.value(name, text);
         if let (semconv::RESOURCE, Some((_, last))) = (name, text.rsplit_once('/')) {
             gather.word(&tokens::normal(last));
         }
@@ -195,4 +215,20 @@ fn note_text(gather: &mut Gather, name: &str, text: &str, of_origin: bool) {
 /// Notes words of what no query compares, but `find` does.
 fn note_words(gather: &mut Gather, name: &str, value: &Value) {
     tokens::value_words(name, value, &mut |word| gather.word(word));
+}
+
+/// Attributes as they count: of several by one name the last one, in the place of the first.
+fn unique<'a, 'v>(attributes: &'a [Pair<'v>]) -> Cow<'a, [Pair<'v>]> {
+    let repeats = |n: usize| attributes[..n].iter().any(|(name, _)| *name == attributes[n].0);
+    if !(1..attributes.len()).any(repeats) {
+        return attributes.into();
+    }
+    let mut kept: Vec<Pair<'v>> = Vec::new();
+    for &(name, value) in attributes {
+        match kept.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = value,
+            None => kept.push((name, value)),
+        }
+    }
+    kept.into()
 }

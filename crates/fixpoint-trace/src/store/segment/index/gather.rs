@@ -38,9 +38,18 @@ pub(in super::super) struct Gather {
 /// An attribute by name.
 #[derive(Debug, Default)]
 struct Known {
-    of_spans: bool,
-    of_origins: bool,
+    /// Whose it is: bits of [`Owner`].
+    owners: u8,
+    doubtful: bool,
     values: BTreeSet<String>,
+}
+
+/// Whose attribute it is. A span's own goes before its resource's, and that before its scope's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Owner {
+    Span = 1,
+    Resource = 2,
+    Scope = 4,
 }
 
 /// The trace that is being gathered.
@@ -143,24 +152,43 @@ impl Gather {
             piece.start = time;
         }
         piece.logs += 1;
-        for word in words(message) {
-            self.term(terms::LOG, &[word.to_lowercase().as_bytes()]);
+        for word in words(&message.to_lowercase()) {
+            self.term(terms::LOG, &[word.as_bytes()]);
         }
     }
 
-    /// An attribute of a span or, if `of_origin`, of its resource or scope.
-    pub(in super::super) fn attribute(&mut self, name: &str, value: &str, of_origin: bool) {
-        if !self.attributes.contains_key(name) {
-            self.attributes.insert(name.to_owned(), Known::default());
-        }
-        if let Some(known) = self.attributes.get_mut(name) {
-            known.of_origins |= of_origin;
-            known.of_spans |= !of_origin;
-            if known.values.len() <= VALUES && !known.values.contains(value) {
-                known.values.insert(value.to_owned());
+    /// Somebody has an attribute of the name, whatever its value.
+    pub(in super::super) fn name(&mut self, name: &str, owner: Owner) {
+        match self.attributes.get_mut(name) {
+            Some(known) => known.owners |= owner as u8,
+            None => {
+                let known = Known { owners: owner as u8, ..Known::default() };
+                self.attributes.insert(name.to_owned(), known);
             }
         }
+    }
+
+    /// Terms of the attribute, which was named, say less than they seem to.
+    pub(in super::super) fn doubt(&mut self, name: &str) {
+        if let Some(known) = self.attributes.get_mut(name) {
+            known.doubtful = true;
+        }
+    }
+
+    /// A value of an attribute that was named.
+    pub(in super::super) fn value(&mut self, name: &str, value: &str) {
+        if let Some(known) = self.attributes.get_mut(name)
+            && known.values.len() <= VALUES
+            && !known.values.contains(value)
+        {
+            known.values.insert(value.to_owned());
+        }
         self.attribute_term(name, value);
+    }
+
+    /// A value of an attribute that is the number, though it is not written so.
+    pub(in super::super) fn number(&mut self, name: &str, number: &str) {
+        self.term(terms::NUMBER, &[number.as_bytes(), name.as_bytes()]);
     }
 
     fn attribute_term(&mut self, name: &str, value: &str) {
@@ -212,9 +240,9 @@ impl Gather {
     pub(in super::super) fn write(self, out: impl Write) -> Result<u64, SegmentError> {
         let mut out = Blocks::new(out);
         let mut attributes = Vec::new();
-        for (name, Known { of_spans, of_origins, values }) in &self.attributes {
+        for (name, Known { owners, doubtful, values }) in &self.attributes {
             put_text(&mut attributes, name.as_bytes());
-            put_number(&mut attributes, u64::from(*of_spans && *of_origins));
+            put_number(&mut attributes, u64::from(owners.count_ones() > 1 || *doubtful));
             let told = if values.len() > VALUES { &BTreeSet::new() } else { values };
             put_number(&mut attributes, told.len() as u64);
             told.iter().for_each(|value| put_text(&mut attributes, value.as_bytes()));

@@ -22,8 +22,8 @@ use self::{
     traces::Traces,
 };
 pub(super) use self::{
-    gather::{Gather, Noted, attribute, compose, power, words},
-    terms::{ATTRIBUTE, ERROR, Found, LOG, NAME, OPERATION, ROOT, SERVICE, WORD},
+    gather::{Gather, Noted, Owner, attribute, compose, power, words},
+    terms::{ATTRIBUTE, ERROR, Found, LOG, NAME, NUMBER, OPERATION, ROOT, SERVICE, WORD},
     traces::Piece,
 };
 use super::SegmentError;
@@ -46,7 +46,7 @@ pub(super) struct Index {
     spans: Spans,
     rollup: Block,
     attributes: Block,
-    /// Attributes that spans have, and resources or scopes too.
+    /// Attributes that more than one of span, resource and scope have, and the like.
     ambiguous: Vec<String>,
 }
 
@@ -151,7 +151,8 @@ impl Index {
         Ok(known.into_iter().map(|(name, _, values)| (name, values)).collect())
     }
 
-    /// Whether both spans and resources or scopes have an attribute of the name.
+    /// Whether a trace that has a term of the attribute may be without what it says: if more than
+    /// one of span, resource and scope have the attribute, only one of them counts.
     pub(super) fn is_ambiguous(&self, name: &str) -> bool {
         self.ambiguous.iter().any(|known| known == name)
     }

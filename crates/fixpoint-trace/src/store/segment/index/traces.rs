@@ -10,14 +10,13 @@ use super::{
     super::SegmentError,
     bytes::{self, Block, Blocks, Bytes, put_number, put_text},
 };
-use crate::{
-    model::{SpanId, Status, TraceId, UnixNanos},
-    store::file::read_at,
-};
+use crate::model::{SpanId, Status, TraceId, UnixNanos};
 
 /// Ids in a block, and what one takes: the id and the trace's number.
 const IDS: usize = 64;
 const ID: usize = 20;
+/// The checksum before each block.
+const CRC: usize = 4;
 /// Lines in a block.
 const LINES: u32 = 128;
 /// Bits and probes of the Bloom filter per id: one in a hundred passes wrongly.
@@ -52,7 +51,7 @@ pub(super) struct Traces {
     bloom: Vec<u8>,
     /// The first id of each block, shortened.
     fences: Vec<u64>,
-    ids: Block,
+    ids: u64,
     lines: Vec<Block>,
     /// The block of lines read last.
     last: Mutex<Option<(usize, std::sync::Arc<Vec<Piece>>)>>,
@@ -74,7 +73,12 @@ pub(super) fn write(
             bloom[bit / 8] |= 1 << (bit % 8);
         }
     }
-    out.plain(&plain)?.put(&mut head);
+    // Blocks of equal size lie one after the other, so that nobody needs to note where.
+    let at = out.at;
+    for block in plain.chunks(IDS * ID) {
+        out.plain(block)?;
+    }
+    put_number(&mut head, at);
     put_text(&mut head, &bloom);
     for block in ids.chunks(IDS) {
         head.extend_from_slice(&fence(block[0].0).to_le_bytes());
@@ -112,9 +116,9 @@ impl Traces {
     pub(super) fn read(head: &[u8]) -> Result<Self, SegmentError> {
         let mut head = Bytes(head);
         let count: u32 = head.short()?;
-        let ids = Block::get(&mut head)?;
+        let ids = head.number()?;
         let bloom = head.bytes()?.to_vec();
-        if bloom.is_empty() || u64::from(ids.len) != count as u64 * ID as u64 + 4 {
+        if bloom.is_empty() {
             return Err(SegmentError::DAMAGED);
         }
         let mut fences = Vec::new();
@@ -184,13 +188,10 @@ impl Traces {
         // Two ids with the same fence may lie on both sides of an edge.
         let first = self.fences.partition_point(|fence| *fence < wanted).saturating_sub(1);
         for block in first..self.fences.len() {
-            let len = (self.count as usize - block * IDS).min(IDS) * ID;
-            let at = self.ids.at + 4 + (block * IDS * ID) as u64;
-            if at + len as u64 > size {
-                return Err(SegmentError::DAMAGED);
-            }
-            let mut bytes = vec![0; len];
-            read_at(file, &mut bytes, at)?;
+            let len = (self.count as usize - block * IDS).min(IDS) * ID + CRC;
+            let at = (block * (IDS * ID + CRC)) as u64;
+            let at = self.ids.checked_add(at).ok_or(SegmentError::DAMAGED)?;
+            let bytes = bytes::plain(file, size, Block { at, len: len as u32 })?;
             let mut bytes = Bytes(&bytes);
             while !bytes.is_empty() {
                 let (id, ordinal) = (bytes.array()?, u32::from_le_bytes(bytes.array()?));

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{Level, LogRecord, Resource, Scope, SpanId, TraceId, Value},
-    otlp::view::LogView,
+    otlp::view::{LogView, ValueView},
     semconv,
     store::segment::SegmentError,
 };
@@ -102,9 +102,10 @@ impl LogsWriter {
         resource: &Arc<Resource>,
         scope: &Arc<Scope>,
         log: &LogView<'_>,
+        attributes: &[(&str, ValueView<'_>)],
         body: &Value,
     ) -> Result<(), SegmentError> {
-        put_attributes(&log.attributes, &mut self.letters, &mut self.texts)?;
+        put_attributes(attributes, &mut self.letters, &mut self.texts)?;
         let (letter, body) = exact::text_of(body);
         let [resource_text, scope_text] = self.origins.texts(resource, scope);
         let service = resource.get(semconv::SERVICE_NAME).and_then(Value::as_str);
@@ -119,7 +120,7 @@ impl LogsWriter {
         row.text(service.unwrap_or_default());
         row.text(&body);
         row.text(letter.encode_utf8(&mut [0; 4]));
-        row.map(pairs(&log.attributes, &self.texts));
+        row.map(pairs(attributes, &self.texts));
         row.text(&self.letters);
         row.text(resource_text);
         row.text(scope_text);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     model::{self, Dropped, Resource, Scope, Span, SpanContext, SpanId, Status, TraceId, Value},
-    otlp::view::{SpanView, event, link},
+    otlp::view::{SpanView, ValueView, event, link},
     semconv,
     store::{Columns, segment::SegmentError},
 };
@@ -75,8 +75,17 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What is read of a span when its attributes are not asked for.
-const LIGHT: [&str; 8] =
-    ["span_id", "parent_span_id", "name", "service", "kind", "start_time", "duration", "status"];
+const LIGHT: [&str; 9] = [
+    "span_id",
+    "parent_span_id",
+    "name",
+    "service",
+    "kind",
+    "start_time",
+    "duration",
+    "status",
+    "status_message",
+];
 
 /// Writes spans.
 pub(in super::super) struct SpansWriter {
@@ -101,16 +110,16 @@ impl SpansWriter {
         resource: &Arc<Resource>,
         scope: &Arc<Scope>,
         span: &SpanView<'_>,
+        attributes: &[(&str, ValueView<'_>)],
     ) -> Result<(), SegmentError> {
-        put_attributes(&span.attributes, &mut self.letters, &mut self.texts)?;
+        put_attributes(attributes, &mut self.letters, &mut self.texts)?;
         let events = span.events.iter().map(|it| event(it)).collect::<Result<Vec<_>, _>>()?;
         let links = span.links.iter().map(|it| link(it)).collect::<Result<Vec<_>, _>>()?;
-        let Dropped { attributes, events: of_events, links: of_links } = span.dropped;
         let numbers = [
             ("flags", span.flags),
-            ("dropped_attributes", attributes),
-            ("dropped_events", of_events),
-            ("dropped_links", of_links),
+            ("dropped_attributes", span.dropped.attributes),
+            ("dropped_events", span.dropped.events),
+            ("dropped_links", span.dropped.links),
         ];
         let [resource_text, scope_text] = self.origins.texts(resource, scope);
         let service = resource.get(semconv::SERVICE_NAME).and_then(Value::as_str);
@@ -129,7 +138,7 @@ impl SpansWriter {
             _ => "unset",
         });
         row.text(if span.status == 2 { span.status_message } else { "" });
-        row.map(pairs(&span.attributes, &self.texts));
+        row.map(pairs(attributes, &self.texts));
         row.text(&self.letters);
         row.text(resource_text);
         row.text(scope_text);
@@ -165,6 +174,9 @@ impl Spans {
         columns: Columns,
     ) -> Result<Vec<Vec<Span>>, SegmentError> {
         let ranges: Vec<Range<u64>> = traces.iter().map(|(_, rows)| rows.clone()).collect();
+        if ranges.iter().all(Range::is_empty) {
+            return Ok(traces.iter().map(|_| Vec::new()).collect());
+        }
         let cells = self.0.read(&ranges, |column| match columns {
             Columns::Light => LIGHT.contains(&column.name),
             // Both are known without them.
@@ -217,10 +229,7 @@ impl Rows {
             span.status = match utf8(&text(&statuses).ok_or(SegmentError::DAMAGED)?)? {
                 "unset" => Status::Unset,
                 "ok" => Status::Ok,
-                "error" => match text(&messages) {
-                    Some(why) => Status::Error(string(&why)?),
-                    None => Status::Error(String::new()),
-                },
+                "error" => Status::Error(string(&text(&messages).ok_or(SegmentError::DAMAGED)?)?),
                 _ => return Err(SegmentError::DAMAGED),
             };
             if let Some(service) = text(&services)

@@ -152,7 +152,6 @@ impl Table {
     /// Writes what is left; the file is complete, and on the disk.
     pub(super) fn finish(mut self) -> Result<u64, SegmentError> {
         self.write_group()?;
-        self.writer.finish()?;
         let file = self.writer.into_inner()?;
         let file = file.into_inner().map_err(|error| error.into_error())?;
         file.sync_all()?;
