@@ -7,12 +7,16 @@ import { enableForms } from "./forms.mjs";
 import { buildFrame } from "./frame.mjs";
 import { enableKeys } from "./keys.mjs";
 import { enableLive } from "./live.mjs";
+import { enableScatter } from "./scatter.mjs";
+import { enableSearch } from "./search.mjs";
 import { TraceData } from "./trace.mjs";
 import { matcher } from "./tree.mjs";
 
 enableCopy();
 enableForms();
 enableLive();
+enableSearch();
+enableScatter();
 
 const root = document.getElementById("trace");
 if (root) {
@@ -38,6 +42,8 @@ if (root) {
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !root && !event.target.closest("input, textarea, select")) {
     event.preventDefault();
-    document.querySelector(".search input")?.focus();
+    const box = document.querySelector(".search input");
+    box?.focus();
+    box?.select();
   }
 });
