@@ -53,9 +53,6 @@ class Server:
     protocols = ()
     # Whether spans are on disk at all, and when.
     keeps = None
-    # How long to go on watching after the last answer.
-    linger = 0
-
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
@@ -89,17 +86,15 @@ class Server:
             self.process.wait()
             return False
 
-    def disk(self):
-        """Bytes on disk after the stop; none if it keeps nothing there."""
-        return disk_bytes(self.data) if self.keeps else None
+    def settle(self, _programs):
+        """After the stop: bytes on disk (none if it keeps nothing there), and seconds of CPU to get there."""
+        return (disk_bytes(self.data) if self.keeps else None), 0
 
 
 class Fixpoint(Server):
     name = "Fixpoint"
     protocols = ("otlp-grpc", "otlp-http", "zipkin")
     keeps = "on disk and synced before the acknowledgement"
-    # A segment is sealed when it is full, or after half a minute.
-    linger = 40
     binary = None
 
     @classmethod
@@ -121,6 +116,12 @@ class Fixpoint(Server):
 
     def stored(self):
         return json.loads(get(f"http://{self.main}/v1/store"))["spans"]
+
+    def settle(self, programs):
+        command = [programs / "settle", self.data / "traces"]
+        settled = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        settled = json.loads(settled.stdout)
+        return settled["disk"], settled["cpu_seconds"]
 
 
 class Zipkin(Server):

@@ -77,14 +77,12 @@ impl Process {
         Ok(kilobytes * 1024)
     }
 
-    /// Waits until it hardly takes CPU any more, at least and at most this long. Says whether it
-    /// does rest.
+    /// Waits until it hardly takes CPU any more, at most this long. Says whether it does rest.
     ///
     /// # Errors
     /// If there is no such process.
-    pub async fn rest(&self, at_least: Duration, at_most: Duration) -> io::Result<bool> {
-        sleep_until(Instant::now() + at_least).await;
-        let deadline = Instant::now() + at_most.saturating_sub(at_least);
+    pub async fn rest(&self, at_most: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + at_most;
         let mut before = self.cpu_seconds()?;
         while Instant::now() < deadline {
             sleep_until(Instant::now() + WATCH).await;

@@ -65,9 +65,6 @@ struct Args {
     /// The server's process: tell its CPU time and memory
     #[arg(long)]
     pid: Option<u32>,
-    /// Watch it for at least so many seconds after the last answer
-    #[arg(long, default_value_t = 0.0)]
-    linger: f64,
     /// Wait no longer than so many seconds until it rests
     #[arg(long, default_value_t = 60.0)]
     rest: f64,
@@ -156,9 +153,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let server = match server.zip(before) {
         Some((server, before)) => {
             let cpu_seconds = server.cpu_seconds()? - before;
-            let at_least = Duration::try_from_secs_f64(args.linger)?;
-            let at_most = Duration::try_from_secs_f64(args.rest)?;
-            let at_rest = server.rest(at_least, at_most).await?;
+            let at_rest = server.rest(Duration::try_from_secs_f64(args.rest)?).await?;
             let cpu_seconds_at_rest = server.cpu_seconds()? - before;
             #[allow(clippy::cast_precision_loss, reason = "a rate")]
             let spans_per_core_second = outcome.spans as f64 / cpu_seconds_at_rest;
