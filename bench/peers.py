@@ -45,6 +45,17 @@ def disk_bytes(folder):
     return sum(path.stat().st_blocks * 512 for path in files)
 
 
+def build(package):
+    """Builds a package of this repository. Returns the folder of its programs."""
+    subprocess.run(["cargo", "build", "--release", "--locked", "-p", package], cwd=REPOSITORY, check=True)
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")) / "release"
+
+
+def build_programs():
+    """The generator and its like."""
+    return build("fixpoint-bench")
+
+
 class Server:
     """A server of one run, in a folder of its own."""
 
@@ -56,7 +67,7 @@ class Server:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
-        self.data.mkdir(parents=True)
+        self.data.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "log"
         self.process = None
 
@@ -100,9 +111,7 @@ class Fixpoint(Server):
     @classmethod
     def prepare(cls, binary):
         if binary is None:
-            target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
-            subprocess.run(["cargo", "build", "--release", "-p", "fixpoint-cli"], cwd=REPOSITORY, check=True)
-            binary = target / "release/fixpoint"
+            binary = build("fixpoint-cli") / "fixpoint"
         cls.binary = pathlib.Path(binary).resolve()
         cls.version = subprocess.run([cls.binary, "--version"], capture_output=True, text=True, check=True)
         cls.version = cls.version.stdout.strip().removeprefix("fixpoint ")

@@ -1,6 +1,7 @@
 //! Sends requests over some connections at once, as fast as they are acknowledged or at a rate.
 //!
-//! The surprise: at a rate, a request's time counts from when it was due, not from when a
+//! A request that is given up ends it all: whatever came after would measure something else. The
+//! surprise: at a rate, a request's time counts from when it was due, not from when a
 //! connection was free for it; else a server that stands still would look fast.
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
     fmt::Write,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -91,6 +92,7 @@ pub async fn drive(
 ) -> Result<Outcome, SendError> {
     let start = Instant::now();
     let next = Arc::new(AtomicU64::new(plan.first));
+    let over = Arc::new(AtomicBool::new(false));
     let mut workers = JoinSet::new();
     for _ in 0..plan.connections.max(1) {
         let worker = Worker {
@@ -99,6 +101,7 @@ pub async fn drive(
             plan: plan.clone(),
             ledger: ledger.cloned(),
             start,
+            over: Arc::clone(&over),
             done: Outcome::default(),
             times: Times::default(),
         };
@@ -133,6 +136,8 @@ struct Worker {
     plan: Plan,
     ledger: Option<Arc<Mutex<Ledger>>>,
     start: Instant,
+    /// A request was given up.
+    over: Arc<AtomicBool>,
     done: Outcome,
     times: Times,
 }
@@ -144,7 +149,7 @@ impl Worker {
             let number = next.fetch_add(1, Relaxed);
             let before = self.source.spans_before(number) - first;
             let late = self.plan.at_most.is_some_and(|at_most| self.start.elapsed() > at_most);
-            if before >= self.plan.spans || late {
+            if before >= self.plan.spans || late || self.over.load(Relaxed) {
                 return (self.done, self.times);
             }
             self.done.next = number + 1;
@@ -195,6 +200,7 @@ impl Worker {
                 self.done.left_out += left_out;
             }
             Err(error) => {
+                self.over.store(true, Relaxed);
                 self.done.failed += 1;
                 self.done.first_failure.get_or_insert_with(|| chain(&error));
             }
