@@ -2,8 +2,8 @@
 
     python bench/plot.py grown.jsonl docs/growth.svg        wants matplotlib
 
-Answers' times above, bytes and ingest below; both axes in powers of ten, so a line that rises one
-to one with the store would rise at 45 degrees.
+Answers' times above, bytes and ingest below. Times and sizes are in powers of ten, so that a cost that
+grows as the store does is a straight line that rises by one power for each.
 """
 
 import json
@@ -24,39 +24,39 @@ def read(path):
 def draw(sizes, path):
     # Ids of parts of the drawing would otherwise differ each time, and its date.
     plt.rcParams.update({"svg.hashsalt": "fixpoint", "font.size": 9, "svg.fonttype": "none"})
-    figure, (times, costs) = plt.subplots(
-        2, 1, figsize=(8, 8), sharex=True, height_ratios=[3, 1], layout="constrained"
+    figure, panels = plt.subplot_mosaic(
+        [["warm", "cold"], ["bytes", "speed"]], figsize=(10, 8), sharex=True, height_ratios=[3, 1], layout="constrained"
     )
+    panels["cold"].sharey(panels["warm"])
+    for name in ["warm", "cold"]:
+        answers(panels[name], sizes, cold=name == "cold")
+        panels[name].set_title(f"Answers, {name} cache: median (●), p99 (▲, dashed)")
+    panels["warm"].set(xscale="log", yscale="log", ylabel="milliseconds")
+    figure.legend(*panels["warm"].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+
     spans = [size["spans"] for size in sizes]
-
-    questions = [row["question"] for row in sizes[-1]["questions"] if not row["cold"]]
-    for number, question in enumerate(questions):
-        for cold, style in [(False, "-"), (True, ":")]:
-            for key, marker, alpha in [("p50", "o", 0.6), ("p99", "^", 1.0)]:
-                points = [
-                    (size["spans"], row["ms"][key])
-                    for size in sizes
-                    for row in size["questions"]
-                    if (row["question"], row["cold"]) == (question, cold) and row["error"] is None
-                ]
-                if not points or (cold and key == "p50"):
-                    continue
-                label = f"{question}, {key}{' cold' if cold else ''}" if key == "p99" and not cold else None
-                times.plot(
-                    *zip(*points), style, marker=marker, markersize=4, alpha=alpha, color=f"C{number}", label=label
-                )
-    times.set(xscale="log", yscale="log", ylabel="milliseconds")
-    times.set_title("Answers: p99 (▲), median (●), p99 with a cold cache (dotted)")
-    times.grid(alpha=0.3, which="both")
-    times.legend(fontsize=7, loc="upper left", bbox_to_anchor=(0, -0.02), ncols=2)
-
-    costs.plot(spans, [size["bytes_per_span"] for size in sizes], marker="s", color="C7")
-    costs.set(ylabel="bytes a span on disk", xlabel=f"{sizes[-1]['data']} spans stored", ylim=(0, None))
-    costs.grid(alpha=0.3)
-    speed = costs.twinx()
-    speed.plot(spans, [size["spans_per_core_second"] / 1e3 for size in sizes], marker="d", color="C8")
-    speed.set(ylabel="thousand spans/s per core", ylim=(0, None))
+    stored = f"{sizes[-1]['data']} spans stored"
+    panels["bytes"].plot(spans, [size["bytes_per_span"] for size in sizes], marker="s", color="C7")
+    panels["bytes"].set(ylabel="bytes a span on disk", xlabel=stored, ylim=(0, None))
+    panels["speed"].plot(spans, [size["spans_per_core_second"] / 1e3 for size in sizes], marker="s", color="C7")
+    panels["speed"].set(ylabel="thousand spans/s per core", xlabel=stored, ylim=(0, None))
+    for panel in panels.values():
+        panel.grid(alpha=0.3)
     figure.savefig(path, metadata={"Date": None})
+
+
+def answers(panel, sizes, cold):
+    questions = dict.fromkeys(row["question"] for row in sizes[-1]["questions"])
+    for number, question in enumerate(questions):
+        rows = [
+            (size["spans"], row["ms"])
+            for size in sizes
+            for row in size["questions"]
+            if (row["question"], row["cold"], row["error"]) == (question, cold, None)
+        ]
+        spans = [count for count, _ in rows]
+        panel.plot(spans, [ms["p50"] for _, ms in rows], "o-", color=f"C{number}", markersize=4, label=question)
+        panel.plot(spans, [ms["p99"] for _, ms in rows], "^--", color=f"C{number}", markersize=4, alpha=0.6)
 
 
 if __name__ == "__main__":
