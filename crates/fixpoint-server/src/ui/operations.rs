@@ -12,11 +12,7 @@ use fixpoint_trace::{
     store::{Histogram, RateBucket, Rates},
 };
 
-use super::{Asked, Chrome, text};
-
-/// How far back the page can be told to look.
-const PRESETS: [(&str, &str); 5] =
-    [("15m", "15 min"), ("1h", "1 hour"), ("6h", "6 hours"), ("24h", "24 hours"), ("7d", "7 days")];
+use super::{Asked, Chrome, search::PRESETS, text};
 
 /// What the rows can be sorted by: name in the address, head of the column.
 const SORTS: [(Sort, &str, &str); 7] = [
@@ -231,8 +227,9 @@ impl OperationRow {
         if share > 0.0 && share < 0.95 { format!("{share:.2} %") } else { format!("{share:.0} %") }
     }
 
-    fn percentiles(&self) -> [String; 3] {
-        self.percentiles.map(|nanos| nanos.map(text::nanos).unwrap_or_default())
+    fn percentiles(&self) -> [(&'static str, String); 3] {
+        let [p50, p90, p99] = self.percentiles.map(|it| it.map(text::nanos).unwrap_or_default());
+        [("p50", p50), ("p90", p90), ("p99", p99)]
     }
 
     fn line_tip(&self) -> String {
@@ -327,7 +324,8 @@ impl OperationsPage {
             let current = self.since == since && self.until.is_empty();
             (self.address(&self.service, since, "", self.sort), text, current)
         };
-        PRESETS.into_iter().map(preset).collect()
+        // The rate of something in all the time there is says little.
+        PRESETS.into_iter().filter(|(since, _)| !since.is_empty()).map(preset).collect()
     }
 
     /// Address, text, and whether the rows are in this order.

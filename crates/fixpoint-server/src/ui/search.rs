@@ -26,8 +26,8 @@ const EXAMPLES: [(&str, &str); 8] = [
     ("open", "what still goes on, or was cut off"),
 ];
 
-/// How far back the list can be told to go, with one click.
-const PRESETS: [(&str, &str); 6] =
+/// How far back one can look with one click: the length in the address, and what is written.
+pub(super) const PRESETS: [(&str, &str); 6] =
     [("15m", "15 m"), ("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"), ("", "all")];
 
 /// What is asked for, as the address says it.
