@@ -44,11 +44,8 @@ pub(crate) struct Asked {
 impl Asked {
     /// The address of the page that shows it.
     pub(crate) fn href(&self) -> String {
-        let pairs = [("q", &self.q), ("since", &self.since), ("until", &self.until)];
-        let said = pairs.iter().filter(|(_, value)| !value.is_empty());
-        let said: Vec<_> =
-            said.map(|(name, value)| format!("{name}={}", text::encoded(value))).collect();
-        if said.is_empty() { "/traces".to_owned() } else { format!("/traces?{}", said.join("&")) }
+        let said = [("q", &*self.q), ("since", &self.since), ("until", &self.until)];
+        text::address("/traces", &said)
     }
 
     /// The address with one parameter more.

@@ -78,6 +78,13 @@ pub(super) fn encoded(text: &str) -> String {
     })
 }
 
+/// An address with those of the parameters that have a value.
+pub(super) fn address(path: &str, parameters: &[(&str, &str)]) -> String {
+    let said = parameters.iter().filter(|(_, value)| !value.is_empty());
+    let said: Vec<_> = said.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if said.is_empty() { path.to_owned() } else { format!("{path}?{}", said.join("&")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
