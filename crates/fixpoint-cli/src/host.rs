@@ -5,6 +5,7 @@
 //! has stopped is the recorder told to store what it still has, so its last spans are not lost.
 
 mod controls;
+mod receivers;
 
 use std::{
     net::SocketAddr,
@@ -18,17 +19,21 @@ use fixpoint_aws::{
     Aws, AwsOptions, BeforeSend,
     sandbox::{Faults, Sandbox, SandboxOptions},
 };
-use fixpoint_server::{Server, store::DiskStore as RunStore};
+use fixpoint_server::{Protocol, Server, store::DiskStore as RunStore};
 use fixpoint_trace::{
     export::Exporter,
     layer::{JsonLines, RecordLayer},
     model::Value,
     record::Recorder,
-    store::{TraceStore, disk::DiskStore as SpanStore},
+    store::{
+        TraceStore,
+        engine::{Engine, Options as StoreOptions},
+    },
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
+pub(crate) use self::receivers::Place;
 use crate::error::{CliError, Result};
 
 /// What to put together.
@@ -36,8 +41,12 @@ use crate::error::{CliError, Result};
 pub(crate) struct Options {
     /// Where to listen; port 0 takes a free one.
     pub(crate) listen: SocketAddr,
+    /// Where other programs' spans come in.
+    pub(crate) receivers: Vec<(Protocol, Place)>,
     /// The folder of everything that is to survive.
     pub(crate) data: PathBuf,
+    /// How traces are kept.
+    pub(crate) traces: StoreOptions,
     /// How much faster than real the world's clock goes.
     pub(crate) pace: Pace,
     /// What provisions.
@@ -68,13 +77,17 @@ pub(crate) struct Host {
     listener: TcpListener,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where other programs' spans come in.
+    pub(crate) receivers: Vec<(Protocol, SocketAddr)>,
+    /// What does not work though it should, and what to do about it.
+    pub(crate) warnings: Vec<String>,
     background: Background,
 }
 
 impl Host {
-    /// Opens the stores, connects to the cloud and binds the port. Serves nothing yet.
+    /// Opens the stores, connects to the cloud and binds the ports. Serves nothing yet.
     pub(crate) async fn start(options: Options) -> Result<Self> {
-        let Options { listen, data, pace, cloud, lines } = options;
+        let Options { listen, receivers, data, traces, pace, cloud, lines } = options;
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             CliError::because(format!("cannot listen on {listen}"), error)
                 .hint("choose another address with --listen; port 0 takes a free one")
@@ -82,9 +95,11 @@ impl Host {
         let address = listener
             .local_addr()
             .map_err(|error| CliError::because("the address is not known", error))?;
+        let bound = receivers::bind(&receivers).await?;
         std::fs::create_dir_all(&data).map_err(|error| unusable(&data, error))?;
         let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
-        let spans = SpanStore::open(data.join("traces")).map_err(|error| unusable(&data, error))?;
+        let spans =
+            Engine::open(data.join("traces"), traces).map_err(|error| unusable(&data, error))?;
         let spans: Arc<dyn TraceStore> = Arc::new(spans);
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
         record(&recorder, lines)?;
@@ -124,10 +139,18 @@ impl Host {
         };
         let server = server
             .kind(Clusters::new(Aws::connect(aws).await))
+            .receivers(bound.receivers)
             .build()
             .map_err(|error| CliError::because("the server could not be built", error))?;
         tracing::info!(%address, data = %data.display(), "listening");
-        Ok(Self { server, listener, address, background })
+        for (protocol, address) in &bound.on {
+            tracing::info!(%address, %protocol, "listening for spans");
+        }
+        for warning in &bound.off {
+            tracing::warn!("{warning}");
+        }
+        let (receivers, warnings) = (bound.on, bound.off);
+        Ok(Self { server, listener, address, receivers, warnings, background })
     }
 
     /// Serves until `stop` completes and every run can be left; at `abort`, ends at once. Either

@@ -71,6 +71,15 @@ impl Output {
         write_line(io::stdout().lock(), text.as_ref())
     }
 
+    /// A file's bytes, as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
+    }
+
     /// Data for programs, as one indented JSON value.
     pub(crate) fn json(&self, value: &impl Serialize) -> io::Result<()> {
         write_line(io::stdout().lock(), &serde_json::to_string_pretty(value)?)

@@ -31,5 +31,5 @@ pub use trace::{Span, Trace};
 pub use types::{
     ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, Place,
     PlanPreview, PlannedStep, Problem, Resource, ResourcePage, Run, RunPage, RunState, SeenFact,
-    TracePage, TraceSummary, Waiting, WithheldStep,
+    TracePage, TraceSummary, Upload, Waiting, WithheldStep,
 };

@@ -306,6 +306,19 @@ pub struct TracePage {
     pub partial: Option<String>,
 }
 
+/// What became of a file of traces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Upload {
+    /// The traces in it, sorted.
+    pub trace_ids: Vec<String>,
+    /// How many spans and log lines are stored.
+    pub accepted: u64,
+    /// How many were left out, since they are not valid or too large.
+    pub rejected: u64,
+    /// Why the first of them was; empty if none was.
+    pub message: String,
+}
+
 /// What an id was found in, best match first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FindPage {

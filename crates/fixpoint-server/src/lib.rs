@@ -19,6 +19,6 @@ pub mod store;
 mod tests;
 mod ui;
 
-pub use http::{Control, ControlError};
+pub use http::{Control, ControlError, Limits, Protocol, Receivers};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
 pub use server::{Builder, Error, Server};

@@ -28,6 +28,9 @@ struct Counts {
     requests: BTreeMap<String, Histogram>,
     steps: BTreeMap<String, Histogram>,
     runs: BTreeMap<String, u64>,
+    received: BTreeMap<String, u64>,
+    rejected: BTreeMap<String, u64>,
+    refused: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +82,29 @@ impl Metrics {
         *self.counts().runs.entry(format!("kind=\"{kind}\",state=\"{state}\"")).or_default() += 1;
     }
 
+    /// Spans or log lines of others were stored.
+    pub(crate) fn received(&self, protocol: &str, signal: &str, records: u64) {
+        let labels = format!("protocol=\"{protocol}\",signal=\"{signal}\"");
+        *self.counts().received.entry(labels).or_default() += records;
+    }
+
+    /// Spans or log lines were left out of a request that was stored.
+    pub(crate) fn rejected(&self, protocol: &str, reason: &str, records: u64) {
+        if records > 0 {
+            let labels = format!("protocol=\"{protocol}\",reason=\"{reason}\"");
+            *self.counts().rejected.entry(labels).or_default() += records;
+        }
+    }
+
+    /// A request was not taken in; returns how many were not for this reason.
+    pub(crate) fn refused(&self, protocol: &str, reason: &str) -> u64 {
+        let labels = format!("protocol=\"{protocol}\",reason=\"{reason}\"");
+        let mut counts = self.counts();
+        let count = counts.refused.entry(labels).or_default();
+        *count += 1;
+        *count
+    }
+
     /// Everything, as Prometheus reads it.
     pub(crate) fn exposition(&self, now: &Gauges) -> String {
         let counts = self.counts();
@@ -90,9 +116,28 @@ impl Metrics {
             &counts.requests,
         );
         histogram(&mut out, "fixpoint_step_duration_seconds", "Ended steps.", &counts.steps);
-        head(&mut out, "fixpoint_runs_total", "Ended runs.", "counter");
-        for (labels, count) in &counts.runs {
-            line(&mut out, "fixpoint_runs_total", labels, *count as f64);
+        for (name, help, counters) in [
+            ("fixpoint_runs_total", "Ended runs.", &counts.runs),
+            (
+                "fixpoint_received_records_total",
+                "Spans and log lines of others that were stored.",
+                &counts.received,
+            ),
+            (
+                "fixpoint_rejected_records_total",
+                "Spans and log lines of others that were left out.",
+                &counts.rejected,
+            ),
+            (
+                "fixpoint_refused_requests_total",
+                "Requests with spans and log lines that were not taken in.",
+                &counts.refused,
+            ),
+        ] {
+            head(&mut out, name, help, "counter");
+            for (labels, count) in counters {
+                line(&mut out, name, labels, *count as f64);
+            }
         }
         head(&mut out, "fixpoint_open_runs", "Runs that have not ended.", "gauge");
         for (state, count) in &now.open_runs {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Kind,
-    http::{self, App, Control},
+    http::{self, App, Control, Receivers},
     intents::Intents,
     kinds::{AnyKind, Kinds},
     metrics::Metrics,
@@ -46,15 +46,13 @@ pub enum Error {
     /// The work of a dead server could not be taken over.
     #[error("what an earlier server left behind could not be taken over")]
     TakeOver(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The listener failed.
-    #[error("requests could not be served")]
-    Serve(#[source] std::io::Error),
 }
 
 /// A Fixpoint server, ready to run.
 pub struct Server {
     app: App,
     runner: Runner,
+    receivers: Receivers,
 }
 
 impl std::fmt::Debug for Server {
@@ -73,7 +71,7 @@ impl Server {
     /// up again. Drop the future to end at once.
     ///
     /// # Errors
-    /// If the stores cannot be read at the start, or the listener fails.
+    /// If the stores cannot be read at the start.
     pub async fn run(
         self,
         listener: TcpListener,
@@ -82,7 +80,8 @@ impl Server {
         let stopping = self.app.stopping.clone();
         // Whatever ends first, ends the others.
         let _guard = stopping.clone().drop_guard();
-        let served = axum_serve(listener, self.app, stopping.clone());
+        let received = until_grace(self.receivers.serve(self.app.clone()), &stopping);
+        let served = until_grace(http::serve(listener, self.app), &stopping);
         let ran = async {
             let result = self.runner.run().await;
             stopping.cancel();
@@ -94,9 +93,8 @@ impl Server {
                 () = stopping.cancelled() => {}
             }
         };
-        let (served, ran, ()) = tokio::join!(served, ran, stop);
-        ran.map_err(|error: TakeoverError| Error::TakeOver(error.into()))?;
-        served.map_err(Error::Serve)
+        let ((), (), ran, ()) = tokio::join!(served, received, ran, stop);
+        ran.map_err(|error: TakeoverError| Error::TakeOver(error.into()))
     }
 
     /// The API without a listener and the runner without its task, for tests.
@@ -107,21 +105,13 @@ impl Server {
 }
 
 /// Serves requests; once `stopping`, for no longer than [`GRACE`].
-async fn axum_serve(
-    listener: TcpListener,
-    app: App,
-    stopping: CancellationToken,
-) -> std::io::Result<()> {
-    let serving = http::serve(listener, app, stopping.clone());
+async fn until_grace(serving: impl Future<Output = ()>, stopping: &CancellationToken) {
     tokio::select! {
-        result = serving => {
-            stopping.cancel();
-            result
-        }
+        () = serving => {}
         () = async {
             stopping.cancelled().await;
             let _elapsed = time::timeout(GRACE, future::pending::<()>()).await;
-        } => Ok(()),
+        } => {}
     }
 }
 
@@ -135,6 +125,7 @@ pub struct Builder {
     scheduler: Scheduler,
     pace: Pace,
     max_runs: Option<usize>,
+    receivers: Receivers,
 }
 
 impl std::fmt::Debug for Builder {
@@ -164,6 +155,13 @@ impl Builder {
     #[must_use]
     pub fn traces(mut self, store: Arc<dyn TraceStore>, recorder: Recorder) -> Self {
         self.traces = Some((store, recorder));
+        self
+    }
+
+    /// Takes in other programs' spans and log lines, too, and stores them with the rest.
+    #[must_use]
+    pub fn receivers(mut self, receivers: Receivers) -> Self {
+        self.receivers = receivers;
         self
     }
 
@@ -240,6 +238,6 @@ impl Builder {
             pace: self.pace,
             stopping,
         };
-        Ok(Server { app, runner })
+        Ok(Server { app, runner, receivers: self.receivers })
     }
 }

@@ -6,7 +6,13 @@
 //!
 //! The way of a span: `tracing` → [`layer::RecordLayer`] → [`record::Recorder`] → [`store`].
 
+// So that tests in here can share with those in `tests/`.
+#[cfg(test)]
+extern crate self as fixpoint_trace;
+
 pub mod export;
+pub mod formats;
+pub mod jaeger;
 pub mod layer;
 pub mod model;
 pub mod otlp;
@@ -16,4 +22,6 @@ pub mod record;
 pub mod redact;
 pub mod semconv;
 pub mod store;
+pub mod tempo;
 pub mod testing;
+pub mod zipkin;

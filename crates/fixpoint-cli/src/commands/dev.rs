@@ -10,10 +10,12 @@ use std::{
 
 use fixpoint::Pace;
 use fixpoint_aws::sandbox::Faults;
+use fixpoint_server::Protocol;
 
+use super::keeping::Keeping;
 use crate::{
     error::{CliError, Result},
-    host::{self, Cloud, Host, Lines, Options},
+    host::{self, Cloud, Host, Lines, Options, Place},
     output::Output,
 };
 
@@ -34,6 +36,7 @@ Examples:
 Log lines go to stdout as JSON, each with its trace_id. While it runs:
   curl -X PUT -H 'content-type: application/json' http://127.0.0.1:7171/dev/faults -d @faults.json
   curl http://127.0.0.1:7171/dev/sandbox           what the sandbox holds
+Other programs' spans are taken in, too: docs/receivers.md.
 Traces are copied to an OpenTelemetry collector if OTEL_EXPORTER_OTLP_ENDPOINT is set.";
 
 /// What `dev` and `serve` have in common.
@@ -51,9 +54,38 @@ pub(super) struct Shared {
     /// Rules of how the sandbox misbehaves, YAML or JSON; see examples/faults.yaml
     #[arg(long, value_name = "FILE")]
     pub(super) faults: Option<PathBuf>,
+    #[command(flatten)]
+    receivers: Receivers,
+    #[command(flatten)]
+    keeping: Keeping,
     /// Listen on an address that others can reach, though nobody has to sign in
     #[arg(long)]
     allow_remote_without_auth: bool,
+}
+
+/// Where other programs' spans come in.
+#[derive(Debug, clap::Args)]
+struct Receivers {
+    /// Where spans and logs come in as OTLP by gRPC, or off [default: 127.0.0.1:4317, if free]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    otlp_grpc: Option<Place>,
+    /// Where spans and logs come in as OTLP by HTTP, or off [default: 127.0.0.1:4318, if free]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    otlp_http: Option<Place>,
+    /// Where spans come in as Zipkin's, or off [default: 127.0.0.1:9411, if free]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    zipkin: Option<Place>,
+}
+
+impl Receivers {
+    fn places(&self) -> [(Protocol, Place); 3] {
+        [
+            (Protocol::OtlpGrpc, self.otlp_grpc),
+            (Protocol::OtlpHttp, self.otlp_http),
+            (Protocol::Zipkin, self.zipkin),
+        ]
+        .map(|(protocol, place)| (protocol, place.unwrap_or(Place::Standard)))
+    }
 }
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7171));
@@ -77,9 +109,12 @@ impl Args {
 
 impl Shared {
     pub(super) async fn serve(self, cloud: Cloud, output: Output) -> Result {
-        if !self.listen.ip().is_loopback() && !self.allow_remote_without_auth {
-            let what =
-                format!("{} can be reached by others, and nobody has to sign in", self.listen);
+        let receivers = self.receivers.places();
+        let asked_for = receivers.iter().filter_map(|(_, place)| place.address());
+        let mut addresses = std::iter::once(self.listen).chain(asked_for);
+        let remote = addresses.find(|address| !address.ip().is_loopback());
+        if let Some(remote) = remote.filter(|_| !self.allow_remote_without_auth) {
+            let what = format!("{remote} can be reached by others, and nobody has to sign in");
             return Err(CliError::usage(what).hint(
                 "listen on 127.0.0.1 behind a proxy that signs people in, or give \
                  --allow-remote-without-auth",
@@ -87,12 +122,20 @@ impl Shared {
         }
         let host = Host::start(Options {
             listen: self.listen,
+            receivers: receivers.to_vec(),
             data: self.data,
+            traces: self.keeping.options(),
             pace: Pace::times(self.time_scale),
             cloud,
             lines: Lines::Stdout,
         })
         .await?;
+        for (protocol, address) in &host.receivers {
+            output.note(format!("{protocol} on {address}"));
+        }
+        for warning in &host.warnings {
+            output.note(format!("warning: {warning}"));
+        }
         output.note(format!("listening on http://{}", host.address));
         host::serve(host).await
     }

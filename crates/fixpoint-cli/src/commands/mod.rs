@@ -17,11 +17,16 @@ pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod find;
 pub(crate) mod get;
+mod keeping;
 pub(crate) mod logs;
+pub(crate) mod operations;
+pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod runs;
+pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod trace;
+pub(crate) mod upload;
 
 /// Follows runs to their end and says how each ended; an error if one did not converge.
 async fn wait(session: &Session, run_ids: &[String]) -> Result {

@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Show only this many levels beneath the root
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
+    /// Give it as a file instead: otlp, otlp-protobuf, jaeger or zipkin
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["all", "depth"])]
+    format: Option<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -29,12 +32,16 @@ Examples:
   fixpoint trace idg
   fixpoint trace d572232a8fed45fa9b3c7d1e5f60718a --depth 2
   fixpoint trace i-0a1b2c3d4e5f60718 --all
-  fixpoint trace idg -o json > trace.json      OTLP JSON, for other tools";
+  fixpoint trace idg -o json > trace.json      OTLP JSON, for other tools
+  fixpoint trace idg --format jaeger > trace.json";
 
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result {
         let output = &session.output;
         let id = trace_id(session, &self.id).await?;
+        if let Some(format) = &self.format {
+            return Ok(output.bytes(&session.client.trace_file(&id, format).await?)?);
+        }
         let body = session.client.trace_json(&id).await?;
         if output.is_json() {
             return Ok(output.json(&body)?);

@@ -10,4 +10,6 @@ mod crash;
 mod errors;
 mod help;
 mod layers;
+mod receive;
+mod search;
 mod support;

@@ -57,14 +57,17 @@ pub(crate) fn same(text: &str) -> String {
 pub(crate) struct Dev {
     child: Child,
     pub(crate) url: String,
+    /// Where OTLP comes in by HTTP.
+    pub(crate) otlp_http: String,
 }
 
 impl Dev {
-    /// Starts `fixpoint dev` on a free port and waits until it listens.
+    /// Starts `fixpoint dev` on free ports and waits until it listens.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
         let log = File::options().create(true).append(true).open(data.join("log.jsonl")).unwrap();
         let mut child = command()
-            .args(["dev", "--listen", "127.0.0.1:0", "--data"])
+            .args(["dev", "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
+            .args(["--otlp-grpc", "off", "--zipkin", "off", "--data"])
             .arg(data)
             .args(args)
             .stdout(log)
@@ -73,14 +76,18 @@ impl Dev {
             .unwrap();
         let mut said = String::new();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut otlp_http = String::new();
         let url = loop {
             let start = said.len();
             assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "the server ended: {said}");
+            if let Some(address) = said[start..].strip_prefix("otlp-http on ") {
+                otlp_http = format!("http://{}", address.trim());
+            }
             if let Some(url) = said[start..].strip_prefix("listening on ") {
                 break url.trim().to_owned();
             }
         };
-        Self { child, url }
+        Self { child, url, otlp_http }
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Client;
 use crate::{
     AttributePage, Error, FindPage, LogPage, OperationPage, PinPage, RatePage, ServicePage,
-    StoreStats, Trace, TracePage,
+    StoreStats, Trace, TracePage, Upload,
 };
 
 /// Which traces to search for.
@@ -50,6 +50,29 @@ impl Client {
     /// A [`Problem`] with status 404 if nothing of it is known.
     pub async fn trace_json(&self, id: &str) -> Result<Value, Error> {
         self.json(self.request(Method::GET, &["v1", "traces", id])?).await
+    }
+
+    /// A trace as a file: `GET /v1/traces/{id}?format=`, one of `otlp`, `otlp-protobuf`, `jaeger`
+    /// and `zipkin`.
+    ///
+    /// # Errors
+    /// A [`Problem`](crate::Problem) with status 404 if nothing of it is known, 400 if there is no
+    /// such format.
+    pub async fn trace_file(&self, id: &str, format: &str) -> Result<Vec<u8>, Error> {
+        let request = self.request(Method::GET, &["v1", "traces", id])?;
+        let response = self.answer(request.query(&[("format", format)])).await?;
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        Ok(bytes.into())
+    }
+
+    /// Stores a file of traces, whichever format of the above it is of: `POST /v1/traces`.
+    ///
+    /// # Errors
+    /// A [`Problem`](crate::Problem) with status 400 if it is of none, 413 if it is too large.
+    pub async fn upload(&self, file: Vec<u8>) -> Result<Upload, Error> {
+        let request = self.request(Method::POST, &["v1", "traces"])?;
+        let kind = "application/octet-stream";
+        self.json(request.header(reqwest::header::CONTENT_TYPE, kind).body(file)).await
     }
 
     /// A trace, read into spans.

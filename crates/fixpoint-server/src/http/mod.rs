@@ -8,13 +8,17 @@ mod body;
 mod dev;
 mod find;
 mod health;
+mod listen;
 mod logs;
 mod openapi;
 mod operations;
 mod page;
 mod pages;
 mod problem;
+mod read;
+mod receive;
 mod resources;
+mod rows;
 mod runs;
 mod sse;
 mod trace;
@@ -32,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use dev::{Control, ControlError};
 pub(crate) use problem::Problem;
+#[cfg(test)]
+pub(crate) use receive::receiver;
+pub use receive::{Limits, Protocol, Receivers};
 
 use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records};
 
@@ -60,7 +67,9 @@ pub(crate) fn router(app: App) -> Router {
     let mut routes = Router::new()
         .merge(runs::routes())
         .merge(traces::routes())
+        .merge(receive::upload::routes(&app))
         .merge(operations::routes())
+        .merge(rows::routes())
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))
@@ -68,6 +77,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/healthz", get(health::healthz))
         // Before the pages, which take any path of two parts.
         .route("/v1/{*path}", any(problem::no_such_path))
+        .merge(read::routes())
         .merge(dev::routes(&app))
         .merge(pages::routes());
     for kind in app.kinds.values() {
@@ -83,10 +93,7 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 /// Answers requests until `stopping`, and then those that are open.
-pub(crate) async fn serve(
-    listener: tokio::net::TcpListener,
-    app: App,
-    stopping: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(app)).with_graceful_shutdown(stopping.cancelled_owned()).await
+pub(crate) async fn serve(listener: tokio::net::TcpListener, app: App) {
+    let stopping = app.stopping.clone();
+    listen::serve(listener, listen::Wire::Http1, router(app), stopping).await;
 }

@@ -8,9 +8,12 @@ mod idempotency;
 mod lifecycle;
 mod listener;
 mod listing;
+mod read;
+mod receive;
 mod pages;
 mod restart;
 mod search;
+mod rows;
 mod streams;
 mod toy;
 mod traces;
@@ -71,7 +74,9 @@ impl Harness {
     /// A server that keeps its records in `directory`, with a world that outlives it.
     fn open(directory: &Path, world: Arc<World>) -> Self {
         let runs = store::DiskStore::open(directory.join("runs")).unwrap();
-        let traces = trace_store::disk::DiskStore::open(directory.join("traces")).unwrap();
+        let traces =
+            trace_store::engine::Engine::open(directory.join("traces"), Default::default())
+                .unwrap();
         Self::with(Arc::new(runs), Arc::new(traces), world)
     }
 

@@ -102,7 +102,7 @@ pub enum Op {
 pub enum Literal {
     /// A text. Compared by order, it must be a number on both sides.
     Text(String),
-    /// A number. Equal to a text that is the same number.
+    /// A number. Equal to a text that is the same number, plainly written: `200`, not `2e2`.
     Number(f64),
     /// A length of time, in nanoseconds. Equal to a text that is the same length, and to a number
     /// of nanoseconds.
@@ -155,6 +155,49 @@ impl Query {
             alternative.trace.push(condition.clone());
         }
         self
+    }
+}
+
+impl Query {
+    /// What of a trace must be known to tell whether it matches.
+    pub(crate) fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        for alternative in &self.any {
+            needs.look(&alternative.span);
+            for condition in &alternative.trace {
+                match condition {
+                    TraceCondition::Log(..) => needs.logs = true,
+                    TraceCondition::Has(filter) => needs.look(filter),
+                    TraceCondition::Missing { what, after } => {
+                        needs.look(what);
+                        needs.look(after.as_deref().unwrap_or_default());
+                    }
+                    TraceCondition::Root(..)
+                    | TraceCondition::Duration(..)
+                    | TraceCondition::Spans(..)
+                    | TraceCondition::Errors(..)
+                    | TraceCondition::Open(_) => {}
+                }
+            }
+        }
+        needs
+    }
+}
+
+/// What of a trace must be known, besides names, services, kinds, times and statuses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// Attributes, scopes, or why a span failed.
+    pub(crate) attributes: bool,
+    /// Log lines.
+    pub(crate) logs: bool,
+}
+
+impl Needs {
+    fn look(&mut self, filter: &[Condition]) {
+        self.attributes |= filter.iter().any(|condition| {
+            matches!(condition.field, Field::Scope | Field::StatusMessage | Field::Attribute(_))
+        });
     }
 }
 

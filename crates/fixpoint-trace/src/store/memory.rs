@@ -104,8 +104,11 @@ impl TraceStore for MemoryStore {
         items.retain(|summary| query.spans_over(summary.start, summary.trace_id));
         let mut found = Vec::new();
         for summary in items {
-            let trace = self.trace(summary.trace_id).await?.unwrap_or_default();
-            if query.filter.matches(&trace) {
+            let matches = query.filter.any.is_empty() || {
+                let trace = self.trace(summary.trace_id).await?;
+                query.filter.matches(&trace.unwrap_or_default())
+            };
+            if matches {
                 found.push(summary);
             }
         }
@@ -120,7 +123,7 @@ impl TraceStore for MemoryStore {
         let mut traces = Vec::new();
         for record in self.records().iter() {
             tokens::words(record, &mut |word| {
-                let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(&wanted);
+                let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(wanted.as_str());
                 if !wanted.is_empty() && (prefix || word == wanted) {
                     traces.extend(record.trace_id());
                 }

@@ -3,9 +3,11 @@
 //! Not here: how records get here (`record.rs`) or leave (`otlp.rs`, `export.rs`). The surprise:
 //! whoever follows a trace is told of records only after they are durable.
 
-pub mod disk;
+pub mod engine;
+mod file;
 pub mod memory;
 mod rollup;
+mod segment;
 mod summary;
 mod tokens;
 
@@ -95,6 +97,15 @@ fn unsupported(what: &str) -> StoreError {
     StoreError::new(what, "this engine does not")
 }
 
+/// How much of each span is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Columns {
+    /// Ids, names, times, kinds, status and service.
+    Light,
+    /// Everything.
+    All,
+}
+
 /// What an OTLP request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -111,8 +122,18 @@ pub struct Accepted {
     pub accepted: u64,
     /// How many were left out, since they are not valid.
     pub rejected: u64,
-    /// Why; empty if none was.
+    /// Why the first of them was; empty if none was.
     pub message: String,
+}
+
+impl Accepted {
+    /// Counts one that is not valid.
+    pub(crate) fn reject(&mut self, why: impl std::fmt::Display) {
+        self.rejected += 1;
+        if self.message.is_empty() {
+            self.message = why.to_string();
+        }
+    }
 }
 
 /// Which traces to find.
@@ -289,6 +310,12 @@ impl StoreError {
     /// `what` completes "the trace store could not …".
     pub fn new(what: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self { what: what.into(), fault: Fault::Store, source: source.into() }
+    }
+
+    /// The same error, told to one of several who met it.
+    pub(crate) fn shared(what: &str, error: Arc<Self>) -> Self {
+        let fault = error.fault;
+        Self::new(what, error).with_fault(fault)
     }
 
     /// The same, by somebody else's fault.

@@ -108,33 +108,118 @@ impl Histogram {
 /// Rates of all operations by minute, as they are gathered.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rollup {
-    operations: BTreeMap<(String, String), (Kind, BTreeMap<UnixNanos, RateBucket>)>,
+    operations: BTreeMap<String, BTreeMap<String, (Kind, BTreeMap<UnixNanos, RateBucket>)>>,
+}
+
+fn number(from: &mut &[u8]) -> Option<u64> {
+    prost::encoding::decode_varint(from).ok()
+}
+
+fn text<'a>(from: &mut &'a [u8]) -> Option<&'a str> {
+    let len = usize::try_from(number(from)?).ok()?;
+    let (text, rest) = from.split_at_checked(len)?;
+    *from = rest;
+    std::str::from_utf8(text).ok()
 }
 
 impl Rollup {
     /// Counts a span; one that is open is not counted yet.
     pub(super) fn add(&mut self, span: &Span) {
-        let Some(duration) = span.duration() else { return };
-        let key = (span.service().to_owned(), span.name.clone());
-        let (_, minutes) = self.operations.entry(key).or_insert((span.kind, BTreeMap::new()));
-        let time = span.start - span.start % MINUTE;
-        let bucket = minutes.entry(time).or_insert(RateBucket { time, ..RateBucket::default() });
-        bucket.spans += 1;
-        bucket.errors += u64::from(span.failed());
-        bucket.durations.add(duration);
+        self.count(span.service(), &span.name, span.kind, span.start, span.end, span.failed());
     }
 
-    /// Adds what another one gathered.
-    pub(super) fn merge(&mut self, rates: Rates) {
-        let key = (rates.service, rates.name);
-        let (_, minutes) = self.operations.entry(key).or_insert((rates.kind, BTreeMap::new()));
-        for bucket in rates.buckets {
-            let time = bucket.time;
-            let into = minutes.entry(time).or_insert(RateBucket { time, ..RateBucket::default() });
-            into.spans += bucket.spans;
-            into.errors += bucket.errors;
-            into.durations.merge(&bucket.durations);
+    /// The same, of a span that nobody owns.
+    pub(super) fn count(
+        &mut self,
+        service: &str,
+        name: &str,
+        kind: Kind,
+        start: UnixNanos,
+        end: Option<UnixNanos>,
+        failed: bool,
+    ) {
+        let Some(end) = end else { return };
+        let bucket = self.bucket(service, name, kind, start - start % MINUTE);
+        bucket.spans += 1;
+        bucket.errors += u64::from(failed);
+        bucket.durations.add(end.saturating_sub(start));
+    }
+
+    fn bucket(
+        &mut self,
+        service: &str,
+        name: &str,
+        kind: Kind,
+        time: UnixNanos,
+    ) -> &mut RateBucket {
+        // Texts are copied for a new operation only.
+        if !self.operations.get(service).is_some_and(|of| of.contains_key(name)) {
+            let of = self.operations.entry(service.to_owned()).or_default();
+            of.insert(name.to_owned(), (kind, BTreeMap::new()));
         }
+        let of = self.operations.entry(service.to_owned()).or_default();
+        let (_, minutes) = of.entry(name.to_owned()).or_insert((kind, BTreeMap::new()));
+        minutes.entry(time).or_insert(RateBucket { time, ..RateBucket::default() })
+    }
+
+    /// As a segment keeps it: for each operation its service, name and kind, then for each minute
+    /// the counts; numbers as varints, texts after their length.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let out = &mut bytes;
+        for (service, names) in &self.operations {
+            for (name, (kind, minutes)) in names {
+                prost::encoding::encode_varint(service.len() as u64, out);
+                out.extend_from_slice(service.as_bytes());
+                prost::encoding::encode_varint(name.len() as u64, out);
+                out.extend_from_slice(name.as_bytes());
+                out.push(*kind as u8);
+                prost::encoding::encode_varint(minutes.len() as u64, out);
+                for bucket in minutes.values() {
+                    let counts: Vec<_> = bucket.durations.raw().collect();
+                    let numbers = [bucket.time / MINUTE, bucket.errors, counts.len() as u64];
+                    let counts =
+                        counts.iter().flat_map(|(bucket, count)| [(*bucket).into(), *count]);
+                    for number in numbers.into_iter().chain(counts) {
+                        prost::encoding::encode_varint(number, out);
+                    }
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Adds what [`Rollup::to_bytes`] made, as far as it is asked for; none if it is damaged.
+    pub(super) fn add_bytes(&mut self, mut bytes: &[u8], query: &RateQuery) -> Option<()> {
+        let from = &mut bytes;
+        while !from.is_empty() {
+            let (service, name) = (text(from)?, text(from)?);
+            let (kind, rest) = from.split_first()?;
+            *from = rest;
+            let kind = [Kind::Internal, Kind::Server, Kind::Client, Kind::Producer, Kind::Consumer]
+                .into_iter()
+                .find(|known| *known as u8 == *kind)?;
+            let wanted = query.service.as_ref().is_none_or(|only| only == service)
+                && query.name.as_ref().is_none_or(|only| only == name);
+            for _ in 0..number(from)? {
+                let (time, errors) = (number(from)?.checked_mul(MINUTE)?, number(from)?);
+                let inside = query.since.is_none_or(|since| time >= since - since % MINUTE)
+                    && query.until.is_none_or(|until| time < until);
+                let mut add = RateBucket::default();
+                for _ in 0..number(from)? {
+                    let (bucket, count) = (u16::try_from(number(from)?).ok()?, number(from)?);
+                    add.durations.add_to(bucket, count);
+                    add.spans = add.spans.checked_add(count)?;
+                }
+                if wanted && inside {
+                    let into = self.bucket(service, name, kind, time);
+                    into.spans += add.spans;
+                    into.errors += errors;
+                    into.durations.merge(&add.durations);
+                }
+            }
+        }
+        Some(())
     }
 
     /// What is asked for, in buckets of the width asked for.
@@ -142,7 +227,10 @@ impl Rollup {
         let wanted = |only: &Option<String>, it: &str| only.as_ref().is_none_or(|only| only == it);
         let step = query.step.div_ceil(MINUTE) * MINUTE;
         let mut found = Vec::new();
-        for ((service, name), (kind, minutes)) in &self.operations {
+        let all = self.operations.iter().flat_map(|(service, names)| {
+            names.iter().map(move |(name, (kind, minutes))| (service, name, kind, minutes))
+        });
+        for (service, name, kind, minutes) in all {
             if !wanted(&query.service, service) || !wanted(&query.name, name) {
                 continue;
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TraceSummary;
 use crate::{
-    model::{Resource, Span, SpanId, Status, TraceId, UnixNanos, Value},
+    model::{Resource, Span, SpanId, Status, Trace, TraceId, UnixNanos, Value},
     semconv,
 };
 
@@ -40,6 +40,14 @@ impl Tally {
             latest: 0,
             head: None,
         }
+    }
+
+    /// The tally of a whole trace.
+    pub(super) fn of(id: TraceId, trace: &Trace) -> Self {
+        let mut tally = Self::new(id);
+        trace.logs.iter().for_each(|log| tally.log(log.time));
+        trace.spans.iter().for_each(|span| tally.span(None, span));
+        tally
     }
 
     /// A span came, in the place of `before` if it was known.

@@ -1,16 +1,15 @@
 //! Which words of a record a trace can be found by.
 //!
-//! Its own ids, the values of attributes that name things, and AWS ids anywhere in a recorded
-//! request or response. Not here: how they are indexed. The surprise: `clusters/idg` is found by
+//! Its own ids, the values of its attributes, and AWS ids anywhere in a recorded request or response. Not here: how they are indexed. The surprise: `clusters/idg` is found by
 //! `idg` too, since people know a resource by its name.
 
 use crate::{
-    model::{LogRecord, Record, Span, Value},
+    model::{Attributes, Record, Value},
     semconv,
 };
 
-/// Longer values are not ids but texts.
-const LONGEST: usize = 256;
+/// Longer values are not names but texts.
+pub(super) const LONGEST: usize = 128;
 /// From this length on, the beginning of an id is enough to find it.
 pub(super) const PREFIX: usize = 8;
 
@@ -20,60 +19,86 @@ pub(super) fn normal(word: &str) -> String {
 }
 
 /// Calls `found` for each word of the record, as [`normal`] writes it. Words may repeat.
-pub(super) fn words(record: &Record, found: &mut impl FnMut(String)) {
+pub(super) fn words(record: &Record, found: &mut impl FnMut(&str)) {
     match record {
-        Record::Span(span) => span_words(span, found),
-        Record::Log(log) => log_words(log, found),
-    }
-}
-
-fn span_words(span: &Span, found: &mut impl FnMut(String)) {
-    found(span.trace_id.to_string());
-    found(span.span_id.to_string());
-    for (name, value) in &span.attributes {
-        if name == semconv::REQUEST || name == semconv::RESPONSE {
-            if let Value::String(text) = value {
-                for piece in text.split(['"', '\'', '<', '>', '\\', ' ', ',']) {
-                    if is_aws_id(piece) {
-                        found(normal(piece));
-                    }
-                }
+        Record::Span(span) => {
+            found(&span.trace_id.to_string());
+            found(&span.span_id.to_string());
+            attribute_words(&span.attributes, found);
+            attribute_words(&span.resource, found);
+            attribute_words(&span.scope.attributes, found);
+        }
+        Record::Log(log) => {
+            if let Some(trace_id) = log.trace_id {
+                found(&trace_id.to_string());
             }
-        } else {
-            value_words(name, value, found);
+            attribute_words(&log.attributes, found);
         }
     }
 }
 
-fn log_words(log: &LogRecord, found: &mut impl FnMut(String)) {
-    if let Some(trace_id) = log.trace_id {
-        found(trace_id.to_string());
-    }
-    for (name, value) in &log.attributes {
+fn attribute_words(attributes: &Attributes, found: &mut impl FnMut(&str)) {
+    for (name, value) in attributes {
         value_words(name, value, found);
     }
 }
 
-fn value_words(name: &str, value: &Value, found: &mut impl FnMut(String)) {
+pub(super) fn value_words(name: &str, value: &Value, found: &mut impl FnMut(&str)) {
     match value {
-        Value::String(text) if text.len() <= LONGEST && (names_id(name) || is_aws_id(text)) => {
-            found(normal(text));
-            if let (semconv::RESOURCE, Some((_, last))) = (name, text.rsplit_once('/')) {
-                found(normal(last));
-            }
-        }
         Value::Array(values) => values.iter().for_each(|value| value_words(name, value, found)),
-        _ => {}
+        Value::Map(map) => attribute_words(map, found),
+        Value::Empty => {}
+        // Measured values are all different, and nobody looks for one of them.
+        Value::Double(value) if value.fract() != 0.0 => {}
+        Value::Bool(_) | Value::Int(_) | Value::Double(_) | Value::String(_) | Value::Bytes(_) => {
+            text_words(name, &value.to_text(), found);
+        }
     }
 }
 
-/// Whether values of the attribute name one thing: `fixpoint.run.id`, `aws.request_id`, an ARN.
-fn names_id(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name == semconv::RESOURCE
-        || [".id", "_id", ".arn", "_arn", ".name", "_name"]
-            .iter()
-            .any(|end| name.ends_with(end) && !name.starts_with("otel."))
+/// Whether a value of the attribute is a word: a short one is, unless it is a body. A zero in it
+/// or in its name would be taken for the end.
+pub(super) fn is_indexed(name: &str, text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= LONGEST
+        && name != semconv::REQUEST
+        && name != semconv::RESPONSE
+        && !name.contains('\0')
+        && !text.contains('\0')
+}
+
+/// The number, if it is whole and small enough that all ways to write it are known to be it.
+pub(super) fn whole(number: f64) -> Option<f64> {
+    // Of zero, the one without a sign.
+    (number.fract() == 0.0 && number.abs() < 1e15).then_some(number + 0.0)
+}
+
+/// The whole number that a text is.
+pub(super) fn number(text: &str) -> Option<f64> {
+    // Most texts are not, which shows at once.
+    let first = text.trim_start().bytes().next()?;
+    if !matches!(first, b'0'..=b'9' | b'+' | b'-' | b'.') {
+        return None;
+    }
+    whole(text.trim().parse().ok()?)
+}
+
+/// The two ways in which a whole number is usually written: without a point, and with one.
+pub(super) fn usual(number: f64) -> [String; 2] {
+    [format!("{number}"), format!("{number:?}")]
+}
+
+/// The words of an attribute's value: the value itself or, if it is a text and no name, the ids in it.
+pub(super) fn text_words(name: &str, text: &str, found: &mut impl FnMut(&str)) {
+    if !is_indexed(name, text) {
+        let pieces = text.split(['"', '\'', '<', '>', '\\', ' ', ',']);
+        pieces.filter(|piece| is_aws_id(piece)).for_each(|piece| found(&normal(piece)));
+        return;
+    }
+    found(&normal(text));
+    if let (semconv::RESOURCE, Some((_, last))) = (name, text.rsplit_once('/')) {
+        found(&normal(last));
+    }
 }
 
 /// Whether the text is an ARN or an id such as `i-0123456789abcdef0`.
@@ -93,13 +118,13 @@ fn is_aws_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Attributes, SpanContext, SpanId, TraceId};
+    use crate::model::{Span, SpanContext, SpanId, TraceId};
 
     fn found(attributes: Attributes) -> Vec<String> {
         let context = SpanContext { trace_id: TraceId::random(), span_id: SpanId::random() };
         let span = Span { attributes, ..Span::new(context, "EC2.RunInstances", 1) };
         let mut words = Vec::new();
-        super::words(&Record::Span(span), &mut |word| words.push(word));
+        super::words(&Record::Span(span), &mut |word| words.push(word.to_owned()));
         words.split_off(2)
     }
 
@@ -125,6 +150,7 @@ mod tests {
                 "clusters/idg",
                 "idg",
                 "59dbff89-35bd-4eac-99ed-be587example",
+                "registernode { node: 2 }",
                 "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/a/b",
                 "i-0123456789abcdef0",
                 "ami-1234abcd",

@@ -12,7 +12,10 @@ use std::{
 
 use fixpoint_trace::{
     model::{Level, LogRecord, Record, Span, SpanContext, SpanId, TraceId},
-    store::{LogQuery, TraceQuery, TraceStore, disk::DiskStore},
+    store::{
+        LogQuery, TraceQuery, TraceStore,
+        engine::{Engine, Options},
+    },
 };
 
 /// Says to the child where to store.
@@ -56,7 +59,7 @@ fn run_and_kill(folder: &Path) -> Vec<TraceId> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn check(folder: &Path, acknowledged: &[TraceId]) {
-    let store = DiskStore::open(folder).unwrap();
+    let store = Engine::open(folder, Options::default()).unwrap();
     for id in acknowledged {
         let trace = store.trace(*id).await.unwrap().expect("an acknowledged trace is there");
         assert_eq!((trace.spans.len(), trace.logs.len()), (BATCH, 1));
@@ -80,7 +83,7 @@ async fn check(folder: &Path, acknowledged: &[TraceId]) {
 
 #[tokio::main(flavor = "current_thread")]
 async fn store_until_killed(folder: &Path) -> ! {
-    let store = DiskStore::open(folder).unwrap();
+    let store = Engine::open(folder, Options::default()).unwrap();
     loop {
         let trace_id = TraceId::random();
         let mut records: Vec<_> = (0..BATCH).map(|_| Record::Span(span(trace_id))).collect();

@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod any;
 mod crash;
 mod exporting;
+mod formats;
+mod jaeger;
 mod matching;
+mod otlp_proto;
 mod queries;
 mod recording;
 mod stores;
+mod tempo;
 mod wire;
+mod zipkin;

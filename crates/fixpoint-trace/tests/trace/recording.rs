@@ -14,7 +14,8 @@ use fixpoint_trace::{
     record::Recorder,
     semconv,
     store::{
-        LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary, disk::DiskStore,
+        LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary,
+        engine::{Engine, Options},
         memory::MemoryStore,
     },
     testing::tree,
@@ -242,7 +243,8 @@ async fn a_span_goes_on_after_the_death_of_its_process() {
         )
     };
     let before = {
-        let process = Process::start(Arc::new(DiskStore::open(folder.path()).unwrap()));
+        let process =
+            Process::start(Arc::new(Engine::open(folder.path(), Options::default()).unwrap()));
         process
             .run(|| {
                 let span = open(false);
@@ -257,7 +259,8 @@ async fn a_span_goes_on_after_the_death_of_its_process() {
         before
     };
     assert_eq!(before.end, None);
-    let process = Process::start(Arc::new(DiskStore::open(folder.path()).unwrap()));
+    let process =
+        Process::start(Arc::new(Engine::open(folder.path(), Options::default()).unwrap()));
     let mut lost = process.store.open_spans().await.unwrap().remove(0);
     lost.end = Some(lost.start + 1);
     lost.status = Status::Error("its process died".into());
@@ -314,7 +317,8 @@ async fn events_become_log_lines_of_their_span_stored_and_printed() {
 async fn a_planted_secret_is_nowhere_on_disk_or_stdout() {
     const CANARY: &str = "Canary7hunter2";
     let folder = tempfile::tempdir().unwrap();
-    let process = Process::start(Arc::new(DiskStore::open(folder.path()).unwrap()));
+    let process =
+        Process::start(Arc::new(Engine::open(folder.path(), Options::default()).unwrap()));
     process
         .run(|| {
             let span = info_span!(

@@ -8,7 +8,7 @@ use fixpoint_trace::{
     },
     store::{
         LogQuery, TraceQuery, TraceStore,
-        disk::{DiskStore, Durability},
+        engine::{Durability, Engine, Options},
         memory::MemoryStore,
     },
     testing,
@@ -21,14 +21,33 @@ async fn the_store_in_memory_keeps_the_contract() {
 
 #[tokio::test]
 async fn the_store_on_disk_keeps_the_contract() {
+    keeps_the_contract(fast()).await;
+}
+
+/// Every few records are sealed, so that hardly a trace lies in one place.
+#[tokio::test]
+async fn the_store_on_disk_keeps_the_contract_in_many_small_segments() {
+    keeps_the_contract(sealing(2)).await;
+    keeps_the_contract(sealing(7)).await;
+}
+
+async fn keeps_the_contract(options: Options) {
     let folder = tempfile::tempdir().unwrap();
     let count = std::cell::Cell::new(0);
     testing::contract(async || {
         count.set(count.get() + 1);
-        let path = folder.path().join(count.get().to_string());
-        DiskStore::open_with(path, Durability::ProcessDeath).unwrap()
+        Engine::open(folder.path().join(count.get().to_string()), options.clone()).unwrap()
     })
     .await;
+}
+
+/// Without the disk's own slowness, which has no part in what is tested.
+fn fast() -> Options {
+    Options { durability: Durability::ProcessDeath, ..Options::default() }
+}
+
+fn sealing(records: usize) -> Options {
+    Options { seal_records: records, ..fast() }
 }
 
 #[tokio::test]
@@ -37,11 +56,11 @@ async fn a_store_on_disk_that_is_opened_again_has_everything() {
     let records = some_records(3);
     let Record::Span(first) = &records[0] else { panic!("a span comes first") };
     let before = {
-        let store = DiskStore::open(folder.path()).unwrap();
+        let store = Engine::open(folder.path(), Options::default()).unwrap();
         store.append(records.clone()).await.unwrap();
         everything(&store).await
     };
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = Engine::open(folder.path(), Options::default()).unwrap();
     assert_eq!(everything(&store).await, before);
     assert_eq!(store.find(&first.span_id.to_string(), 10).await.unwrap().len(), 1);
     // Lines of the same moment do not replace those of the life before.
@@ -53,27 +72,33 @@ async fn a_store_on_disk_that_is_opened_again_has_everything() {
 #[tokio::test]
 async fn a_directory_is_open_in_one_store_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
-    let _store = DiskStore::open(folder.path()).unwrap();
-    let error = DiskStore::open(folder.path()).unwrap_err();
+    let _store = Engine::open(folder.path(), Options::default()).unwrap();
+    let error = Engine::open(folder.path(), Options::default()).unwrap_err();
     assert!(error.to_string().starts_with("the trace store could not open "), "{error}");
     let why = std::error::Error::source(&error).map(ToString::to_string);
     assert_eq!(why.as_deref(), Some("another Fixpoint server is using this folder"));
 }
 
-/// Random records, in random batches, to both.
+/// Random records, in random batches, to all; one store seals all the time, and merges in between.
 #[tokio::test]
 async fn the_stores_agree_about_any_records() {
     for seed in 0..20 {
         let folder = tempfile::tempdir().unwrap();
         let memory = MemoryStore::default();
-        let disk = DiskStore::open_with(folder.path(), Durability::ProcessDeath).unwrap();
+        let disk = Engine::open(folder.path().join("plain"), fast()).unwrap();
+        let sealed = Engine::open(folder.path().join("sealed"), sealing(9)).unwrap();
         let mut records = some_records(seed);
         while !records.is_empty() {
             let batch: Vec<_> = records.drain(..records.len().min(7)).collect();
             memory.append(batch.clone()).await.unwrap();
-            disk.append(batch).await.unwrap();
+            disk.append(batch.clone()).await.unwrap();
+            sealed.append(batch).await.unwrap();
         }
-        assert_eq!(everything(&disk).await, everything(&memory).await, "seed {seed}");
+        let expected = everything(&memory).await;
+        assert_eq!(everything(&disk).await, expected, "seed {seed}");
+        assert_eq!(everything(&sealed).await, expected, "seed {seed}, while it seals");
+        sealed.settle().await.unwrap();
+        assert_eq!(everything(&sealed).await, expected, "seed {seed}, settled");
     }
 }
 

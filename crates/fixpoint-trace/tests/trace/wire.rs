@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use fixpoint_trace::{
-    model::{
-        Attributes, Event, Kind, Level, LogRecord, Resource, Scope, Span, SpanContext, SpanId,
-        Status, Trace, TraceId, Value,
-    },
+    model::{Attributes, Event, Kind, Record, Resource, Span, SpanContext, Status, Trace, Value},
     otlp,
+    store::Signal,
 };
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::json;
+
+use crate::any;
 
 #[test]
 fn a_span_has_the_shape_of_otlp_json() {
@@ -54,7 +54,6 @@ fn a_span_has_the_shape_of_otlp_json() {
         json!({"resourceSpans": [{
             "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "f"}}]},
             "scopeSpans": [{
-                "scope": {"name": "fixpoint"},
                 "spans": [
                     {
                         "traceId": "5b8efff798038103d269b633813fc60c",
@@ -123,15 +122,104 @@ fn what_other_senders_write_is_read() {
     .unwrap();
     let [span] = &trace.spans[..] else { panic!("{trace:?}") };
     assert_eq!((span.parent, span.kind, span.start, span.end), (None, Kind::Server, 15, Some(20)));
-    let texts = ["map", "bytes", "none"].map(|key| span.attributes[key].clone());
-    assert_eq!(texts, [r#"{"values":[]}"#, "AAE=", ""].map(|text| Value::String(text.into())));
+    assert_eq!((span.scope.name.as_str(), span.scope.version.as_str()), ("x", "1"));
+    assert_eq!((span.trace_state.as_str(), span.flags, span.dropped.attributes), ("a=b", 257, 1));
     assert_eq!(span.attributes["int"], Value::Int(7));
+    assert_eq!(span.attributes["map"], Value::Map(Attributes::new()));
+    assert_eq!(span.attributes["bytes"], Value::Bytes(vec![0, 1]));
+    assert_eq!(span.attributes["none"], Value::Empty);
+}
+
+#[test]
+fn numbers_enums_and_bytes_are_read_in_each_of_their_spellings() {
+    let trace = otlp::from_json(&json!({"resourceSpans": [{"resource": null, "scopeSpans": [{
+        "scope": null,
+        "spans": [{
+            "traceId": "5b8efff798038103d269b633813fc60c",
+            "spanId": "eee19b7ec3c1b174",
+            "parentSpanId": null,
+            "kind": "SPAN_KIND_CONSUMER",
+            "startTimeUnixNano": 1.5e18,
+            "flags": "257",
+            "status": {"code": "STATUS_CODE_ERROR"},
+            "attributes": [
+                {"key": "url-safe", "value": {"bytesValue": "_-8"}},
+                {"key": "infinite", "value": {"doubleValue": "-Infinity"}},
+                {"key": "whole", "value": {"doubleValue": 3}},
+                {"key": "null", "value": {"stringValue": null}},
+                {"key": "beyond 64 bits", "value": {"intValue": 1.5e300}},
+            ],
+        }],
+    }]}]}))
+    .unwrap();
+    let [span] = &trace.spans[..] else { panic!("{trace:?}") };
+    assert_eq!(
+        (span.kind, span.start, span.flags),
+        (Kind::Consumer, 1_500_000_000_000_000_000, 257)
+    );
+    assert_eq!(span.status, Status::Error(String::new()));
+    assert_eq!(span.attributes["url-safe"], Value::Bytes(vec![0xff, 0xef]));
+    assert_eq!(span.attributes["infinite"], Value::Double(f64::NEG_INFINITY));
+    assert_eq!(span.attributes["whole"], Value::Double(3.0));
+    assert_eq!(span.attributes["null"], Value::Empty);
+    assert_eq!(span.attributes["beyond 64 bits"], Value::Double(1.5e300));
+}
+
+#[test]
+fn a_severity_is_read_by_name_and_a_line_without_time_is_as_old_as_its_collection() {
+    let logs = otlp::logs_from_json(&json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [
+        {"severityNumber": "SEVERITY_NUMBER_FATAL4", "observedTimeUnixNano": "8"},
+        {"severityNumber": "SEVERITY_NUMBER_WARN", "observedTimeUnixNano": "9", "traceId": "x"},
+        {"severityNumber": "SEVERITY_NUMBER_HUGE", "observedTimeUnixNano": "10"},
+    ]}]}]}))
+    .unwrap();
+    let told: Vec<_> = logs.iter().map(|log| (log.severity, log.time, log.trace_id)).collect();
+    assert_eq!(told, [(24, 8, None), (13, 9, None), (0, 10, None)]);
+}
+
+#[test]
+fn a_span_that_is_not_valid_is_counted_and_costs_the_others_nothing() {
+    let good = json!({"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174"});
+    for (field, bad, why) in [
+        ("traceId", json!("00000000000000000000000000000000"), "trace id"),
+        ("spanId", json!("eee1"), "span id"),
+        ("parentSpanId", json!("eee1"), "span id"),
+        ("name", json!(5), "invalid type"),
+        ("startTimeUnixNano", json!("soon"), "no such integer"),
+        ("flags", json!(-1), "no such integer"),
+        ("attributes", json!([{"key": "b", "value": {"bytesValue": "?"}}]), "Invalid symbol"),
+        ("attributes", json!([{"key": "deep", "value": nested(25)}]), "deeper than 24 levels"),
+    ] {
+        let mut span = good.clone();
+        span[field] = bad;
+        let request = json!({"resourceSpans": [{"scopeSpans": [{"spans": [span, good]}]}]});
+        let decoded = otlp::decode_json(Signal::Traces, request.to_string().as_bytes()).unwrap();
+        let told = &decoded.accepted;
+        assert_eq!((told.accepted, told.rejected, decoded.records.len()), (1, 1, 1), "{field}");
+        assert!(told.message.contains(why), "{}", told.message);
+    }
+}
+
+/// A list in a list in a list …
+fn nested(depth: usize) -> serde_json::Value {
+    let list = |inner| json!({"arrayValue": {"values": [inner]}});
+    (0..depth).fold(json!({}), |inner, _| list(inner))
+}
+
+#[test]
+fn json_too_deep_to_be_read_is_refused_whole() {
+    for (open, close) in [("[", "]"), (r#"{"resourceSpans":"#, "}")] {
+        let bomb = open.repeat(100_000) + &close.repeat(100_000);
+        let error = otlp::decode_json(Signal::Traces, bomb.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "could not read OTLP spans in JSON");
+    }
 }
 
 #[test]
 fn json_that_is_not_otlp_is_refused_with_its_reason() {
     for (json, reason) in [
         (json!({"resourceSpans": 1}), "invalid type"),
+        (json!([]), "not a JSON object"),
         (json!({"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]}), "trace id"),
     ] {
         let error = otlp::from_json(&json).unwrap_err();
@@ -141,101 +229,49 @@ fn json_that_is_not_otlp_is_refused_with_its_reason() {
     }
 }
 
-fn value() -> impl Strategy<Value = Value> {
-    let plain = prop_oneof![
-        any::<bool>().prop_map(Value::Bool),
-        any::<i64>().prop_map(Value::Int),
-        (-1e300..1e300).prop_map(Value::Double),
-        Just(Value::Double(f64::INFINITY)),
-        any::<String>().prop_map(Value::String),
-    ];
-    plain.prop_recursive(2, 8, 4, |inner| vec(inner, 0..4).prop_map(Value::Array))
-}
-
-fn attributes() -> impl Strategy<Value = Attributes> {
-    vec((any::<String>(), value()), 0..4).prop_map(|pairs| pairs.into_iter().collect())
-}
-
-prop_compose! {
-    fn trace_id()(bytes in any::<[u8; 16]>()) -> TraceId {
-        TraceId::from_bytes(bytes).unwrap_or_else(TraceId::random)
-    }
-}
-
-prop_compose! {
-    fn span_id()(bytes in any::<[u8; 8]>()) -> SpanId {
-        SpanId::from_bytes(bytes).unwrap_or_else(SpanId::random)
-    }
-}
-
-prop_compose! {
-    fn span()(
-        (trace_id, span_id, parent) in (trace_id(), span_id(), option::of(span_id())),
-        name in any::<String>(),
-        kind in prop_oneof![
-            Just(Kind::Internal), Just(Kind::Server), Just(Kind::Client), Just(Kind::Producer),
-            Just(Kind::Consumer)
-        ],
-        (start, end) in (any::<u64>(), option::of(1..u64::MAX)),
-        status in prop_oneof![
-            Just(Status::Unset), Just(Status::Ok), any::<String>().prop_map(Status::Error)
-        ],
-        (own, of_event, of_resource) in (attributes(), attributes(), attributes()),
-        link in option::of((trace_id(), span_id())),
-    ) -> Span {
-        Span {
-            parent,
-            kind,
-            end,
-            status,
-            attributes: own,
-            events: vec![Event {
-                time: start,
-                name: name.clone(),
-                attributes: of_event,
-                ..Event::default()
-            }],
-            links: link.map(|(trace_id, span_id)| SpanContext { trace_id, span_id }.into())
-                .into_iter().collect(),
-            resource: Arc::new(of_resource),
-            ..Span::new(SpanContext { trace_id, span_id }, name, start)
-        }
-    }
-}
-
-prop_compose! {
-    fn log()(
-        time in any::<u64>(),
-        level in prop_oneof![
-            Just(Level::Trace), Just(Level::Debug), Just(Level::Info), Just(Level::Warn),
-            Just(Level::Error)
-        ],
-        (message, target) in (any::<String>(), any::<String>()),
-        trace_id in option::of(trace_id()),
-        span_id in option::of(span_id()),
-        attributes in attributes(),
-    ) -> LogRecord {
-        LogRecord {
-            trace_id,
-            span_id,
-            attributes,
-            scope: Arc::new(Scope::named(target)),
-            ..LogRecord::new(time, level, message)
-        }
-    }
-}
-
 proptest! {
     #[test]
-    fn any_trace_comes_back_from_otlp_as_it_was(spans in vec(span(), 0..5)) {
+    fn any_trace_comes_back_from_otlp_as_it_was(spans in vec(any::span(), 0..5)) {
         let mut trace = Trace { spans, ..Trace::default() };
         trace.sort();
         prop_assert_eq!(otlp::from_json(&otlp::to_json(&trace)).unwrap(), trace);
     }
 
     #[test]
-    fn any_log_lines_come_back_from_otlp_as_they_were(mut logs in vec(log(), 0..5)) {
+    fn any_log_lines_come_back_from_otlp_as_they_were(mut logs in vec(any::log(), 0..5)) {
         logs.sort_by_key(|log| log.time);
         prop_assert_eq!(otlp::logs_from_json(&otlp::logs_to_json(&logs)).unwrap(), logs);
+    }
+
+    #[test]
+    fn a_document_of_both_is_read_as_either(
+        spans in vec(any::span(), 1..3),
+        logs in vec(any::log(), 1..3),
+    ) {
+        let trace = Trace { spans, logs, ..Trace::default() };
+        let document = serde_json::to_vec(&otlp::trace_document(&trace)).unwrap();
+        let records = |signal| otlp::decode_json(signal, &document).unwrap().records;
+        let spans: Vec<_> = trace.spans.into_iter().map(Record::Span).collect();
+        let logs: Vec<_> = trace.logs.into_iter().map(Record::Log).collect();
+        prop_assert_eq!(records(Signal::Traces), spans);
+        prop_assert_eq!(records(Signal::Logs), logs);
+    }
+
+    #[test]
+    fn a_damaged_document_is_read_or_refused(
+        spans in vec(any::span(), 1..3),
+        hits in vec((any::<Index>(), any::<u8>()), 1..4),
+    ) {
+        let trace = Trace { spans, ..Trace::default() };
+        let mut document = serde_json::to_vec(&otlp::to_json(&trace)).unwrap();
+        for (place, to) in hits {
+            let at = place.index(document.len());
+            document[at] = to;
+        }
+        for signal in [Signal::Traces, Signal::Logs] {
+            if let Ok(decoded) = otlp::decode_json(signal, &document) {
+                prop_assert!(decoded.records.len() <= trace.spans.len());
+            }
+        }
     }
 }

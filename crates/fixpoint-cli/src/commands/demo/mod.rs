@@ -67,7 +67,9 @@ impl Args {
         let log = folder.join("log.jsonl");
         let host = Host::start(Options {
             listen: self.listen,
+            receivers: Vec::new(),
             data: folder.to_owned(),
+            traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
             cloud: Cloud::Sandbox(Faults::default()),
             lines: Lines::File(log.clone()),

@@ -5,7 +5,7 @@
 
 use fixpoint_client::{
     AttributePage, FindPage, LogPage, OperationPage, PinPage, RatePage, ServicePage, StoreStats,
-    TracePage,
+    TracePage, Upload,
 };
 use serde_json::{Value, json};
 
@@ -33,16 +33,30 @@ impl Document {
             "description": "OTLP JSON, as OpenTelemetry defines it. An open span has no endTimeUnixNano.",
             "content": { "application/json": { "schema": { "type": "object" } } },
         });
-        self.path("/v1/traces/{id}", "get", get("Shows a trace.", &id, &[("200", otlp)]));
+        let format = "Gives the trace as a file instead: otlp, otlp-protobuf, jaeger or zipkin.";
+        let params = [id[0].clone(), in_query("format", format)];
+        self.path("/v1/traces/{id}", "get", get("Shows a trace.", &params, &[("200", otlp)]));
+        let uploaded = self.json::<Upload>();
+        let mut upload = get("Stores a file of traces.", &[], &[("200", uploaded)]);
+        upload["requestBody"] = json!({
+            "description": "OTLP in JSON or protobuf, Zipkin v2 or Jaeger JSON; its format is found by \
+                looking at it. At most 64 MiB, also when it comes with content-encoding gzip or zstd.",
+            "required": true,
+            "content": { "application/json": {}, "application/octet-stream": {} },
+        });
+        self.path("/v1/traces", "post", upload);
         let events = events(
             "Event `spans`: OTLP JSON of the spans that changed. Event `logs`: a LogPage of new lines. \
              Both with all there is at first.",
         );
+        let from = in_query("from", "start, if not set; now: only what changes from now on.");
+        let params = [id[0].clone(), from];
         self.path(
             "/v1/traces/{id}/events",
             "get",
-            get("Follows a trace.", &id, &[("200", events)]),
+            get("Follows a trace.", &params, &[("200", events)]),
         );
+        self.rows(&id[0]);
         let done = json!({ "description": "Done." });
         let pin = get("Keeps a trace past the retention.", &id, &[("204", done.clone())]);
         self.path("/v1/traces/{id}/pin", "put", pin);
@@ -112,4 +126,29 @@ fn limit() -> Value {
         "name": "limit", "in": "query",
         "schema": { "type": "integer", "minimum": 1, "maximum": 2000, "default": 200 },
     })
+
+    /// What a waterfall reads of a trace of any size.
+    fn rows(&mut self, id: &Value) {
+        let object = |description: &str| json!({ "description": description, "content": { "application/json": { "schema": { "type": "object" } } } });
+        let names = in_query("attributes", "Attributes to show, by name, with commas; 32 at most.");
+        let columns = object(
+            "Columns: the n-th entry of each list is the n-th span's, by start. Times are \
+             nanoseconds after `origin`; a null duration is an open span.",
+        );
+        let summary = "Shows what a row has of every span, without bodies.";
+        let operation = get(summary, &[id.clone(), names], &[("200", columns)]);
+        self.path("/v1/traces/{id}/rows", "get", operation);
+        let span_id = in_path("span_id", "The span's id: 16 hex digits.");
+        let span = object("OTLP JSON with this one span.");
+        let operation = get("Shows a span.", &[id.clone(), span_id], &[("200", span)]);
+        self.path("/v1/traces/{id}/spans/{span_id}", "get", operation);
+        let q = in_query(
+            "q",
+            "Words that must all occur, whatever their case, in name, service, id, message, \
+             attributes, events or log lines; key=word asks for an attribute.",
+        );
+        let found = object("`spans`: the ids of the spans that match, by start.");
+        let operation = get("Finds spans within a trace.", &[id.clone(), q], &[("200", found)]);
+        self.path("/v1/traces/{id}/matches", "get", operation);
+    }
 }

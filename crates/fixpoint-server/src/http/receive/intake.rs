@@ -1,0 +1,112 @@
+//! From a request's body to the store, the same for every protocol: within limits, and counted.
+//!
+//! Not here: reading the body. The surprise: OTLP in protobuf, which is what nearly all senders
+//! speak, goes to the store as it came; it is not decoded here.
+
+use std::sync::Arc;
+
+use axum::{body::Body, http::HeaderMap};
+use fixpoint::Chain;
+use fixpoint_trace::{
+    formats::{Decoded, FormatError},
+    otlp,
+    store::{Accepted, Signal, TraceStore},
+};
+
+use super::{
+    Limits,
+    body::{self, Encoding, Held, Room},
+    refusal::Refusal,
+};
+use crate::{http::App, metrics::Metrics};
+
+/// One receiver's way into the store. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Intake {
+    /// In log lines and metrics.
+    name: &'static str,
+    pub(super) limits: Limits,
+    room: Room,
+    store: Arc<dyn TraceStore>,
+    metrics: Arc<Metrics>,
+}
+
+impl Intake {
+    pub(super) fn new(name: &'static str, limits: Limits, room: Room, app: &App) -> Self {
+        let (store, metrics) = (Arc::clone(&app.traces), Arc::clone(&app.metrics));
+        Self { name, limits, room, store, metrics }
+    }
+
+    /// Reads a body as it came.
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Held, Refusal> {
+        body::read(headers, body, self.limits.request, &self.room).await
+    }
+
+    /// Decompresses a body.
+    pub(super) fn decompress(&self, encoding: Encoding, held: Held) -> Result<Held, Refusal> {
+        body::decompress(encoding, held, self.limits.request, &self.room)
+    }
+
+    /// Stores an OTLP request in protobuf.
+    pub(super) async fn otlp(&self, signal: Signal, held: Held) -> Result<Accepted, Refusal> {
+        let (request, too_large) = otlp::within(&held.bytes, self.limits.record)?;
+        let stored = self.store.append_otlp(signal, request).await?;
+        Ok(self.count(signal, stored, too_large))
+    }
+
+    /// Stores what a request in another format holds.
+    pub(super) async fn records(
+        &self,
+        signal: Signal,
+        held: Held,
+        decode: impl FnOnce(&[u8]) -> Result<Decoded, FormatError>,
+    ) -> Result<Accepted, Refusal> {
+        let mut decoded = decode(&held.bytes)?;
+        let before = decoded.records.len();
+        // No other format is shorter than protobuf, so most need not be measured.
+        if held.bytes.len() > self.limits.record {
+            decoded.records.retain(|record| otlp::size(record) <= self.limits.record);
+        }
+        let too_large = (before - decoded.records.len()) as u64;
+        let mut accepted = decoded.accepted;
+        accepted.accepted = accepted.accepted.saturating_sub(too_large);
+        if !decoded.records.is_empty() {
+            self.store.append(decoded.records).await?;
+        }
+        Ok(self.count(signal, accepted, too_large))
+    }
+
+    /// Counts what became of a request that was taken in, and adds what this receiver left out.
+    fn count(&self, signal: Signal, mut stored: Accepted, too_large: u64) -> Accepted {
+        let protocol = self.name;
+        let signal = match signal {
+            Signal::Traces => "traces",
+            Signal::Logs => "logs",
+        };
+        self.metrics.received(protocol, signal, stored.accepted);
+        self.metrics.rejected(protocol, "invalid", stored.rejected);
+        self.metrics.rejected(protocol, "too-large", too_large);
+        if too_large > 0 {
+            stored.rejected += too_large;
+            if !stored.message.is_empty() {
+                stored.message.push_str("; ");
+            }
+            let limit = self.limits.record;
+            stored.message.push_str(&format!("{too_large} of more than {limit} bytes"));
+        }
+        if stored.rejected > 0 {
+            tracing::debug!(protocol, "{} rejected: {}", stored.rejected, stored.message);
+        }
+        stored
+    }
+
+    /// Counts a request that was not taken in. The first is logged, then the second, the fourth,
+    /// the eighth: a flood of requests makes no flood of log lines.
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        let (protocol, reason) = (self.name, refusal.reason());
+        let count = self.metrics.refused(protocol, reason);
+        if count.is_power_of_two() {
+            tracing::warn!(protocol, reason, count, "spans were refused: {}", Chain(refusal));
+        }
+    }
+}

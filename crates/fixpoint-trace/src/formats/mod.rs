@@ -1,0 +1,62 @@
+//! What the formats of traces have in common: how they are read, and what reading them yields.
+//!
+//! Not here: any one format, of which [`otlp`](crate::otlp) is the one that loses nothing.
+//! The surprise: what is not valid among many is left out and counted, so that one bad span does
+//! not cost the others.
+
+mod file;
+pub(crate) mod lenient;
+pub(crate) mod tags;
+
+pub use self::file::{Format, UnknownFormat, decode_any, detect};
+use crate::{model::Record, store::Accepted};
+
+/// What came is not of the format that it should be of.
+#[derive(Debug, thiserror::Error)]
+#[error("could not read {what}")]
+pub struct FormatError {
+    what: &'static str,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl FormatError {
+    /// `what` completes "could not read …".
+    pub(crate) fn new(
+        what: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { what, source: source.into() }
+    }
+}
+
+/// What a request or a file holds.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Its spans and log lines, in order.
+    pub records: Vec<Record>,
+    /// How many there are, and how many were left out since they are not valid.
+    pub accepted: Accepted,
+}
+
+impl Decoded {
+    pub(crate) fn accept(&mut self, record: Record) {
+        self.accepted.accepted += 1;
+        self.records.push(record);
+    }
+
+    pub(crate) fn reject(&mut self, why: impl std::fmt::Display) {
+        self.accepted.reject(why);
+    }
+
+    /// Takes what another holds, behind what this one does.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.records.extend(other.records);
+        let (all, more) = (&mut self.accepted, other.accepted);
+        all.accepted += more.accepted;
+        all.rejected += more.rejected;
+        if all.message.is_empty() {
+            all.message = more.message;
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Merging small segments to larger ones, and removing what is past the retention.
+//!
+//! The surprise: only neighbours in age are merged, so that of a span that was stored twice the
+//! later one goes on counting; and what is removed goes a whole segment at a time, except for
+//! pinned traces, which move into a segment of their own.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use super::{
+    Shared,
+    manifest::{Entry, Manifest},
+    read::Gathered,
+};
+use crate::{
+    model::{self, Trace, TraceId, UnixNanos},
+    otlp::{
+        proto,
+        view::{LogView, SpanView, Spare},
+    },
+    store::{
+        BoxError, Columns, StoreError,
+        segment::{self, Meta, Segment, Writer, WriterOptions},
+    },
+};
+
+/// So many neighbours of a level make one of the next.
+const FAN_IN: usize = 8;
+/// Larger segments are not merged any more.
+const LARGE: u64 = 2 << 20;
+/// Merged segments are read often and written once.
+const SQUEEZED: WriterOptions = WriterOptions { zstd_level: 3 };
+/// How many traces are read at once.
+const AT_ONCE: usize = 64;
+
+impl Shared {
+    /// Merges the first run of neighbours that is worth it.
+    pub(super) fn merge_some(&self, stop: &AtomicBool) -> Result<bool, BoxError> {
+        let _tending = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(run) = worth_merging(&self.manifest().segments) else { return Ok(false) };
+        self.rewrite(run, |_| true, stop)
+    }
+
+    /// Removes what is past the retention.
+    pub(super) fn expire(&self, stop: &AtomicBool) -> Result<(), BoxError> {
+        let _tending = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(at) = self.expired() {
+            let pins = self.manifest().pins.clone();
+            let before = self.manifest().segments[at].meta.clone();
+            if !self.rewrite(at..at + 1, |id| pins.contains(&id), stop)? {
+                break;
+            }
+            self.counts.expired.fetch_add(before.spans + before.logs, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The place of a segment to be removed.
+    fn expired(&self) -> Option<usize> {
+        let manifest = self.manifest();
+        let keep = |entry: &&(usize, &Entry)| !entry.1.only_pinned;
+        let entries: Vec<_> = manifest.segments.iter().enumerate().collect();
+        let oldest = entries.iter().filter(keep).min_by_key(|(_, it)| it.meta.max_start)?;
+        let too_old = self.options.keep_for.is_some_and(|keep_for| {
+            let keep_for = UnixNanos::try_from(keep_for.as_nanos()).unwrap_or(UnixNanos::MAX);
+            oldest.1.meta.max_start < model::now().saturating_sub(keep_for)
+        });
+        let bytes: u64 = manifest.segments.iter().map(|entry| entry.meta.bytes).sum();
+        let too_much = self.options.keep_bytes.is_some_and(|keep| bytes > keep);
+        (too_old || too_much).then_some(oldest.0)
+    }
+
+    /// Writes one segment, or none, in the place of several: those of their traces that are to
+    /// be kept. False if it was told to stop.
+    fn rewrite(
+        &self,
+        run: Range<usize>,
+        keep: impl Fn(TraceId) -> bool,
+        stop: &AtomicBool,
+    ) -> Result<bool, BoxError> {
+        let segments: Vec<Arc<Segment>> = self.state().segments[run.clone()].to_vec();
+        let id = self.manifest().number();
+        let Some(meta) = write_merged(&segments, &self.folder, id, &keep, stop)? else {
+            return Ok(false);
+        };
+        let mut manifest = self.manifest();
+        let mut changed: Manifest = manifest.clone();
+        let level = manifest.segments[run.clone()].iter().map(|it| it.level).max().unwrap_or(0) + 1;
+        let entry = meta.map(|meta| Entry { id, level, only_pinned: segments.len() == 1, meta });
+        changed.segments.splice(run.clone(), entry.clone());
+        changed.save(&self.folder)?;
+        let merged = match entry {
+            Some(entry) => Some(Arc::new(Segment::open(&self.folder, entry.id, entry.meta)?)),
+            None => None,
+        };
+        *manifest = changed;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut state.segments).splice(run, merged);
+        drop(state);
+        drop(manifest);
+        // Whoever reads them still has them open.
+        for segment in segments {
+            segment::remove(&self.folder, segment.id())?;
+        }
+        Ok(true)
+    }
+
+    /// Keeps a trace past the retention, or no longer.
+    pub(super) fn pin(&self, id: TraceId, pinned: bool) -> Result<(), StoreError> {
+        let mut manifest = self.manifest();
+        let mut changed = manifest.clone();
+        let changes = if pinned { changed.pins.insert(id) } else { changed.pins.remove(&id) };
+        if changes {
+            if !pinned {
+                // What was kept for its sake may go now.
+                changed.segments.iter_mut().for_each(|entry| entry.only_pinned = false);
+            }
+            changed.save(&self.folder).map_err(|why| StoreError::new("pin a trace", why))?;
+            *manifest = changed;
+        }
+        Ok(())
+    }
+}
+
+/// A run of neighbours of one level, or of small ones.
+fn worth_merging(entries: &[Entry]) -> Option<Range<usize>> {
+    let size = |entry: &Entry| entry.meta.spans + entry.meta.logs;
+    let mut from = 0;
+    for to in 1..=entries.len() {
+        let fits = |entry: &Entry| size(entry) < LARGE / 2 && !entry.only_pinned;
+        let alike = |a: &Entry, b: &Entry| tier(size(a)) == tier(size(b));
+        if !fits(&entries[to - 1]) {
+            from = to;
+        } else if to - from > 1 && !alike(&entries[from], &entries[to - 1]) {
+            from = to - 1;
+        }
+        if to - from == FAN_IN {
+            return Some(from..to);
+        }
+    }
+    None
+}
+
+/// Sizes of one tier differ by no more than eight times.
+fn tier(size: u64) -> u32 {
+    size.max(1).ilog2() / 3
+}
+
+/// One segment of the traces of several; the inner none if none of them is kept, the outer if it
+/// was told to stop.
+fn write_merged(
+    segments: &[Arc<Segment>],
+    folder: &std::path::Path,
+    id: u64,
+    keep: &impl Fn(TraceId) -> bool,
+    stop: &AtomicBool,
+) -> Result<Option<Option<Meta>>, BoxError> {
+    // Where each trace lies, and where it begins.
+    let mut places: HashMap<TraceId, (UnixNanos, Vec<(usize, u32)>)> = HashMap::new();
+    for (n, segment) in segments.iter().enumerate() {
+        let all: Vec<u32> = (0..segment.meta().traces).collect();
+        for ((start, id), ordinal) in segment.starts(&all)?.into_iter().zip(all) {
+            if keep(id) {
+                let place = places.entry(id).or_insert((start, Vec::new()));
+                place.0 = place.0.min(start);
+                place.1.push((n, ordinal));
+            }
+        }
+    }
+    if places.is_empty() {
+        return Ok(Some(None));
+    }
+    let mut order: Vec<_> = places.into_iter().map(|(id, (start, at))| (start, id, at)).collect();
+    order.sort_unstable();
+    let mut writer = Writer::create(folder, id, SQUEEZED)?;
+    for traces in order.chunks(AT_ONCE) {
+        if stop.load(Relaxed) {
+            return Ok(None);
+        }
+        let mut gathered: Vec<Gathered> = Vec::new();
+        gathered.resize_with(traces.len(), Gathered::default);
+        for (n, segment) in segments.iter().enumerate() {
+            // Rows are read in their order; traces of one segment stand in it by start, as here.
+            let mut wanted: Vec<(u32, usize)> = Vec::new();
+            for (place, (_, _, at)) in traces.iter().enumerate() {
+                wanted.extend(at.iter().filter(|it| it.0 == n).map(|it| (it.1, place)));
+            }
+            wanted.sort_unstable();
+            let ordinals: Vec<u32> = wanted.iter().map(|it| it.0).collect();
+            let pieces = segment.read(&ordinals, Columns::All)?;
+            for (piece, (_, place)) in pieces.into_iter().zip(wanted) {
+                gathered[place].add(piece);
+            }
+        }
+        for (found, (_, id, _)) in gathered.into_iter().zip(traces) {
+            if let Some(trace) = found.into_trace() {
+                write_trace(&mut writer, Some(*id), &trace)?;
+            }
+        }
+    }
+    let mut loose = Vec::new();
+    for segment in segments {
+        loose.extend(segment.loose()?);
+    }
+    loose.sort_by_key(|log| log.time);
+    if !loose.is_empty() {
+        write_trace(&mut writer, None, &Trace { logs: loose, ..Trace::default() })?;
+    }
+    Ok(Some(Some(writer.finish()?)))
+}
+
+fn write_trace(writer: &mut Writer, id: Option<TraceId>, trace: &Trace) -> Result<(), BoxError> {
+    writer.trace(id)?;
+    let mut spare = Spare::default();
+    for span in &trace.spans {
+        let bytes = proto::encode_span(span);
+        let view = SpanView::parse(&bytes, &mut spare)?;
+        writer.span(&span.resource, &span.scope, &view)?;
+        view.recycle(&mut spare);
+    }
+    for log in &trace.logs {
+        let bytes = proto::encode_log(log);
+        let view = LogView::parse(&bytes, &mut spare)?;
+        writer.log(&log.resource, &log.scope, &view)?;
+        view.recycle(&mut spare);
+    }
+    Ok(())
+}

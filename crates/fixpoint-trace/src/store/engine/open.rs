@@ -1,0 +1,94 @@
+//! Opening a store: the lock, the manifest, and the logs that a dead process left.
+//!
+//! The surprise: nothing is sealed here. Logs are only looked through, so that the store can be
+//! used at once; sealing goes on behind it.
+
+use std::{
+    fs::{self, OpenOptions, TryLockError},
+    path::Path,
+    sync::{Arc, Mutex, RwLock},
+};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, broadcast};
+
+use super::{
+    Bell, Commits, Counts, Manifest, Memtable, Options, Shared, State,
+    arrived::Arrived,
+    journal::{self, Journal},
+};
+use crate::store::{BoxError, FOLLOW, segment::Segment};
+
+impl Shared {
+    pub(super) fn open(folder: &Path, options: Options) -> Result<Self, BoxError> {
+        fs::create_dir_all(folder)?;
+        let lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err("another Fixpoint server is using this folder".into());
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let manifest = Manifest::load(folder)?;
+        manifest.sweep(folder)?;
+        let segments = manifest
+            .segments
+            .iter()
+            .map(|entry| Ok(Arc::new(Segment::open(folder, entry.id, entry.meta.clone())?)))
+            .collect::<Result<Vec<_>, BoxError>>()?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            state: RwLock::new(State {
+                tables: tables(folder, manifest.sealed)?,
+                segments: Arc::new(segments),
+            }),
+            writing: Mutex::default(),
+            tending: Mutex::default(),
+            commits: Arc::new(Commits::new(options.waiting_bytes)),
+            options,
+            _lock: lock,
+            manifest: Mutex::new(manifest),
+            followers: broadcast::Sender::new(FOLLOW),
+            bell: Bell::default(),
+            sealed: Notify::new(),
+            counts: Counts::default(),
+        })
+    }
+}
+
+/// The memtables of the logs that are not sealed; at least one, to be written to.
+fn tables(folder: &Path, sealed: u64) -> Result<Vec<Arc<RwLock<Memtable>>>, BoxError> {
+    let mut tables: Vec<Arc<RwLock<Memtable>>> = Vec::new();
+    let mut last = sealed;
+    for number in journal::numbers(folder)? {
+        if number <= sealed {
+            // Its segment was named by the manifest just before the crash.
+            Journal::delete(folder, number)?;
+            continue;
+        }
+        let mut table = Memtable::new(Journal::open(folder, number)?);
+        let journal = Arc::clone(table.journal());
+        journal.replay(|frame, payload| {
+            // It was looked through before it was written, so it is a request.
+            let payload = Bytes::copy_from_slice(payload);
+            table.insert(&Arrived::look_through(frame.signal, payload)?, frame);
+            Ok::<_, BoxError>(())
+        })?;
+        if let Some(before) = tables.last() {
+            super::write::write(before).leave(table.moved_in().clone());
+        }
+        tables.push(Arc::new(RwLock::new(table)));
+        last = number;
+    }
+    if tables.is_empty() {
+        let journal = Journal::create(folder, last + 1)?;
+        tables.push(Arc::new(RwLock::new(Memtable::new(journal))));
+    }
+    Ok(tables)
+}

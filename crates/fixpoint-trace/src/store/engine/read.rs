@@ -1,0 +1,254 @@
+//! Reading what the tables and segments hold together: one trace, log lines, rates.
+//!
+//! Not here: searching (`search.rs`). The surprise: a file that cannot be read takes nothing else
+//! with it; what is answered then says that it is not all, and why.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use indexmap::IndexMap;
+
+use super::{State, write::read};
+use crate::{
+    model::{LogRecord, Record, Span, SpanId, Trace, TraceId, UnixNanos},
+    store::{
+        BoxError, Columns, LogQuery, RateQuery, Rates, StoreError, TraceSummary, rollup::Rollup,
+        segment::Segment, summary::Tally, tokens,
+    },
+};
+
+/// What is known of a trace, put together from wherever it lies.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    spans: IndexMap<SpanId, Span>,
+    logs: Vec<LogRecord>,
+    partial: Option<String>,
+}
+
+impl Gathered {
+    /// Adds what is younger than all before.
+    pub(super) fn add(&mut self, piece: Trace) {
+        // A span that was stored again, later, is as it was said last.
+        self.spans.extend(piece.spans.into_iter().map(|span| (span.span_id, span)));
+        self.logs.extend(piece.logs);
+    }
+
+    fn failed(&mut self, what: &str, why: &(dyn std::error::Error + 'static)) {
+        tracing::warn!(error = why, "{what} could not be read");
+        self.partial = Some(format!("{what} could not be read: {why}"));
+    }
+
+    pub(super) fn into_trace(self) -> Option<Trace> {
+        if self.spans.is_empty() && self.logs.is_empty() && self.partial.is_none() {
+            return None;
+        }
+        let spans = self.spans.into_values().collect();
+        let mut trace = Trace { spans, logs: self.logs, partial: self.partial };
+        trace.sort();
+        Some(trace)
+    }
+}
+
+impl State {
+    /// The trace as it now is.
+    pub(super) fn trace(&self, id: TraceId) -> Option<Trace> {
+        self.gather(id, Columns::All).into_trace()
+    }
+
+    /// Everything of a trace.
+    pub(super) fn gather(&self, id: TraceId, columns: Columns) -> Gathered {
+        let mut found = Gathered::default();
+        for segment in self.segments.iter() {
+            let piece = segment.ordinal(id).and_then(|ordinal| match ordinal {
+                Some(ordinal) => segment.read(&[ordinal], columns),
+                None => Ok(Vec::new()),
+            });
+            match piece {
+                Ok(pieces) => pieces.into_iter().for_each(|piece| found.add(piece)),
+                Err(why) => found.failed(&format!("segment {}", segment.id()), &why),
+            }
+        }
+        for table in self.tables_with(id) {
+            match read(table).trace(id, columns) {
+                Ok(piece) => piece.into_iter().for_each(|piece| found.add(piece)),
+                Err(why) => found.failed("the write-ahead log", &why),
+            }
+        }
+        found
+    }
+
+    /// The tables that hold something of a trace; none that is older than where it moved whole.
+    fn tables_with(&self, id: TraceId) -> &[Arc<std::sync::RwLock<super::Memtable>>] {
+        let moved = self.tables.iter().rposition(|table| read(table).moved_in().contains(&id));
+        &self.tables[moved.unwrap_or(0)..]
+    }
+
+    /// A trace in a line.
+    pub(super) fn summary(&self, id: TraceId) -> Option<TraceSummary> {
+        let trace = self.gather(id, Columns::Light).into_trace()?;
+        Some(Tally::of(id, &trace).into_summary())
+    }
+
+    /// Traces in which an id occurs, newest first.
+    pub(super) fn find(&self, word: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
+        if word.is_empty() {
+            return Ok(Vec::new());
+        }
+        let unreadable = |why: BoxError| StoreError::new("look up an id", why);
+        let beginning = word.len() >= tokens::PREFIX;
+        let (mut sure, mut maybe) = (BTreeSet::new(), BTreeSet::new());
+        for segment in self.segments.iter() {
+            for (id, certain) in segment.find(word).map_err(|why| unreadable(why.into()))? {
+                if certain {
+                    sure.insert(id)
+                } else {
+                    maybe.insert(id)
+                };
+            }
+        }
+        for table in &self.tables {
+            maybe.extend(read(table).find(word, beginning).map_err(|why| unreadable(why.into()))?);
+        }
+        let mut found = Vec::new();
+        for &id in sure.union(&maybe) {
+            if sure.contains(&id)
+                || self.trace(id).is_some_and(|trace| occurs(word, beginning, trace))
+            {
+                found.extend(self.summary(id));
+            }
+        }
+        found.sort_by_key(|summary| std::cmp::Reverse((summary.start, summary.trace_id)));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Spans that have not ended, oldest first.
+    pub(super) fn open_spans(&self) -> Result<Vec<Span>, StoreError> {
+        let mut spans: IndexMap<_, Span> = IndexMap::new();
+        for table in &self.tables {
+            let table = read(table);
+            let open = table.open_spans();
+            let open = open.map_err(|why| StoreError::new("list open spans", why))?;
+            // What a younger table says of a span counts.
+            spans.retain(|context, _| !table.has_span(*context));
+            spans.extend(open.into_iter().map(|span| (span.context(), span)));
+        }
+        let mut spans: Vec<_> = spans.into_values().collect();
+        spans.sort_by_key(|span| span.start);
+        Ok(spans)
+    }
+
+    /// Log lines, newest last.
+    pub(super) fn logs(&self, query: &LogQuery) -> Result<Vec<LogRecord>, StoreError> {
+        let limit = query.limit();
+        let of_span = |log: &LogRecord| query.span_id.is_none_or(|id| log.span_id == Some(id));
+        let mut found = Vec::new();
+        if let Some(id) = query.trace_id {
+            found = self.trace(id).map(|trace| trace.logs).unwrap_or_default();
+            found.retain(of_span);
+        } else {
+            let unreadable = |why: BoxError| StoreError::new("read log lines", why);
+            for segment in self.segments.iter() {
+                let logs = segment.logs(query.span_id, limit);
+                found.extend(logs.map_err(|why| unreadable(why.into()))?);
+            }
+            for table in &self.tables {
+                let table = read(table);
+                let mut taken = 0;
+                for (_, row) in table.log_rows().into_iter().rev() {
+                    if taken == limit {
+                        break;
+                    }
+                    let log = table.log(row).map_err(|why| unreadable(why.into()))?;
+                    if of_span(&log) {
+                        found.push(log);
+                        taken += 1;
+                    }
+                }
+                let new = found.len() - taken;
+                found[new..].reverse();
+            }
+            found.sort_by_key(|log| log.time);
+        }
+        Ok(found.split_off(found.len().saturating_sub(limit)))
+    }
+
+    /// Operations over time.
+    pub(super) fn rates(&self, query: &RateQuery) -> Result<Vec<Rates>, StoreError> {
+        let mut rollup = Rollup::default();
+        for segment in self.segments.iter() {
+            let added = segment.rates(query, &mut rollup);
+            added.map_err(|why| StoreError::new("count operations", why))?;
+        }
+        for table in &self.tables {
+            read(table).count(&mut rollup);
+        }
+        Ok(rollup.rates(query))
+    }
+
+    /// Names of attributes, or values of one.
+    pub(super) fn attributes(
+        &self,
+        name: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut found = BTreeSet::new();
+        for segment in self.segments.iter() {
+            let known = segment.attributes(name);
+            found.extend(known.map_err(|why| StoreError::new("list attributes", why))?);
+        }
+        for table in &self.tables {
+            let table = read(table);
+            let sample = table.sample().map_err(|why| StoreError::new("list attributes", why))?;
+            for span in &sample {
+                for (key, value) in span.attributes.iter().chain(span.resource.iter()) {
+                    match name {
+                        None => found.insert(key.clone()),
+                        Some(name) => name == key && found.insert(value.to_text().into_owned()),
+                    };
+                }
+            }
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+
+    /// Where a trace lies: how many places, and the segment if there is but one.
+    pub(super) fn places(&self, id: TraceId) -> Places<'_> {
+        let in_tables = self.tables.iter().any(|table| read(table).has(id));
+        let mut only = None;
+        for segment in self.segments.iter() {
+            match segment.ordinal(id) {
+                Ok(None) => {}
+                Ok(Some(ordinal)) if only.is_none() && !in_tables => {
+                    only = Some((&**segment, ordinal))
+                }
+                // Reading it all will tell what is wrong with it.
+                Ok(Some(_)) | Err(_) => return Places::Several,
+            }
+        }
+        only.map_or(Places::Several, |(segment, ordinal)| Places::One(segment, ordinal))
+    }
+}
+
+/// Where a trace lies.
+pub(super) enum Places<'a> {
+    /// All of it in one segment.
+    One(&'a Segment, u32),
+    /// In a table, or in several places.
+    Several,
+}
+
+/// Whether a word, or one that begins with it, occurs in the trace.
+fn occurs(wanted: &str, beginning: bool, trace: Trace) -> bool {
+    let mut found = false;
+    let mut look = |word: &str| found |= word == wanted || beginning && word.starts_with(wanted);
+    for span in trace.spans {
+        tokens::words(&Record::Span(span), &mut look);
+    }
+    for log in trace.logs {
+        tokens::words(&Record::Log(log), &mut look);
+    }
+    found
+}
+
+/// A place in the order of results: newer is greater.
+pub(super) type Place = (UnixNanos, TraceId);

@@ -1,0 +1,246 @@
+//! Finding traces, newest first, across tables and segments.
+//!
+//! Each source offers the traces that may match, newest first; they are looked at in the order of
+//! their start until a page is full. Not here: what a query means (`query/`), or which traces a
+//! segment offers (its index knows). The surprise: a source dates a trace by what it holds of it,
+//! so a trace is put in its place only when it has been looked at, and a page is told only as far
+//! as no source can offer anything newer.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use super::{
+    State,
+    read::{Place, Places},
+    write::read,
+};
+use crate::{
+    model::TraceId,
+    query::{Field, Literal, Op, Query},
+    store::{
+        Columns, StoreError, TracePage, TraceQuery, TraceSummary,
+        segment::{Candidates, Segment},
+        summary::Tally,
+        tokens,
+    },
+};
+
+/// How long a search goes on before it tells what it has; the next page goes on from there.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many places of a source are looked up at once.
+const AHEAD: usize = 64;
+
+/// Something that offers traces, newest first.
+struct Source<'a> {
+    offers: Offers<'a>,
+    /// What was looked up and not offered yet, the next one last.
+    ahead: Vec<Offer>,
+    done: bool,
+}
+
+enum Offers<'a> {
+    Segment {
+        segment: &'a Segment,
+        candidates: Candidates,
+        next: usize,
+    },
+    Table {
+        table: &'a std::sync::RwLock<super::Memtable>,
+        among: Option<HashSet<TraceId>>,
+        from: Option<Place>,
+    },
+}
+
+#[derive(Clone, Copy)]
+struct Offer {
+    place: Place,
+    /// Its number in the segment, if the segment's index says that it surely matches.
+    sure: Option<u32>,
+}
+
+impl State {
+    /// The traces that match, newest first.
+    pub(super) fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
+        let failed = |why| StoreError::new("search traces", why);
+        let started = Instant::now();
+        let mut sources = self.sources(query).map_err(failed)?;
+        let mut seen = HashSet::new();
+        // What was found and may still be preceded by something newer.
+        let mut found: BTreeMap<Place, TraceSummary> = BTreeMap::new();
+        let mut page = TracePage::default();
+        loop {
+            let mut newest: Option<(Place, usize)> = None;
+            for (n, source) in sources.iter_mut().enumerate() {
+                if let Some(offer) = source.peek(query).map_err(failed)?
+                    && newest.is_none_or(|(place, _)| offer.place > place)
+                {
+                    newest = Some((offer.place, n));
+                }
+            }
+            while let Some(entry) = found.last_entry()
+                && newest.is_none_or(|(place, _)| *entry.key() >= place)
+            {
+                if page.items.len() == query.limit() {
+                    page.next = page.items.last().map(|last| (last.start, last.trace_id));
+                    return Ok(page);
+                }
+                page.items.push(entry.remove());
+            }
+            let Some((place, n)) = newest else { return Ok(page) };
+            if started.elapsed() > PATIENCE {
+                // Everything down to here has been looked at.
+                page.next = Some(after(place));
+                page.partial = Some("the search took too long; the next page goes on".into());
+                return Ok(page);
+            }
+            let Some(offer) = sources[n].ahead.pop() else { continue };
+            if seen.insert(offer.place.1)
+                && let Some(summary) = self.look(offer, query, &mut page).map_err(failed)?
+                && query.spans_over(summary.start, summary.trace_id)
+            {
+                found.insert((summary.start, summary.trace_id), summary);
+            }
+        }
+    }
+
+    fn sources(&self, query: &TraceQuery) -> Result<Vec<Source<'_>>, BoxError> {
+        let mut sources = Vec::new();
+        let bound = bound(query);
+        for segment in self.segments.iter() {
+            let meta = segment.meta();
+            if query.since.is_some_and(|since| meta.max_start < since)
+                || query.until.is_some_and(|until| meta.min_start >= until)
+                || query.before.is_some_and(|(before, _)| meta.min_start > before)
+            {
+                continue;
+            }
+            let candidates = segment.candidates(&query.filter)?;
+            let next = match bound {
+                Some(bound) => candidates.before(segment.before(bound)?),
+                None => candidates.len(),
+            };
+            sources.push(Source::new(Offers::Segment { segment, candidates, next }));
+        }
+        let word = word_of(&query.filter);
+        for table in &self.tables {
+            let among = match &word {
+                Some(word) => Some(read(table).find(word, false)?),
+                None => None,
+            };
+            sources.push(Source::new(Offers::Table { table, among, from: bound }));
+        }
+        Ok(sources)
+    }
+
+    /// The summary of an offered trace, if it matches.
+    fn look(
+        &self,
+        offer: Offer,
+        query: &TraceQuery,
+        page: &mut TracePage,
+    ) -> Result<Option<TraceSummary>, BoxError> {
+        let id = offer.place.1;
+        if let Places::One(segment, ordinal) = self.places(id) {
+            if offer.sure == Some(ordinal) || query.filter.any.is_empty() {
+                return Ok(Some(segment.summary(ordinal)?));
+            }
+        }
+        let needs = query.filter.needs();
+        let columns = if needs.attributes || needs.logs { Columns::All } else { Columns::Light };
+        let Some(trace) = self.gather(id, columns).into_trace() else { return Ok(None) };
+        if let Some(why) = &trace.partial {
+            page.partial = Some(why.clone());
+        }
+        let matches = query.filter.matches(&trace);
+        Ok(matches.then(|| Tally::of(id, &trace).into_summary()))
+    }
+}
+
+/// The least place that is newer.
+fn after((start, id): Place) -> Place {
+    let next = u128::from_be_bytes(id.to_bytes()).checked_add(1);
+    match next.and_then(|next| TraceId::from_bytes(next.to_be_bytes())) {
+        Some(id) => (start, id),
+        None => (start.saturating_add(1), id),
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl<'a> Source<'a> {
+    fn new(offers: Offers<'a>) -> Self {
+        Self { offers, ahead: Vec::new(), done: false }
+    }
+
+    /// The newest that was not taken yet.
+    fn peek(&mut self, query: &TraceQuery) -> Result<Option<Offer>, BoxError> {
+        while self.ahead.is_empty() && !self.done {
+            let mut offers = self.offers.next()?;
+            self.done = offers.is_empty();
+            // A source dates a trace no earlier than it began, so what is older than wanted here
+            // is so altogether.
+            let older = |offer: &Offer| query.since.is_some_and(|since| offer.place.0 < since);
+            self.done |= offers.last().is_some_and(older);
+            offers.retain(|offer| !older(offer));
+            offers.reverse();
+            self.ahead = offers;
+        }
+        Ok(self.ahead.last().copied())
+    }
+}
+
+impl Offers<'_> {
+    /// The next offers, newest first; none at the end.
+    fn next(&mut self) -> Result<Vec<Offer>, BoxError> {
+        match self {
+            Self::Segment { segment, candidates, next } => {
+                let from = next.saturating_sub(AHEAD);
+                let offered: Vec<(u32, bool)> =
+                    (from..*next).rev().filter_map(|n| candidates.get(n)).collect();
+                *next = from;
+                let ordinals: Vec<u32> = offered.iter().map(|it| it.0).collect();
+                let places = segment.starts(&ordinals)?.into_iter().zip(offered);
+                let offer = |(place, (ordinal, sure)): (Place, (u32, bool))| Offer {
+                    place,
+                    sure: sure.then_some(ordinal),
+                };
+                Ok(places.map(offer).collect())
+            }
+            Self::Table { table, among, from } => {
+                let table = read(table);
+                let newest = table
+                    .newest(*from)
+                    .filter(|(_, id)| among.as_ref().is_none_or(|among| among.contains(id)));
+                let places: Vec<Place> = newest.take(AHEAD).collect();
+                *from = places.last().copied().or(*from);
+                Ok(places.into_iter().map(|place| Offer { place, sure: None }).collect())
+            }
+        }
+    }
+}
+
+/// What is wanted lies before this place.
+fn bound(query: &TraceQuery) -> Option<Place> {
+    let least = TraceId::from_bytes(1u128.to_be_bytes())?;
+    let until = query.until.map(|until| (until, least));
+    [query.before, until].into_iter().flatten().min()
+}
+
+/// A word that occurs in every trace that matches, if one can be named.
+fn word_of(query: &Query) -> Option<String> {
+    let [only] = query.any.as_slice() else { return None };
+    only.span.iter().find_map(|condition| {
+        match (&condition.field, condition.op, &condition.value) {
+            (Field::Attribute(name), Op::Equal, Literal::Text(text))
+                if tokens::is_indexed(name, text)
+                    && text.parse::<f64>().is_err()
+                    && !text.starts_with(['{', '[']) =>
+            {
+                Some(tokens::normal(text))
+            }
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,239 @@
+//! What goes on behind the store: sealing full logs, merging segments, removing what is too old.
+//!
+//! One thread, woken when a log is full and now and then by itself. Not here: how segments are
+//! merged (`merge.rs`). The surprise: dropping the store does not wait for work to be finished;
+//! it is left, its unfinished files are swept at the next start, and it is done again then.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use super::{Shared, journal::Journal, manifest::Entry, memtable::Memtable, write::read};
+use crate::{
+    otlp::view::{LogView, SpanView, Spare},
+    store::{
+        BoxError, Stats, StoreError,
+        segment::{Segment, Writer, WriterOptions},
+    },
+};
+
+/// How often the thread looks around by itself.
+const ROUND: Duration = Duration::from_secs(1);
+/// Fresh segments are squeezed fast, merged ones well.
+const FRESH: WriterOptions = WriterOptions { zstd_level: 1 };
+
+/// The thread; dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Tending {
+    shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Tending {
+    pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, StoreError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (of, stopping) = (Arc::clone(shared), Arc::clone(&stop));
+        let thread = std::thread::Builder::new()
+            .name("fixpoint-traces".into())
+            .spawn(move || of.tend(&stopping))
+            .map_err(|why| StoreError::new("start its thread", why))?;
+        Ok(Self { shared: Arc::clone(shared), stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Tending {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        self.shared.bell.ring();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was told when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn tend(&self, stop: &AtomicBool) {
+        let mut failing = false;
+        while !stop.load(Relaxed) {
+            match self.round(stop) {
+                Ok(()) => failing = false,
+                // Said once; tried again all the time, since a full disk may be emptied.
+                Err(error) if !std::mem::replace(&mut failing, true) => {
+                    eprintln!("TEND {error:?}");
+                    tracing::error!(error = &*error, "the trace store cannot tend to its files");
+                }
+                Err(_) => {}
+            }
+            if !stop.load(Relaxed) {
+                self.bell.wait(ROUND);
+            }
+        }
+    }
+
+    fn round(&self, stop: &AtomicBool) -> Result<(), BoxError> {
+        self.change_an_old_log()?;
+        while self.seal_one(stop)? {}
+        while !stop.load(Relaxed) && self.merge_some(stop)? {}
+        self.expire(stop)?;
+        self.index_an_idle_log()
+    }
+
+    /// Seals everything and merges as far as it helps.
+    pub(super) fn settle(&self) -> Result<(), BoxError> {
+        {
+            let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            self.next_log()?;
+        }
+        let never = AtomicBool::new(false);
+        while self.seal_one(&never)? {}
+        while self.merge_some(&never)? {}
+        Ok(())
+    }
+
+    fn last(&self) -> Arc<RwLock<Memtable>> {
+        let tables = self.state().tables;
+        // There always is one.
+        Arc::clone(&tables[tables.len() - 1])
+    }
+
+    fn change_an_old_log(&self) -> Result<(), BoxError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.last();
+        let old = {
+            let table = read(&table);
+            table.spans() + table.logs() > 0 && table.age() >= self.options.seal_age
+        };
+        Ok(if old {
+            self.next_log()?
+        })
+    }
+
+    /// So that nobody has to wait for the index when he searches.
+    fn index_an_idle_log(&self) -> Result<(), BoxError> {
+        let table = self.last();
+        let idle = read(&table).idle() > ROUND;
+        Ok(if idle {
+            read(&table).index_words()?
+        })
+    }
+
+    /// Seals the oldest log that is no longer written to, if there is one.
+    fn seal_one(&self, stop: &AtomicBool) -> Result<bool, BoxError> {
+        let _tending = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.state().tables;
+        let [table, _, ..] = tables.as_slice() else { return Ok(false) };
+        let id = self.manifest().number();
+        let Some(meta) = self.seal(&read(table), id, stop)? else { return Ok(false) };
+        let journal = read(table).journal().number();
+        let segment = match meta {
+            Sealed::Nothing => None,
+            Sealed::Segment(meta) => {
+                let segment = Arc::new(Segment::open(&self.folder, id, meta.clone())?);
+                Some((Entry { id, level: 0, only_pinned: false, meta }, segment))
+            }
+        };
+        let mut manifest = self.manifest();
+        let mut changed = manifest.clone();
+        changed.sealed = journal;
+        changed.segments.extend(segment.iter().map(|(entry, _)| entry.clone()));
+        changed.save(&self.folder)?;
+        *manifest = changed;
+        {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, segment)) = segment {
+                Arc::make_mut(&mut state.segments).push(segment);
+            }
+            state.tables.remove(0);
+        }
+        drop(manifest);
+        self.sealed.notify_waiters();
+        // The manifest says that it is sealed, so it is removed at the next start at the latest.
+        Ok(Journal::delete(&self.folder, journal).map(|()| true)?)
+    }
+
+    /// Writes a segment of a table; none if it was told to stop.
+    fn seal(
+        &self,
+        table: &Memtable,
+        id: u64,
+        stop: &AtomicBool,
+    ) -> Result<Option<Sealed>, BoxError> {
+        let mut traces = table.sealable().peekable();
+        let loose = table.loose();
+        if traces.peek().is_none() && loose.is_empty() {
+            return Ok(Some(Sealed::Nothing));
+        }
+        let mut writer = Writer::create(&self.folder, id, FRESH)?;
+        let (mut spare, mut bytes) = (Spare::default(), Vec::new());
+        for trace in traces {
+            if stop.load(Relaxed) {
+                return Ok(None);
+            }
+            writer.trace(Some(trace.id))?;
+            for span in trace.spans {
+                let origin = table.span_bytes(span, &mut bytes)?;
+                let view = SpanView::parse(&bytes, &mut spare)?;
+                writer.span(&origin.resource, &origin.scope, &view)?;
+                view.recycle(&mut spare);
+            }
+            for log in trace.logs {
+                let origin = table.log_bytes(log, &mut bytes)?;
+                let view = LogView::parse(&bytes, &mut spare)?;
+                writer.log(&origin.resource, &origin.scope, &view)?;
+                view.recycle(&mut spare);
+            }
+        }
+        if !loose.is_empty() {
+            writer.trace(None)?;
+        }
+        for log in loose {
+            let origin = table.log_bytes(log, &mut bytes)?;
+            let view = LogView::parse(&bytes, &mut spare)?;
+            writer.log(&origin.resource, &origin.scope, &view)?;
+            view.recycle(&mut spare);
+        }
+        Ok(Some(Sealed::Segment(writer.finish()?)))
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let state = self.state();
+        let mut stats = Stats {
+            rejected: self.counts.rejected.load(Relaxed),
+            overloaded: self.counts.overloaded.load(Relaxed),
+            expired: self.counts.expired.load(Relaxed),
+            segments: state.segments.len() as u64,
+            ..Stats::default()
+        };
+        for segment in state.segments.iter() {
+            let meta = segment.meta();
+            stats.spans += meta.spans;
+            stats.logs += meta.logs;
+            stats.bytes += meta.bytes;
+            stats.oldest = Some(stats.oldest.map_or(meta.min_start, |it| it.min(meta.min_start)));
+        }
+        for table in &state.tables {
+            let table = read(table);
+            stats.spans += table.spans() as u64;
+            stats.logs += table.logs() as u64;
+            stats.bytes += table.journal().len();
+            if let Some(oldest) = table.oldest() {
+                stats.oldest = Some(stats.oldest.map_or(oldest, |it| it.min(oldest)));
+            }
+        }
+        stats
+    }
+}
+
+/// What became of a table.
+enum Sealed {
+    /// All of it moved on.
+    Nothing,
+    Segment(crate::store::segment::Meta),
+}

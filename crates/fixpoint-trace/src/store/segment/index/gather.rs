@@ -1,0 +1,302 @@
+//! Gathers, trace by trace, what the index file holds, and writes it.
+//!
+//! Not here: rows (`rows/`). The surprise: of an operation the index notes how long the longest of
+//! the trace took, to the power of two, so that a search for slow ones passes over fast traces
+//! without reading them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io::Write,
+};
+
+use super::{
+    super::SegmentError,
+    bytes::{Blocks, put_number, put_text},
+    spans, terms,
+    traces::{self, Piece},
+};
+use crate::{
+    model::{Kind, SpanId, Status, TraceId, UnixNanos},
+    store::{rollup::Rollup, tokens},
+};
+
+/// How many values of an attribute are told; one with more has too many to choose from.
+const VALUES: usize = 64;
+
+/// What the index will hold.
+#[derive(Debug, Default)]
+pub(in super::super) struct Gather {
+    terms: terms::Gathered,
+    spans: spans::Gathered,
+    rollup: Rollup,
+    pieces: Vec<Piece>,
+    attributes: BTreeMap<String, Known>,
+    trace: Open,
+    scratch: Vec<u8>,
+}
+
+/// An attribute by name.
+#[derive(Debug, Default)]
+struct Known {
+    /// Whose it is: bits of [`Owner`].
+    owners: u8,
+    doubtful: bool,
+    values: BTreeSet<String>,
+}
+
+/// Whose attribute it is. A span's own goes before its resource's, and that before its scope's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Owner {
+    Span = 1,
+    Resource = 2,
+    Scope = 4,
+}
+
+/// The trace that is being gathered.
+#[derive(Debug, Default)]
+struct Open {
+    /// The longest of each operation, as a power of two and one more; 0 if none has ended.
+    operations: HashMap<(String, String), u8>,
+    head: Option<(bool, UnixNanos, SpanId)>,
+}
+
+/// A span, as far as the index needs it.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Noted<'a> {
+    pub(in super::super) id: SpanId,
+    pub(in super::super) root: bool,
+    pub(in super::super) service: &'a str,
+    pub(in super::super) name: &'a str,
+    pub(in super::super) kind: Kind,
+    pub(in super::super) start: UnixNanos,
+    pub(in super::super) end: Option<UnixNanos>,
+    /// Why it failed, if it did; and whether it is said to be ok.
+    pub(in super::super) status: u8,
+    pub(in super::super) message: &'a str,
+}
+
+impl Gather {
+    fn ordinal(&self) -> u32 {
+        // The piece of the trace being gathered is the last one.
+        self.pieces.len() as u32 - 1
+    }
+
+    /// The next trace begins.
+    pub(in super::super) fn trace(&mut self, id: TraceId, span_row: u64, log_row: u64) {
+        self.close();
+        self.pieces.push(Piece {
+            id,
+            start: 0,
+            latest: 0,
+            spans: 0,
+            open: 0,
+            errors: 0,
+            logs: 0,
+            root: None,
+            name: String::new(),
+            service: String::new(),
+            status: Status::Unset,
+            span_row,
+            log_row,
+        });
+    }
+
+    pub(in super::super) fn span(&mut self, span: Noted<'_>) {
+        let ordinal = self.ordinal();
+        self.spans.add(span.id, ordinal);
+        self.rollup.count(
+            span.service,
+            span.name,
+            span.kind,
+            span.start,
+            span.end,
+            span.status == 2,
+        );
+        let longest = span.end.map_or(0, |end| power(end.saturating_sub(span.start)));
+        let operations = &mut self.trace.operations;
+        // Most spans of a trace are of an operation that it has had: no text is copied for them.
+        match operations.iter_mut().find(|((s, n), _)| s == span.service && n == span.name) {
+            Some((_, known)) => *known = longest.max(*known),
+            None => {
+                operations.insert((span.service.to_owned(), span.name.to_owned()), longest);
+            }
+        }
+        let piece = &mut self.pieces[ordinal as usize];
+        if piece.spans == 0 || span.start < piece.start {
+            piece.start = span.start;
+        }
+        piece.spans += 1;
+        piece.latest = piece.latest.max(span.end.unwrap_or(0));
+        piece.open += u32::from(span.end.is_none());
+        piece.errors += u32::from(span.status == 2);
+        let leads = self.trace.head.is_none_or(|(root, start, _)| {
+            (span.root, std::cmp::Reverse(span.start)) > (root, std::cmp::Reverse(start))
+        });
+        if leads {
+            self.trace.head = Some((span.root, span.start, span.id));
+            piece.root = span.root.then_some(span.id);
+            span.name.clone_into(&mut piece.name);
+            span.service.clone_into(&mut piece.service);
+            piece.status = match span.status {
+                1 => Status::Ok,
+                2 => Status::Error(span.message.to_owned()),
+                _ => Status::Unset,
+            };
+        }
+    }
+
+    pub(in super::super) fn log(&mut self, time: UnixNanos, message: &str) {
+        let ordinal = self.ordinal();
+        let piece = &mut self.pieces[ordinal as usize];
+        if piece.spans == 0 && (piece.logs == 0 || time < piece.start) {
+            piece.start = time;
+        }
+        piece.logs += 1;
+        for word in words(&message.to_lowercase()) {
+            self.term(terms::LOG, &[word.as_bytes()]);
+        }
+    }
+
+    /// Somebody has an attribute of the name, whatever its value.
+    pub(in super::super) fn name(&mut self, name: &str, owner: Owner) {
+        match self.attributes.get_mut(name) {
+            Some(known) => known.owners |= owner as u8,
+            None => {
+                let known = Known { owners: owner as u8, ..Known::default() };
+                self.attributes.insert(name.to_owned(), known);
+            }
+        }
+    }
+
+    /// Terms of the attribute, which was named, say less than they seem to.
+    pub(in super::super) fn doubt(&mut self, name: &str) {
+        if let Some(known) = self.attributes.get_mut(name) {
+            known.doubtful = true;
+        }
+    }
+
+    /// A value of an attribute that was named.
+    pub(in super::super) fn value(&mut self, name: &str, value: &str) {
+        if let Some(known) = self.attributes.get_mut(name)
+            && known.values.len() <= VALUES
+            && !known.values.contains(value)
+        {
+            known.values.insert(value.to_owned());
+        }
+        self.attribute_term(name, value);
+    }
+
+    /// A value of an attribute that is the number, though it is not written so.
+    pub(in super::super) fn number(&mut self, name: &str, number: &str) {
+        self.term(terms::NUMBER, &[number.as_bytes(), name.as_bytes()]);
+    }
+
+    fn attribute_term(&mut self, name: &str, value: &str) {
+        let lower = tokens::normal(value);
+        let mut term = std::mem::take(&mut self.scratch);
+        attribute(&mut term, name, value, &lower);
+        let ordinal = self.ordinal();
+        self.terms.add(&term, ordinal);
+        self.scratch = term;
+    }
+
+    /// A word by which the trace is found, beside its attributes.
+    pub(in super::super) fn word(&mut self, word: &str) {
+        self.term(terms::WORD, &[word.as_bytes()]);
+    }
+
+    fn term(&mut self, kind: u8, parts: &[&[u8]]) {
+        let ordinal = self.ordinal();
+        let mut term = std::mem::take(&mut self.scratch);
+        compose(&mut term, kind, parts);
+        self.terms.add(&term, ordinal);
+        self.scratch = term;
+    }
+
+    /// The trace is complete.
+    fn close(&mut self) {
+        let Some(piece) = self.pieces.last() else { return };
+        let (root, failed) = (piece.name.clone(), piece.errors > 0);
+        if piece.spans > 0 {
+            self.term(terms::ROOT, &[root.as_bytes()]);
+        }
+        if failed {
+            self.term(terms::ERROR, &[]);
+        }
+        for ((service, name), longest) in std::mem::take(&mut self.trace).operations {
+            self.term(terms::SERVICE, &[service.as_bytes()]);
+            self.term(terms::NAME, &[name.as_bytes()]);
+            self.term(terms::OPERATION, &[service.as_bytes(), name.as_bytes(), &[longest]]);
+        }
+    }
+
+    /// The traces gathered, closed.
+    pub(in super::super) fn pieces(&mut self) -> &[Piece] {
+        self.close();
+        &self.pieces
+    }
+
+    /// Writes the index file, after [`Gather::pieces`].
+    pub(in super::super) fn write(self, out: impl Write) -> Result<u64, SegmentError> {
+        let mut out = Blocks::new(out);
+        let mut attributes = Vec::new();
+        for (name, Known { owners, doubtful, values }) in &self.attributes {
+            put_text(&mut attributes, name.as_bytes());
+            put_number(&mut attributes, u64::from(owners.count_ones() > 1 || *doubtful));
+            let told = if values.len() > VALUES { &BTreeSet::new() } else { values };
+            put_number(&mut attributes, told.len() as u64);
+            told.iter().for_each(|value| put_text(&mut attributes, value.as_bytes()));
+        }
+        let heads = [
+            traces::write(&self.pieces, &mut out)?,
+            self.terms.write(&mut out)?,
+            self.spans.write(&mut out)?,
+            self.rollup.to_bytes(),
+            attributes,
+        ];
+        let mut directory = Vec::new();
+        for head in heads {
+            out.squeezed(&head)?.put(&mut directory);
+        }
+        let directory = out.plain(&directory)?;
+        let mut end = directory.at.to_le_bytes().to_vec();
+        end.extend_from_slice(&directory.len.to_le_bytes());
+        end.extend_from_slice(super::MAGIC);
+        out.raw(&end)?;
+        let size = out.at + end.len() as u64;
+        out.into_inner().flush()?;
+        Ok(size)
+    }
+}
+
+/// A term of its parts, with zeros between them.
+pub(in super::super) fn compose(term: &mut Vec<u8>, kind: u8, parts: &[&[u8]]) {
+    term.clear();
+    term.push(kind);
+    for (n, part) in parts.iter().enumerate() {
+        if n > 0 {
+            term.push(0);
+        }
+        term.extend_from_slice(part);
+    }
+}
+
+/// The term of an attribute.
+pub(in super::super) fn attribute(term: &mut Vec<u8>, name: &str, value: &str, lower: &str) {
+    compose(term, terms::ATTRIBUTE, &[lower.as_bytes(), name.as_bytes()]);
+    if lower != value {
+        term.push(0);
+        term.extend_from_slice(value.as_bytes());
+    }
+}
+
+/// One more than the power of two that the duration reaches.
+pub(in super::super) fn power(nanos: u64) -> u8 {
+    // At most 64.
+    1 + nanos.max(1).ilog2() as u8
+}
+
+/// The words of a log line: letters and digits, two or more.
+pub(in super::super) fn words(message: &str) -> impl Iterator<Item = &str> {
+    message.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= 2)
+}

@@ -1,0 +1,325 @@
+//! A sealed segment: some hundred thousand spans and their log lines, for good.
+//!
+//! `segment-N.parquet` and `segment-N.logs.parquet` hold rows that any reader of Parquet reads;
+//! `segment-N.index` finds them. Not here: which segments there are (`engine/`). The surprise: the
+//! rows of a trace stand together, and traces stand by their start, so that reading the newest
+//! first is reading from the end, and a number says when a trace was.
+
+mod candidates;
+mod index;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::{
+    fs, io,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::{
+    candidates::Candidates,
+    write::{Writer, WriterOptions},
+};
+use self::{
+    index::Index,
+    rows::{Logs, Spans},
+};
+use super::{Columns, RateQuery, TraceSummary, file, rollup::Rollup, tokens};
+use crate::model::{LogRecord, SpanId, Trace, TraceId, UnixNanos};
+
+/// What a segment holds, for the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Meta {
+    pub(super) traces: u32,
+    pub(super) spans: u64,
+    pub(super) logs: u64,
+    /// When its first and its last trace start. If it holds lines without a trace, these count.
+    pub(super) min_start: UnixNanos,
+    pub(super) max_start: UnixNanos,
+    /// On the disk, index included.
+    pub(super) bytes: u64,
+}
+
+/// A segment could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SegmentError {
+    /// The disk refused.
+    #[error("a file of the segment could not be read or written")]
+    Io(#[from] io::Error),
+    /// Parquet refused.
+    #[error("its rows could not be read or written")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// What is in the file is not what was written.
+    #[error("a file of the segment is damaged: {0}")]
+    Damaged(&'static str),
+    /// A span could not be read from its request.
+    #[error("a span is not valid")]
+    Invalid(#[from] crate::otlp::proto::Invalid),
+}
+
+impl SegmentError {
+    const DAMAGED: Self = Self::Damaged("what it says does not fit together");
+    const TOO_LARGE: Self = Self::Damaged("a part of it is larger than 4 GiB");
+}
+
+/// A segment that is open. Its calls block.
+#[derive(Debug)]
+pub(super) struct Segment {
+    id: u64,
+    meta: Meta,
+    index: Index,
+    spans: Spans,
+    logs: Option<Logs>,
+}
+
+impl Segment {
+    /// Opens the files of a segment that the manifest names.
+    pub(super) fn open(folder: &Path, id: u64, meta: Meta) -> Result<Self, SegmentError> {
+        let files = Files::of(folder, id);
+        let logs = match meta.logs {
+            0 => None,
+            _ => Some(guarded(|| Logs::open(&files.logs))?),
+        };
+        let spans = guarded(|| Spans::open(&files.spans))?;
+        let index = Index::open(&files.index)?;
+        let rows = logs.as_ref().map_or(0, Logs::rows);
+        if (index.traces(), spans.rows(), rows) != (meta.traces, meta.spans, meta.logs) {
+            return Err(SegmentError::Damaged("it holds more or less than the manifest says"));
+        }
+        Ok(Self { id, meta, index, spans, logs })
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The number of a trace, if the segment holds something of it.
+    pub(super) fn ordinal(&self, id: TraceId) -> Result<Option<u32>, SegmentError> {
+        self.index.ordinal(id)
+    }
+
+    /// When traces start, and their ids.
+    pub(super) fn starts(
+        &self,
+        ordinals: &[u32],
+    ) -> Result<Vec<(UnixNanos, TraceId)>, SegmentError> {
+        self.index.pieces(ordinals, |piece| (piece.start, piece.id))
+    }
+
+    /// How many traces come before the place.
+    pub(super) fn before(&self, place: (UnixNanos, TraceId)) -> Result<u32, SegmentError> {
+        self.index.before(place)
+    }
+
+    /// What it holds of a trace, in a line.
+    pub(super) fn summary(&self, ordinal: u32) -> Result<TraceSummary, SegmentError> {
+        let mut found = self.index.pieces(&[ordinal], |piece| TraceSummary {
+            trace_id: piece.id,
+            root: piece.root,
+            name: piece.name.clone(),
+            service: piece.service.clone(),
+            start: piece.start,
+            end: (piece.open == 0 && piece.spans > 0).then_some(piece.latest),
+            status: piece.status.clone(),
+            spans: piece.spans,
+            open: piece.open,
+            errors: piece.errors,
+            logs: piece.logs,
+        })?;
+        found.pop().ok_or(SegmentError::DAMAGED)
+    }
+
+    /// What it holds of traces, in the order of their numbers, which rise.
+    pub(super) fn read(
+        &self,
+        ordinals: &[u32],
+        columns: Columns,
+    ) -> Result<Vec<Trace>, SegmentError> {
+        let rows = |from: u64, count: u32| from..from + u64::from(count);
+        let places = self.index.pieces(ordinals, |piece| {
+            (piece.id, rows(piece.span_row, piece.spans), rows(piece.log_row, piece.logs))
+        })?;
+        let spans: Vec<_> = places.iter().map(|(id, spans, _)| (*id, spans.clone())).collect();
+        let ranges: Vec<_> = places.iter().map(|it| it.2.clone()).collect();
+        let all_logs = self.logs.as_ref().map_or(0, Logs::rows);
+        if !rise_within(spans.iter().map(|it| &it.1), self.spans.rows())
+            || !rise_within(ranges.iter(), all_logs)
+        {
+            return Err(SegmentError::DAMAGED);
+        }
+        let spans = guarded(|| self.spans.read(&spans, columns))?;
+        let mut logs = self.log_rows(&ranges)?.into_iter();
+        let found = spans.into_iter().zip(ranges).map(|(spans, rows)| {
+            let logs = logs.by_ref().take((rows.end - rows.start) as usize).collect();
+            Trace { spans, logs, partial: None }
+        });
+        Ok(found.collect())
+    }
+
+    fn log_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<LogRecord>, SegmentError> {
+        match &self.logs {
+            Some(logs) => guarded(|| logs.read(ranges)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The newest log lines, those of one span if it is named; by time.
+    pub(super) fn logs(
+        &self,
+        span_id: Option<SpanId>,
+        limit: usize,
+    ) -> Result<Vec<LogRecord>, SegmentError> {
+        let Some(logs) = &self.logs else { return Ok(Vec::new()) };
+        let times = guarded(|| logs.times())?;
+        let mut order: Vec<(UnixNanos, u64)> = times.into_iter().zip(0..).collect();
+        order.sort_unstable();
+        let mut found = Vec::new();
+        // Of one span only some lines are wanted, so more are read until there are enough.
+        while found.len() < limit && !order.is_empty() {
+            let newest = order.split_off(order.len().saturating_sub(limit));
+            let mut rows: Vec<u64> = newest.into_iter().map(|(_, row)| row).collect();
+            rows.sort_unstable();
+            let ranges: Vec<_> = rows.into_iter().map(|row| row..row + 1).collect();
+            let mut read = guarded(|| logs.read(&ranges))?;
+            read.retain(|log| span_id.is_none_or(|id| log.span_id == Some(id)));
+            found.extend(read);
+        }
+        found.sort_by_key(|log| log.time);
+        Ok(found.split_off(found.len().saturating_sub(limit)))
+    }
+
+    /// Log lines that belong to no trace, by time.
+    pub(super) fn loose(&self) -> Result<Vec<LogRecord>, SegmentError> {
+        let Some(logs) = &self.logs else { return Ok(Vec::new()) };
+        let last = self.meta.traces.checked_sub(1);
+        let from = match last {
+            Some(last) => {
+                let ends = self.index.pieces(&[last], |it| it.log_row + u64::from(it.logs))?;
+                ends.first().copied().unwrap_or_default()
+            }
+            None => 0,
+        };
+        self.log_rows(std::slice::from_ref(&(from..logs.rows())))
+    }
+
+    /// Adds what is counted of operations.
+    pub(super) fn rates(&self, query: &RateQuery, into: &mut Rollup) -> Result<(), SegmentError> {
+        self.index.rates(query, into)
+    }
+
+    /// Names of attributes or, of one, its values if they are few.
+    pub(super) fn attributes(&self, name: Option<&str>) -> Result<Vec<String>, SegmentError> {
+        let all = self.index.attributes()?;
+        Ok(match name {
+            None => all.into_iter().map(|(name, _)| name).collect(),
+            Some(name) => {
+                let found = all.into_iter().find(|(known, _)| known == name);
+                found.map(|(_, values)| values).unwrap_or_default()
+            }
+        })
+    }
+
+    /// Traces in which a word occurs or, if it is long enough, one that begins so; and whether
+    /// that is certain.
+    pub(super) fn find(&self, word: &str) -> Result<Vec<(TraceId, bool)>, SegmentError> {
+        let mut found: Vec<(u32, bool)> = Vec::new();
+        let beginning = word.len() >= tokens::PREFIX;
+        for kind in [index::ATTRIBUTE, index::WORD] {
+            let mut term = vec![kind];
+            term.extend_from_slice(word.as_bytes());
+            // An attribute's value ends with a zero, a word with the term.
+            if !beginning && kind == index::ATTRIBUTE {
+                term.push(0);
+            }
+            self.index.prefix(&term, |entry| {
+                let whole = beginning || kind == index::ATTRIBUTE || entry.term == term;
+                if whole || !entry.sure {
+                    found.extend(entry.traces.iter().map(|&trace| (trace, entry.sure)));
+                }
+                Ok(())
+            })?;
+        }
+        if beginning && word.len() <= 32 && word.bytes().all(|b| b.is_ascii_hexdigit()) {
+            // Of an odd number of digits the last one is looked at afterwards.
+            let bytes = hex::decode(&word[..word.len() / 2 * 2]).unwrap_or_default();
+            found.extend(self.index.ids_beginning(&bytes)?.into_iter().map(|it| (it, false)));
+            if let Some(half) = bytes.first_chunk::<4>() {
+                let spans = self.index.spans_beginning(u32::from_be_bytes(*half))?;
+                found.extend(spans.into_iter().map(|it| (it, false)));
+            }
+        }
+        found.sort_unstable_by_key(|&(trace, sure)| (trace, !sure));
+        found.dedup_by_key(|it| it.0);
+        let ordinals: Vec<u32> = found.iter().map(|it| it.0).collect();
+        let ids = self.index.pieces(&ordinals, |piece| piece.id)?;
+        Ok(ids.into_iter().zip(found).map(|(id, (_, sure))| (id, sure)).collect())
+    }
+}
+
+/// Whether ranges of rows rise, do not overlap, and end within the table.
+fn rise_within<'a>(mut ranges: impl Iterator<Item = &'a Range<u64>>, rows: u64) -> bool {
+    let mut end = 0;
+    ranges.all(|range| {
+        let fits = end <= range.start && range.start <= range.end && range.end <= rows;
+        end = range.end;
+        fits
+    })
+}
+
+/// Does what reads Parquet. Its reader panics at some kinds of damage; that is an error here.
+fn guarded<T>(read: impl FnOnce() -> Result<T, SegmentError>) -> Result<T, SegmentError> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or(Err(SegmentError::Damaged("its rows cannot be read")))
+}
+
+/// The files of a segment.
+struct Files {
+    spans: PathBuf,
+    logs: PathBuf,
+    index: PathBuf,
+}
+
+impl Files {
+    fn of(folder: &Path, id: u64) -> Self {
+        let path = |end| folder.join(format!("segment-{id:08}.{end}"));
+        Self { spans: path("parquet"), logs: path("logs.parquet"), index: path("index") }
+    }
+
+    fn all(&self) -> [&Path; 3] {
+        [&self.spans, &self.logs, &self.index]
+    }
+}
+
+/// Removes the files of a segment. Whoever has it open can still read it.
+pub(super) fn remove(folder: &Path, id: u64) -> io::Result<()> {
+    for path in Files::of(folder, id).all() {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes files of segments that are not to be kept: what a crash left unfinished.
+pub(super) fn sweep(folder: &Path, keep: &dyn Fn(u64) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("segment-")?.split('.').next()?.parse().ok());
+        if id.is_some_and(|id| !keep(id)) {
+            fs::remove_file(folder.join(name))?;
+        }
+    }
+    Ok(())
+}
