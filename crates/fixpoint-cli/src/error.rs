@@ -158,6 +158,8 @@ impl From<fixpoint_client::Error> for CliError {
                     let pointer = if field.pointer.is_empty() { "/" } else { &field.pointer };
                     format!("{pointer}: {}", field.detail)
                 }));
+                let excerpt = problem.place.iter().flat_map(|place| place.excerpt.lines());
+                this.details.extend(excerpt.map(str::to_owned));
                 this.hints.extend(problem.hint.clone());
             }
             _ => {}

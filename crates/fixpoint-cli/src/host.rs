@@ -25,7 +25,10 @@ use fixpoint_trace::{
     layer::{JsonLines, RecordLayer},
     model::Value,
     record::Recorder,
-    store::{TraceStore, engine::{Engine, Options as StoreOptions}},
+    store::{
+        TraceStore,
+        engine::{Engine, Options as StoreOptions},
+    },
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -42,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) receivers: Vec<(Protocol, Place)>,
     /// The folder of everything that is to survive.
     pub(crate) data: PathBuf,
+    /// How traces are kept.
+    pub(crate) traces: StoreOptions,
     /// How much faster than real the world's clock goes.
     pub(crate) pace: Pace,
     /// What provisions.
@@ -82,7 +87,7 @@ pub(crate) struct Host {
 impl Host {
     /// Opens the stores, connects to the cloud and binds the ports. Serves nothing yet.
     pub(crate) async fn start(options: Options) -> Result<Self> {
-        let Options { listen, receivers, data, pace, cloud, lines } = options;
+        let Options { listen, receivers, data, traces, pace, cloud, lines } = options;
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             CliError::because(format!("cannot listen on {listen}"), error)
                 .hint("choose another address with --listen; port 0 takes a free one")
@@ -93,7 +98,8 @@ impl Host {
         let bound = receivers::bind(&receivers).await?;
         std::fs::create_dir_all(&data).map_err(|error| unusable(&data, error))?;
         let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
-        let spans = Engine::open(data.join("traces"), StoreOptions::default()).map_err(|error| unusable(&data, error))?;
+        let spans =
+            Engine::open(data.join("traces"), traces).map_err(|error| unusable(&data, error))?;
         let spans: Arc<dyn TraceStore> = Arc::new(spans);
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
         record(&recorder, lines)?;

@@ -38,6 +38,7 @@ Examples:
   fixpoint apply -f examples/cluster.yaml --wait   create a cluster, and watch its steps
   fixpoint trace idg                               its newest run, as a waterfall
   fixpoint find i-0a1b2c3d4e5f60718                where any id occurs
+  fixpoint search 'error and duration > 5s'        traces by what is in them, or missing
 
 Exit codes: 0 done, 1 the run failed, 2 wrong use, 3 the server cannot be reached";
 
@@ -96,6 +97,11 @@ enum Command {
     Upload(commands::upload::Args),
     Logs(commands::logs::Args),
     Find(commands::find::Args),
+    Search(commands::search::Args),
+    Services(commands::operations::ServiceArgs),
+    Operations(commands::operations::OperationArgs),
+    Pin(commands::pin::PinArgs),
+    Unpin(commands::pin::UnpinArgs),
     Completions(commands::completions::Args),
 }
 
@@ -132,6 +138,11 @@ fn run(cli: Cli, output: Output) -> Result {
         Command::Upload(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Logs(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Find(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Search(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Services(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Operations(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Pin(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Unpin(args) => runtime()?.block_on(args.run(&session()?)),
     }
 }
 

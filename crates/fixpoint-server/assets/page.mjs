@@ -7,12 +7,15 @@ import { enableForms } from "./forms.mjs";
 import { buildFrame } from "./frame.mjs";
 import { enableKeys } from "./keys.mjs";
 import { enableLive } from "./live.mjs";
+import { enableScatter } from "./scatter.mjs";
+import { enableSearch } from "./search.mjs";
 import { TraceData } from "./trace.mjs";
-import { matcher } from "./tree.mjs";
 
 enableCopy();
 enableForms();
 enableLive();
+enableSearch();
+enableScatter();
 
 const root = document.getElementById("trace");
 if (root) {
@@ -26,18 +29,15 @@ if (root) {
   } catch (error) {
     fill(explorer.part.notice, errorBox(error));
   }
-  const { span, query } = explorer.state;
-  explorer.update();
-  if (span) explorer.select(explorer.selected, { user: false });
-  else if (query) explorer.select(data.tree.order.find(matcher(query)), { user: false });
-  // What went wrong is what one came for.
-  else if (data.open === 0) explorer.select(data.tree.failures.find((node) => node.category !== "run"), { detail: false, user: false });
+  await explorer.begin();
 }
 
 // Elsewhere "/" leads to the search box, as it does within a trace.
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !root && !event.target.closest("input, textarea, select")) {
     event.preventDefault();
-    document.querySelector(".search input")?.focus();
+    const box = document.querySelector(".search input");
+    box?.focus();
+    box?.select();
   }
 });

@@ -12,6 +12,7 @@ use fixpoint::Pace;
 use fixpoint_aws::sandbox::Faults;
 use fixpoint_server::Protocol;
 
+use super::keeping::Keeping;
 use crate::{
     error::{CliError, Result},
     host::{self, Cloud, Host, Lines, Options, Place},
@@ -55,6 +56,8 @@ pub(super) struct Shared {
     pub(super) faults: Option<PathBuf>,
     #[command(flatten)]
     receivers: Receivers,
+    #[command(flatten)]
+    keeping: Keeping,
     /// Listen on an address that others can reach, though nobody has to sign in
     #[arg(long)]
     allow_remote_without_auth: bool,
@@ -121,6 +124,7 @@ impl Shared {
             listen: self.listen,
             receivers: receivers.to_vec(),
             data: self.data,
+            traces: self.keeping.options(),
             pace: Pace::times(self.time_scale),
             cloud,
             lines: Lines::Stdout,

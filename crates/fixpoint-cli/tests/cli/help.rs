@@ -2,7 +2,7 @@
 
 use crate::support::fixpoint;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 17] = [
     "demo",
     "dev",
     "serve",
@@ -14,6 +14,11 @@ const COMMANDS: [&str; 12] = [
     "trace",
     "logs",
     "find",
+    "search",
+    "services",
+    "operations",
+    "pin",
+    "unpin",
     "completions",
 ];
 

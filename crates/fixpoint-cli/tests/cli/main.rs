@@ -11,4 +11,5 @@ mod errors;
 mod help;
 mod layers;
 mod receive;
+mod search;
 mod support;

@@ -4,6 +4,9 @@
 //! fail with the same problems as the API's, and [`for_people`] turns them into pages on the way
 //! out, so that a mistyped address in a browser is answered with a page as well.
 
+mod operations;
+mod search;
+
 use askama::Template;
 use axum::{
     Router,
@@ -20,7 +23,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    App, Problem, find,
+    App, Problem,
     page::{self, Params},
 };
 use crate::{
@@ -47,8 +50,10 @@ pub(super) fn routes() -> Router<App> {
         .route("/", get(home))
         .route("/runs", get(runs))
         .route("/runs/{id}", get(run))
+        .route("/traces", get(search::traces))
         .route("/traces/{id}", get(trace))
-        .route("/search", get(search))
+        .route("/operations", get(operations::operations))
+        .route("/search", get(search::find))
         .route("/assets/{name}", get(asset))
         .route("/{kind}/{name}", get(resource))
 }
@@ -152,26 +157,6 @@ async fn resource(
         runs: views(runs.items),
         form,
     })
-}
-
-#[derive(Deserialize)]
-struct SearchParams {
-    #[serde(default)]
-    q: String,
-}
-
-async fn search(
-    State(app): State<App>,
-    Params(SearchParams { q }): Params<SearchParams>,
-) -> Result<Response, Problem> {
-    let query = q.trim();
-    let found = if query.is_empty() { Vec::new() } else { find::hits(&app, query).await? };
-    let hits = ui::HitView::all(&found, query);
-    if let [only] = &hits[..] {
-        return Ok(Redirect::to(&only.href).into_response());
-    }
-    let chrome = Chrome { query: query.to_owned(), ..Chrome::new("Search") };
-    draw(&ui::SearchPage { chrome, hits })
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {

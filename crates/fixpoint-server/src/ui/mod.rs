@@ -5,7 +5,12 @@
 //! the waterfall is drawn there, from the trace as the API answers it.
 
 mod assets;
+mod filters;
 mod form;
+mod operations;
+mod scatter;
+mod search;
+mod shape;
 mod text;
 mod views;
 
@@ -13,8 +18,13 @@ use askama::Template;
 use fixpoint_client::{Hit, Problem, RunState};
 
 pub(crate) use self::assets::asset;
+pub(crate) use self::filters::Filter;
 use self::form::Control;
 pub(crate) use self::form::Form;
+pub(crate) use self::operations::{OperationRow, OperationsPage, Sort, Window};
+pub(crate) use self::scatter::Scatter;
+pub(crate) use self::search::{Asked, Found, Mistake, TraceRow, TracesPage};
+pub(crate) use self::shape::Shape;
 pub(crate) use self::views::{ResourceView, RunView};
 
 /// What every page has around it.
@@ -156,6 +166,8 @@ pub(crate) struct SearchPage {
     pub(crate) chrome: Chrome,
     /// Best first.
     pub(crate) hits: Vec<HitView>,
+    /// Where the same text is read as a query, if it is one.
+    pub(crate) as_query: Option<String>,
 }
 
 /// One thing found, as a line.

@@ -3,7 +3,12 @@
 use askama::Template;
 use fixpoint_client::{
     ActiveStep, ErrorReport, Iteration, PlannedStep, Problem, Resource, Run, RunState, SeenFact,
-    Waiting, WithheldStep,
+    TraceSummary, Waiting, WithheldStep,
+};
+use fixpoint_trace::{
+    model::{Kind, Trace},
+    query::Query,
+    store,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -210,6 +215,7 @@ fn pages() -> Vec<(&'static str, String)> {
             SearchPage {
                 chrome: Chrome { query: NASTY.into(), ..Chrome::new("Search") },
                 hits: vec![hit("idg")],
+                as_query: Some("/traces?q=idg".into()),
             }
             .render(),
         ),
@@ -218,15 +224,86 @@ fn pages() -> Vec<(&'static str, String)> {
             SearchPage {
                 chrome: Chrome { query: "i-0".into(), ..Chrome::new("Search") },
                 hits: vec![],
+                as_query: None,
             }
             .render(),
         ),
+        ("traces", traces_page("error").render()),
+        ("mistake", traces_page("error and <script>alert('x')</script>").render()),
+        ("operations", operations_page().render()),
         ("error", ErrorPage { chrome: Chrome::new("Not found"), problem }.render()),
     ];
     drawn
         .into_iter()
         .map(|(name, html)| (name, html.unwrap_or_else(|e| panic!("{name}: {e}"))))
         .collect()
+}
+
+/// A page of one trace, or of a mistake.
+fn traces_page(q: &str) -> TracesPage {
+    let parsed = q.parse::<Query>();
+    let now = at(60);
+    let traces =
+        [trace_summary(NASTY), TraceSummary { open: 1, ended_at: None, ..trace_summary("") }];
+    let shape = Shape::new(&Trace::default(), 0);
+    let row = TraceRow::new(traces[0].clone(), Some(shape), now);
+    TracesPage {
+        chrome: Chrome::new("Traces").section("traces"),
+        asked: Asked { q: q.into(), since: "1h".into(), until: String::new() },
+        mistake: parsed.as_ref().err().map(Mistake::from),
+        query: parsed.unwrap_or_default(),
+        found: Found {
+            rows: vec![row],
+            scatter: Scatter::new(&traces, (None, None), now),
+            drawn: 2,
+            more: true,
+            before: Some(at(60)),
+            next: Some("/traces?page_token=x".into()),
+            partial: Some(NASTY.into()),
+        },
+    }
+}
+
+fn operations_page() -> OperationsPage {
+    let mut bucket = store::RateBucket { time: 0, spans: 3, errors: 1, ..Default::default() };
+    bucket.durations.add(1_500_000);
+    let rates = store::Rates {
+        service: NASTY.into(),
+        name: NASTY.into(),
+        kind: Kind::Client,
+        buckets: vec![bucket],
+    };
+    let window = Window { from: 0, to: 60_000_000_000, step: 60_000_000_000 };
+    let page = OperationsPage {
+        chrome: Chrome::new("Operations").section("operations"),
+        service: String::new(),
+        since: "1m".into(),
+        until: String::new(),
+        window,
+        sort: Sort::default(),
+        services: vec![NASTY.into()],
+        rows: vec![OperationRow::new(rates, window, &Asked::default())],
+        total: 0,
+        failing: 0,
+        scale: None,
+    };
+    page.arranged(10)
+}
+
+/// A trace that ended, in a line.
+pub(super) fn trace_summary(name: &str) -> TraceSummary {
+    TraceSummary {
+        trace_id: TRACE.into(),
+        name: name.into(),
+        service: "fixpoint".into(),
+        started_at: at(0),
+        ended_at: Some(at(18)),
+        failed: false,
+        spans: 9,
+        open: 0,
+        errors: 1,
+        logs: 3,
+    }
 }
 
 #[test]
@@ -242,6 +319,19 @@ fn pages_keep_the_content_security_policy() {
         for inline in ["style=", "<style", "onclick=", "javascript:", "http://", "https://"] {
             assert!(!html.contains(inline), "{name} holds {inline}");
         }
+    }
+}
+
+#[test]
+fn a_mistake_in_a_query_is_shown_in_place_of_traces() {
+    let drawn: std::collections::BTreeMap<_, _> = pages().into_iter().collect();
+    let (found, mistake) = (&drawn["traces"], &drawn["mistake"]);
+    assert!(mistake.contains("^") && mistake.contains("aria-invalid"), "{mistake}");
+    assert!(mistake.contains("What one can ask") && !mistake.contains("data-rows"));
+    for part in
+        ["This may not be all there is", "more than 2 traces match", "Older traces", "data-dot"]
+    {
+        assert!(found.contains(part) && !mistake.contains(part), "{part}");
     }
 }
 
@@ -281,17 +371,12 @@ fn a_waiting_run_says_what_it_waits_for_and_what_is_withheld() {
 #[test]
 fn a_trace_that_was_found_by_an_id_opens_with_that_id_searched_for() {
     let summary = |trace_id: &str| {
-        Hit::Trace(fixpoint_client::TraceSummary {
+        Hit::Trace(TraceSummary {
             trace_id: trace_id.into(),
-            name: "POST /v1/clusters".into(),
-            service: "fixpoint".into(),
-            started_at: at(0),
-            ended_at: None,
             failed: true,
-            spans: 9,
+            ended_at: None,
             open: 1,
-            errors: 1,
-            logs: 3,
+            ..trace_summary("POST /v1/clusters")
         })
     };
     assert_eq!(HitView::new(&summary(TRACE), TRACE).href, format!("/traces/{TRACE}"));

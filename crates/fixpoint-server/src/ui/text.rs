@@ -27,6 +27,34 @@ pub(super) fn duration(span: SignedDuration) -> String {
     }
 }
 
+/// As [`duration`], and finer below ten milliseconds: `340 µs`, `1.2 ms`.
+pub(super) fn length(span: SignedDuration) -> String {
+    let micros = span.as_secs_f64() * 1e6;
+    match micros {
+        ..=0.0 => "0".to_owned(),
+        ..999.5 => format!("{:.0} µs", micros.max(1.0)),
+        ..9_950.0 => format!("{:.1} ms", micros / 1e3),
+        _ => duration(span),
+    }
+}
+
+/// As [`length`], of nanoseconds.
+pub(super) fn nanos(nanos: u64) -> String {
+    length(SignedDuration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX)))
+}
+
+/// How long ago something was, roughly: `12 s ago`, `5 min ago`, `3 h ago`, `2 days ago`.
+pub(super) fn ago(span: SignedDuration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        ..1 => "just now".to_owned(),
+        ..60 => format!("{seconds} s ago"),
+        ..3_600 => format!("{} min ago", seconds / 60),
+        ..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
 /// Percent-encoded, for a segment of a path or the value of a query parameter: all but RFC 3986's
 /// unreserved characters, so it is right in both.
 pub(super) fn encoded(text: &str) -> String {
@@ -54,6 +82,28 @@ mod tests {
         assert_eq!(text(125_000), "2 m 05 s");
         assert_eq!(text(3_725_000), "1 h 02 m");
         assert_eq!(text(-5), "0 ms");
+    }
+
+    #[test]
+    fn short_lengths_keep_two_digits() {
+        let text = |nanos| length(SignedDuration::from_nanos(nanos));
+        assert_eq!(text(0), "0");
+        assert_eq!(text(120), "1 µs");
+        assert_eq!(text(340_000), "340 µs");
+        assert_eq!(text(1_234_000), "1.2 ms");
+        assert_eq!(text(34_000_000), "34 ms");
+        assert_eq!(nanos(u64::MAX), "2562047 h 47 m");
+    }
+
+    #[test]
+    fn the_past_is_told_in_one_unit() {
+        let text = |seconds| ago(SignedDuration::from_secs(seconds));
+        assert_eq!(text(-1), "just now");
+        assert_eq!(text(59), "59 s ago");
+        assert_eq!(text(7_199), "1 h ago");
+        assert_eq!(text(3_599), "59 min ago");
+        assert_eq!(text(100_000), "27 h ago");
+        assert_eq!(text(259_200), "3 days ago");
     }
 
     #[test]

@@ -119,6 +119,12 @@ impl Literal {
         }
         match self {
             Self::Text(wanted) => text_matches(op, &value.to_text(), wanted),
+            // A text equals a number that is written just so: an index of texts can find it.
+            Self::Number(wanted)
+                if matches!((op, value), (Op::Equal | Op::NotEqual, Value::String(_))) =>
+            {
+                text_matches(op, &value.to_text(), &wanted.to_string())
+            }
             Self::Number(wanted) => number(value).is_some_and(|it| ordered(op, it, *wanted)),
             Self::Duration(wanted) => nanos(value).is_some_and(|it| ordered(op, it, *wanted)),
             Self::Bool(wanted) => text_matches(op, &value.to_text(), &wanted.to_string()),

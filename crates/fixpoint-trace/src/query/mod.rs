@@ -102,7 +102,7 @@ pub enum Op {
 pub enum Literal {
     /// A text. Compared by order, it must be a number on both sides.
     Text(String),
-    /// A number. Equal to a text that is the same number.
+    /// A number. Equal to a text that is the same number, plainly written: `200`, not `2e2`.
     Number(f64),
     /// A length of time, in nanoseconds. Equal to a text that is the same length, and to a number
     /// of nanoseconds.

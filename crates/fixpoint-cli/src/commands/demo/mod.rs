@@ -69,6 +69,7 @@ impl Args {
             listen: self.listen,
             receivers: Vec::new(),
             data: folder.to_owned(),
+            traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
             cloud: Cloud::Sandbox(Faults::default()),
             lines: Lines::File(log.clone()),

@@ -15,14 +15,14 @@ mod walk;
 mod wire;
 mod within;
 
-pub use self::{
-    encode::{encode_logs, encode_spans},
-    within::{size, within},
-};
 pub(crate) use self::{
     encode::{encode_log, encode_span},
     parse::{event, link, owned, resource, scope, value},
     walk::{Place, Visitor, walk},
+};
+pub use self::{
+    encode::{encode_logs, encode_spans},
+    within::{size, within},
 };
 
 /// How deep values may be nested. One more level of lists or maps takes up to four levels of JSON,

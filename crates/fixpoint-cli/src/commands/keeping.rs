@@ -1,0 +1,98 @@
+//! How long traces are kept, and what they survive: flags of `dev` and `serve`.
+//!
+//! Not here: how the store does it. The surprise: nothing is removed unless it is asked for.
+
+use std::{str::FromStr, time::Duration};
+
+use fixpoint_trace::{
+    query::Length,
+    store::engine::{Durability, Options},
+};
+
+/// How long traces are kept, and what they survive.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traces")]
+pub(super) struct Keeping {
+    /// Remove traces that started longer ago, such as 30d; pinned ones stay [default: keep all]
+    #[arg(long, value_name = "TIME")]
+    keep_for: Option<Length>,
+    /// Remove the oldest traces when all take more, such as 50GB; pinned ones stay [default: keep all]
+    #[arg(long, value_name = "SIZE")]
+    keep_size: Option<Size>,
+    /// What a span that was acknowledged survives
+    #[arg(long, value_enum, default_value_t = Survives::PowerLoss, value_name = "WHAT")]
+    survive: Survives,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Survives {
+    /// Every write is synced to the disk before it is acknowledged
+    PowerLoss,
+    /// The operating system writes when it likes: enough for kill -9
+    ProcessDeath,
+}
+
+impl Keeping {
+    /// As the store wants it.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            keep_for: self.keep_for.map(|Length(nanos)| Duration::from_nanos(nanos)),
+            keep_bytes: self.keep_size.map(|Size(bytes)| bytes),
+            durability: match self.survive {
+                Survives::PowerLoss => Durability::PowerLoss,
+                Survives::ProcessDeath => Durability::ProcessDeath,
+            },
+            ..Options::default()
+        }
+    }
+}
+
+/// A size in bytes, as people write it: 500MB, 1.5TB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(u64);
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WANTED: &str = "a size is wanted, such as 500MB or 1.5TB";
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit: u32 = match unit.trim().to_ascii_uppercase().as_str() {
+            "" | "B" => 0,
+            "KB" => 1,
+            "MB" => 2,
+            "GB" => 3,
+            "TB" => 4,
+            _ => return Err(WANTED),
+        };
+        let number: f64 = number.parse().map_err(|_| WANTED)?;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it has digits only, and what is larger than all disks is kept as that"
+        )]
+        Ok(Self((number * 1000f64.powi(unit as i32)) as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("512", 512),
+            ("7 kb", 7000),
+            ("50GB", 50_000_000_000),
+            ("1.5TB", 1_500_000_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        for text in ["", "GB", "-1GB", "5 GiB", "1.2.3MB", "many"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+}
