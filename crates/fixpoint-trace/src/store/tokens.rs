@@ -67,25 +67,10 @@ pub(super) fn is_indexed(name: &str, text: &str) -> bool {
         && !text.contains('\0')
 }
 
-/// The number, if it is whole and small enough that all ways to write it are known to be it.
-pub(super) fn whole(number: f64) -> Option<f64> {
+/// How a whole number is written if it is small enough that only one whole number is near it.
+pub(super) fn whole(number: f64) -> Option<String> {
     // Of zero, the one without a sign.
-    (number.fract() == 0.0 && number.abs() < 1e15).then_some(number + 0.0)
-}
-
-/// The whole number that a text is.
-pub(super) fn number(text: &str) -> Option<f64> {
-    // Most texts are not, which shows at once.
-    let first = text.trim_start().bytes().next()?;
-    if !matches!(first, b'0'..=b'9' | b'+' | b'-' | b'.') {
-        return None;
-    }
-    whole(text.trim().parse().ok()?)
-}
-
-/// The two ways in which a whole number is usually written: without a point, and with one.
-pub(super) fn usual(number: f64) -> [String; 2] {
-    [format!("{number}"), format!("{number:?}")]
+    (number.fract() == 0.0 && number.abs() < 1e15).then(|| (number + 0.0).to_string())
 }
 
 /// The words of an attribute's value: the value itself or, if it is a text and no name, the ids in it.

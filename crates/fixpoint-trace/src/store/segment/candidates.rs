@@ -169,28 +169,23 @@ impl Segment {
 
     /// Traces with the attribute. None if the index does not have such values.
     fn attribute(&self, name: &str, value: &Literal) -> Result<Option<Set>, SegmentError> {
-        let (texts, number) = match value {
-            Literal::Text(text) if !is_a_measure(text) => (vec![text.clone()], None),
-            Literal::Bool(value) => (vec![value.to_string()], None),
+        let text = match value {
+            Literal::Text(text) if !is_a_measure(text) => text.clone(),
+            Literal::Bool(value) => value.to_string(),
             Literal::Number(number) => match tokens::whole(*number) {
-                Some(number) => {
-                    let [whole, point] = tokens::usual(number);
-                    (vec![whole.clone(), point], Some(whole))
-                }
+                Some(number) => number,
                 None => return Ok(None),
             },
             Literal::Text(_) | Literal::Duration(_) => return Ok(None),
         };
-        if !texts.iter().all(|text| tokens::is_indexed(name, text)) {
+        if !tokens::is_indexed(name, &text) {
             return Ok(None);
         }
-        let (mut term, mut found) = (Vec::new(), Set::new());
-        for text in texts {
-            attribute(&mut term, name, &text, &tokens::normal(&text));
-            found.extend(set(self.index.exact(&term)?));
-        }
-        if let Some(number) = number {
-            found.extend(self.exact(index::NUMBER, &[number.as_bytes(), name.as_bytes()])?);
+        let mut term = Vec::new();
+        attribute(&mut term, name, &text, &tokens::normal(&text));
+        let mut found = set(self.index.exact(&term)?);
+        if matches!(value, Literal::Number(_)) {
+            found.extend(self.exact(index::NUMBER, &[text.as_bytes(), name.as_bytes()])?);
         }
         if self.index.is_ambiguous(name) {
             found.values_mut().for_each(|sure| *sure = false);

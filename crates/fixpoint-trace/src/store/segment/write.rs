@@ -181,27 +181,25 @@ fn note(gather: &mut Gather, name: &str, value: &Value) {
         Value::Empty => {}
         // Measured values are all different, and nobody looks for one of them.
         Value::Double(value) if value.fract() != 0.0 => {}
-        Value::Bool(_) | Value::Int(_) | Value::Double(_) => {
+        Value::Double(number) => {
+            if let Some(whole) = tokens::whole(*number) {
+                gather.number(name, &whole);
+            }
             note_text(gather, name, &value.to_text());
         }
         Value::Bytes(_) => {
             let text = value.to_text();
             // It looks like a number, and is none.
-            if tokens::number(&text).is_some() {
+            if text.bytes().all(|b| b.is_ascii_digit()) {
                 gather.doubt(name);
             }
             note_text(gather, name, &text);
         }
+        Value::Bool(_) | Value::Int(_) => note_text(gather, name, &value.to_text()),
     }
 }
 
 fn note_text(gather: &mut Gather, name: &str, text: &str) {
-    if let Some(number) = tokens::number(text) {
-        let [whole, point] = tokens::usual(number);
-        if text != whole && text != point {
-            gather.number(name, &whole);
-        }
-    }
     if tokens::is_indexed(name, text) {
         gather.value(name, text);
         if let (semconv::RESOURCE, Some((_, last))) = (name, text.rsplit_once('/')) {

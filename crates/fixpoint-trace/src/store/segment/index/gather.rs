@@ -186,7 +186,7 @@ impl Gather {
         self.attribute_term(name, value);
     }
 
-    /// A value of an attribute that is the number, though it is not written so.
+    /// A whole number that an attribute has as one with a point.
     pub(in super::super) fn number(&mut self, name: &str, number: &str) {
         self.term(terms::NUMBER, &[number.as_bytes(), name.as_bytes()]);
     }

@@ -24,7 +24,7 @@ pub(in super::super) const NAME: u8 = b'n';
 pub(in super::super) const OPERATION: u8 = b'o';
 /// An attribute's value in lower case, zero, its name, and the value as it is if that differs.
 pub(in super::super) const ATTRIBUTE: u8 = b'a';
-/// A whole number, zero, and the name of an attribute that has it, written in another way.
+/// A whole number, zero, and the name of an attribute that has it as one with a point.
 pub(in super::super) const NUMBER: u8 = b'd';
 /// A word by which a trace is found, beside its attributes.
 pub(in super::super) const WORD: u8 = b'w';

@@ -32,7 +32,7 @@ fn answers(folder: &Path, meta: &Meta, traces: &[Trace]) -> Result<Vec<String>, 
 }
 
 fn written() -> Written {
-    let traces = (0..200u64).map(|n| {
+    let traces = (0..70u64).map(|n| {
         let mut trace = plain(4, n);
         let id = id(&trace);
         let attributes = [("customer".to_owned(), format!("customer-{n}").into())];
