@@ -4,7 +4,7 @@
 //! whoever follows a trace is told of records only after they are durable.
 
 pub mod engine;
-mod file;
+pub(crate) mod file;
 pub mod memory;
 mod rollup;
 mod segment;
