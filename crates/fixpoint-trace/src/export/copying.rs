@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::{sync::broadcast, task::spawn_blocking};
 
 use super::{
-    Lines,
+    Queues,
     outgoing::{self, Outgoing},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Copying<S> {
     pub(super) store: S,
-    pub(super) lines: Arc<Lines>,
+    pub(super) queues: Arc<Queues>,
 }
 
 impl<S: TraceStore> Copying<S> {
@@ -35,16 +35,16 @@ impl<S: TraceStore> Copying<S> {
         if outgoing.is_empty() {
             return;
         }
-        let lines = self.lines.clone();
+        let queues = self.queues.clone();
         // It does not panic, and is not cancelled: nobody has its handle.
-        let _done = spawn_blocking(move || lines.put(&outgoing)).await;
+        let _done = spawn_blocking(move || queues.put(&outgoing)).await;
     }
 }
 
-impl Lines {
+impl Queues {
     fn put(&self, outgoing: &[Outgoing]) {
         for Outgoing { signal, request, records } in outgoing {
-            let Some(queue) = self.queue(*signal) else { continue };
+            let Some(queue) = self.of(*signal) else { continue };
             match queue.put(request, *records) {
                 Ok(()) => self.disk_fails.store(false, Relaxed),
                 Err(error) if !self.disk_fails.swap(true, Relaxed) => {
@@ -68,7 +68,7 @@ impl<S: TraceStore> TraceStore for Copying<S> {
 
     async fn append_otlp(&self, signal: Signal, request: Bytes) -> Result<Accepted, StoreError> {
         let accepted = self.store.append_otlp(signal, request.clone()).await?;
-        if self.lines.queue(signal).is_some() {
+        if self.queues.of(signal).is_some() {
             self.copy(outgoing::of_request(signal, &request)).await;
         }
         Ok(accepted)

@@ -61,7 +61,7 @@ impl Default for Options {
 /// Sends what waits to be copied.
 #[derive(Debug)]
 pub struct Exporter {
-    lines: Arc<Lines>,
+    queues: Arc<Queues>,
     workers: Vec<Worker>,
     stop: watch::Sender<bool>,
     exported: Exported,
@@ -69,16 +69,16 @@ pub struct Exporter {
 
 /// Where what is to be copied waits.
 #[derive(Debug)]
-struct Lines {
-    queues: Vec<(Signal, Arc<Queue>)>,
+struct Queues {
+    of: Vec<(Signal, Arc<Queue>)>,
     /// The disk refused last time, which is told once.
     disk_fails: AtomicBool,
 }
 
-impl Lines {
+impl Queues {
     /// None if the signal is not copied.
-    fn queue(&self, signal: Signal) -> Option<&Queue> {
-        self.queues.iter().find(|(of, _)| *of == signal).map(|(_, queue)| &**queue)
+    fn of(&self, signal: Signal) -> Option<&Queue> {
+        self.of.iter().find(|(of, _)| *of == signal).map(|(_, queue)| &**queue)
     }
 }
 
@@ -116,13 +116,13 @@ impl Exporter {
             let stopping = stopping.clone();
             workers.push(Worker { queue, sender, counts, stopping, trouble: None });
         }
-        let lines = Arc::new(Lines { queues, disk_fails: AtomicBool::new(false) });
-        Ok(Self { lines, workers, stop, exported: Exported { signals: exported } })
+        let queues = Arc::new(Queues { of: queues, disk_fails: AtomicBool::new(false) });
+        Ok(Self { queues, workers, stop, exported: Exported { signals: exported } })
     }
 
     /// The store, with everything that is stored by way of it from now on copied.
     pub fn copying<S>(&self, store: S) -> Copying<S> {
-        Copying { store, lines: self.lines.clone() }
+        Copying { store, queues: self.queues.clone() }
     }
 
     /// The counts, which go on while it runs.

@@ -118,9 +118,7 @@ mod tests {
     }
 
     fn decoded(out: &[Outgoing]) -> Vec<Record> {
-        out.iter()
-            .flat_map(|out| otlp::decode(out.signal, &out.request).unwrap().records)
-            .collect()
+        out.iter().flat_map(|out| otlp::decode(out.signal, &out.request).unwrap().records).collect()
     }
 
     #[test]

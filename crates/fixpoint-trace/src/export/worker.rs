@@ -7,12 +7,7 @@
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::{
-    select,
-    sync::watch,
-    task::spawn_blocking,
-    time::sleep,
-};
+use tokio::{select, sync::watch, task::spawn_blocking, time::sleep};
 
 use super::{
     counts::Counts,
@@ -56,7 +51,8 @@ impl Worker {
                     self.unless_stopping(sleep(GATHER)).await;
                 }
                 let frames = self.take().await;
-                if !self.deliver(frames).await {
+                let stuck = frames.is_empty() && self.is_stopping();
+                if stuck || !self.deliver(frames).await {
                     return;
                 }
             }

@@ -26,12 +26,7 @@ impl Sender {
     }
 }
 
-fn outcome(
-    status: StatusCode,
-    headers: &HeaderMap,
-    answer: &Answer,
-    now: SystemTime,
-) -> Outcome {
+fn outcome(status: StatusCode, headers: &HeaderMap, answer: &Answer, now: SystemTime) -> Outcome {
     if status.is_success() {
         return status::success(&answer.body);
     }

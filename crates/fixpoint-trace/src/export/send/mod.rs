@@ -10,9 +10,9 @@ mod status;
 
 use std::{fmt, io::Write, time::Duration};
 
+use ::http::HeaderMap;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use ::http::HeaderMap;
 use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
 
