@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
 
 use fixpoint::{Pace, Scheduler};
-use fixpoint_trace::{record::Recorder, store::TraceStore};
+use fixpoint_trace::{export::Exported, record::Recorder, store::TraceStore};
 use tokio::{net::TcpListener, sync::Semaphore, time};
 use tokio_util::sync::CancellationToken;
 
@@ -165,6 +165,13 @@ impl Builder {
         self
     }
 
+    /// Shows in `/metrics` what has become of what is copied to other backends.
+    #[must_use]
+    pub fn exported(mut self, exported: Exported) -> Self {
+        self.exported = exported;
+        self
+    }
+
     /// How fast the world's clock goes. Real if not set.
     #[must_use]
     pub fn pace(mut self, pace: Pace) -> Self {
@@ -234,6 +241,7 @@ impl Builder {
             traces,
             recorder,
             metrics,
+            exported: self.exported,
             controls: Arc::new(self.controls),
             pace: self.pace,
             stopping,

@@ -98,10 +98,7 @@ impl Exporter {
         let (mut workers, mut queues, mut exported) = (Vec::new(), Vec::new(), Vec::new());
         for target in settings.targets {
             let (signal, counts) = (target.signal, Arc::new(Counts::default()));
-            let folder = folder.join(match signal {
-                Signal::Traces => "traces",
-                Signal::Logs => "logs",
-            });
+            let folder = folder.join(signal.as_str());
             let queue = Queue::open(&folder, options.queue_bytes, counts.clone());
             let queue = Arc::new(queue.map_err(|why| ExportError {
                 what: format!("open the export queue in {}", folder.display()),

@@ -125,10 +125,8 @@ struct Variables<'a, F> {
 impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
     /// Unless the variable that chooses exporters chooses others, or none.
     fn wanted(&self) -> bool {
-        let chosen = self.value(match self.signal {
-            Signal::Traces => "OTEL_TRACES_EXPORTER",
-            Signal::Logs => "OTEL_LOGS_EXPORTER",
-        });
+        let signal = self.signal.as_str().to_ascii_uppercase();
+        let chosen = self.value(&format!("OTEL_{signal}_EXPORTER"));
         chosen.is_none_or(|chosen| chosen.split(',').any(|name| name.trim() == "otlp"))
     }
 
@@ -248,10 +246,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
     }
 
     fn own(&self, name: &str) -> String {
-        match self.signal {
-            Signal::Traces => format!("OTEL_EXPORTER_OTLP_TRACES_{name}"),
-            Signal::Logs => format!("OTEL_EXPORTER_OTLP_LOGS_{name}"),
-        }
+        format!("OTEL_EXPORTER_OTLP_{}_{name}", self.signal.as_str().to_ascii_uppercase())
     }
 
     /// The specification has an empty variable be as good as none.
@@ -271,11 +266,8 @@ fn bad(variable: String, why: impl Into<BoxError>) -> SettingsError {
 fn http_url(value: &str, signal: Signal, own: bool) -> Result<Url, BoxError> {
     let mut url = parse(value)?;
     if !own {
-        let path = match signal {
-            Signal::Traces => "v1/traces",
-            Signal::Logs => "v1/logs",
-        };
-        url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
+        let path = url.path().trim_end_matches('/');
+        url.set_path(&format!("{path}/v1/{}", signal.as_str()));
     }
     Ok(url)
 }
@@ -370,7 +362,7 @@ mod tests {
             ("TIMEOUT", "10s"),
             ("COMPRESSION", "zstd"),
             ("HEADERS", "a=b,hunter2"),
-            ("HEADERS", "hunter2\n=x"),
+            ("HEADERS", "hunter2@=x"),
             ("CERTIFICATE", "/no/such/file/hunter2"),
             ("CLIENT_KEY", "/no/such/file/hunter2"),
         ] {

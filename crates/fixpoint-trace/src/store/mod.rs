@@ -115,6 +115,16 @@ pub enum Signal {
     Logs,
 }
 
+impl Signal {
+    /// `traces` or `logs`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Logs => "logs",
+        }
+    }
+}
+
 /// What became of an OTLP request: its partial success.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accepted {

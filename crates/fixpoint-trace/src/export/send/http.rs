@@ -86,7 +86,7 @@ mod tests {
             ("17", Some(17)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
-            ("Sun, 06 Nov 1993 08:50:07 GMT", Some(0)),
+            ("Sat, 06 Nov 1993 08:50:07 GMT", Some(0)),
             ("99999999999", Some(3600)),
             ("soon", None),
             ("-1", None),

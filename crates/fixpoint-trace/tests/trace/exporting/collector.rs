@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use fixpoint_trace::store::Signal;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::{
         ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -27,7 +26,6 @@ use tonic::codec::CompressionEncoding;
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(super) struct Received {
-    pub(super) signal: Signal,
     /// In lower case, a line each.
     pub(super) headers: String,
     /// The names of its spans, or the texts of its lines.
@@ -127,13 +125,13 @@ impl Collector {
                 let packed = std::mem::take(&mut body);
                 flate2::read::GzDecoder::new(&*packed).read_to_end(&mut body).unwrap();
             }
-            let (signal, names) = if head.starts_with("POST /v1/traces ") {
-                (Signal::Traces, spans(&ExportTraceServiceRequest::decode(&*body).unwrap()))
+            let names = if head.starts_with("POST /v1/traces ") {
+                spans(&ExportTraceServiceRequest::decode(&*body).unwrap())
             } else {
                 assert!(head.starts_with("POST /v1/logs "), "{head}");
-                (Signal::Logs, lines(&ExportLogsServiceRequest::decode(&*body).unwrap()))
+                lines(&ExportLogsServiceRequest::decode(&*body).unwrap())
             };
-            let received = Received { signal, headers, names };
+            let received = Received { headers, names };
             self.tell(&received);
             let (status, more, body) = answers(&received);
             if status == 0 {
@@ -156,12 +154,11 @@ struct Grpc {
 impl Grpc {
     fn take(
         &self,
-        signal: Signal,
         metadata: tonic::metadata::MetadataMap,
         names: Vec<String>,
     ) -> Result<(), tonic::Status> {
         let headers = format!("{:?}", metadata.into_headers());
-        let received = Received { signal, headers, names };
+        let received = Received { headers, names };
         self.collector.tell(&received);
         (self.answers)(&received)
     }
@@ -174,8 +171,8 @@ impl TraceService for Grpc {
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
         let (metadata, _, request) = request.into_parts();
-        self.take(Signal::Traces, metadata, spans(&request))?;
-        Ok(tonic::Response::default())
+        self.take(metadata, spans(&request))?;
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
@@ -186,8 +183,8 @@ impl LogsService for Grpc {
         request: tonic::Request<ExportLogsServiceRequest>,
     ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
         let (metadata, _, request) = request.into_parts();
-        self.take(Signal::Logs, metadata, lines(&request))?;
-        Ok(tonic::Response::default())
+        self.take(metadata, lines(&request))?;
+        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
     }
 }
 
