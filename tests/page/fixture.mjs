@@ -65,6 +65,53 @@ export function large(count) {
   return b.build(Infinity);
 }
 
+/** A provisioning run of `count` spans with all that a real one has: looks, steps, retries, waits that poll four hundred times. */
+export function provisioning(count) {
+  const b = new Builder();
+  const http = b.open("POST /v1/clusters", null, 0, "server", { "http.request.method": "POST", "http.route": "/v1/clusters", "http.response.status_code": 202 });
+  b.close(http, 14);
+  const run = b.open("run clusters", http, 12, "internal", { "fixpoint.run.id": "01k9q7m3v0aa", "fixpoint.resource": "clusters/idg", "fixpoint.generation": 1 });
+  let t = 20;
+  for (let iteration = 1; b.spans.length < count - 1; iteration++) {
+    t = b.create(run, t, iteration, ["create_subnets", "create_instances", "wait_for_healthy_targets"]);
+    t = b.step(run, t, "create_subnets", [["EC2.CreateSubnet", 440], ["EC2.ModifySubnetAttribute", 150], ["EC2.CreateTags", 120]]);
+    t = b.step(run, t, "create_instances", [["EC2.DescribeImages", 480], ["EC2.RunInstances", 1450], ["EC2.CreateTags", 160]], { retry: true });
+    t = b.wait(run, t, "wait_for_healthy_targets", "3 targets to be healthy", "ELBv2.DescribeTargetHealth", 412, 5000);
+    if (iteration % 20 === 0) t = b.call(run, t, "ELBv2.RegisterTargets", 260, undefined, { Error: { Code: "Throttling" } }, "Throttling") + 1;
+  }
+  b.spans.length = count;
+  b.close(run, t, "not every target became healthy");
+  for (const span of b.spans) span.end ??= t;
+  const known = new Set(b.spans.map((span) => span.id));
+  b.logs = b.logs.filter((log) => known.has(log.line.span_id)).slice(-10_000);
+  return b.build(Infinity);
+}
+
+/** A trace with everything that can be odd about one. */
+export function odd() {
+  const b = new Builder();
+  const root = b.open("GET /checkout", null, 100, "server", { "http.request.method": "GET", "http.route": "/checkout" });
+  const early = b.open("charge card", root, 62, "server", { "http.request.method": "POST" });
+  const query = b.open("SELECT orders", early, 70, "client", { "db.system.name": "postgresql" });
+  b.close(query, 88);
+  b.close(early, 160);
+  b.event(root, 130, "cache.miss");
+  for (let k = 0; k < 14; k++) {
+    const query = b.open("SELECT item", root, 170 + k * 9, "client", { "db.system.name": "postgresql" });
+    b.close(query, 176 + k * 9, k === 9 ? "deadlock detected" : "");
+  }
+  b.log(root, 171, "INFO", "reads the items one by one");
+  b.log(root, 262, "WARN", "slow query");
+  b.close(root, 320);
+  const other = b.open("GET /checkout", null, 400, "server", { "http.request.method": "GET" });
+  b.close(other, 420);
+  const lost = b.open("send mail", { id: "00000000000000ff" }, 330, "producer", {});
+  const open = b.open("deliver mail", lost, 340, "consumer", {});
+  b.close(lost, 350);
+  b.close(open, Infinity);
+  return { ...b.build(1e6), partial: "segment 7 could not be read" };
+}
+
 class Builder {
   spans = [];
   logs = [];
@@ -77,6 +124,10 @@ class Builder {
 
   close(span, at, error = "") {
     Object.assign(span, { end: at, error });
+  }
+
+  event(span, at, name) {
+    span.events.push({ name, timeUnixNano: nanos(at), attributes: [] });
   }
 
   log(span, at, level, message, fields = {}) {
@@ -102,7 +153,7 @@ class Builder {
     }
     const attempt = this.open("attempt", span, from, "client", { "fixpoint.attempt": retry ? 2 : 1, "http.response.status_code": error ? 403 : 200 });
     this.close(attempt, from + ms - 1, error);
-    this.close(span, from + ms, error && "User is not authorized to perform: elasticloadbalancing:RegisterTargets");
+    this.close(span, from + ms, error === "Throttling" ? "Rate exceeded" : error && "User is not authorized to perform: elasticloadbalancing:RegisterTargets");
     return from + ms;
   }
 
@@ -147,7 +198,7 @@ function toOtlp(span, until) {
   return {
     traceId: TRACE, spanId: span.id, ...(span.parent && { parentSpanId: span.parent }), name: span.name,
     kind: { internal: 1, server: 2, client: 3 }[span.kind], startTimeUnixNano: nanos(span.at),
-    ...(!open && { endTimeUnixNano: nanos(span.end) }), attributes,
+    ...(!open && { endTimeUnixNano: nanos(span.end) }), attributes, events: span.events,
     status: !open && span.error ? { code: 2, message: span.error } : {},
   };
 }

@@ -1,12 +1,12 @@
 // The page's logic without a page: reading OTLP, the tree, rows, folding, time, addresses.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BASE, creation, large } from "./fixture.mjs";
+import { BASE, creation } from "./fixture.mjs";
 
 const assets = new URL("../../crates/fixpoint-server/assets/", import.meta.url);
 const load = (name) => import(new URL(name, assets));
 const { baseSecond, fromTimestamp, logsOf, relative, spansOf } = await load("otlp.mjs");
-const { ancestors, buildTree, categoryOf, errorText, foldedByDefault, isAttempt, matcher, planText, visibleRows, waitText } = await load("tree.mjs");
+const { categoryOf, errorText, planText, waitText } = await load("kinds.mjs");
 const { duration, extent, panned, tickLabel, ticks, zoomed } = await load("scale.mjs");
 const address = await load("address.mjs");
 
@@ -35,49 +35,6 @@ test("every kind of span is told from the others", () => {
   assert.deepEqual([...found].sort(), ["attempt", "aws", "create", "http", "run", "step", "wait"]);
 });
 
-test("the tree has one root and knows depth, errors and what is open", () => {
-  const tree = buildTree(read({ fail: true }));
-  assert.equal(tree.roots.length, 1);
-  assert.equal(tree.roots[0].span.name, "POST /v1/clusters");
-  assert.ok(tree.roots[0].errors === 3);
-  assert.equal(tree.order.length, read({ fail: true }).length);
-});
-
-test("failures name the deepest error and leave out attempts that were tried again", () => {
-  const failures = buildTree(read({ fail: true })).failures;
-  assert.deepEqual(failures.map((node) => node.span.name), ["ELBv2.RegisterTargets"]);
-  assert.equal(ancestors(failures[0])[0].span.name, "register_cluster_node_to_lb");
-  const good = buildTree(read());
-  assert.equal(good.failures.length + good.roots[0].errors, 0);
-  assert.ok(good.order.some((node) => isAttempt(node) && node.span.failed));
-});
-
-test("long series of equal calls are one row until they are opened", () => {
-  const tree = buildTree(read());
-  const rows = visibleRows(tree, foldedByDefault);
-  const group = rows.find((row) => row.group && row.span.name === "EC2.DescribeInstances");
-  assert.equal(group.rows.length, 9);
-  const opened = visibleRows(tree, (node) => node !== group && foldedByDefault(node));
-  assert.equal(opened.length, rows.length + 9);
-  assert.equal(opened[opened.indexOf(group) + 1].depth, group.depth + 1);
-});
-
-test("folding a node hides all below it", () => {
-  const tree = buildTree(read());
-  const run = tree.order.find((node) => node.category === "run");
-  assert.equal(visibleRows(tree, (node) => node === run).length, 2);
-});
-
-test("a filter shows the matches with their ancestors, even when folded", () => {
-  const tree = buildTree(read());
-  const match = matcher("i-0f3a9c2be41d7a002");
-  const rows = visibleRows(tree, () => true, tree.order.filter(match));
-  assert.deepEqual(rows.map((row) => row.span.name), ["POST /v1/clusters", "run clusters", "create_instances", "EC2.RunInstances"]);
-  assert.equal(tree.order.filter(matcher("is:wait")).length, 2);
-  assert.equal(tree.order.filter(matcher("rpc.method=runinstances is:aws")).length, 2);
-  assert.equal(matcher("   "), null);
-});
-
 test("waits say what they wait for, and what was seen", () => {
   const attributes = { "fixpoint.wait.reason": "3 instances to be running", "fixpoint.wait.wanted": "3 of 3", "fixpoint.wait.seen": "1 of 3" };
   assert.equal(waitText(span({ end: null, attributes })), "waits for 3 instances to be running: seen 1 of 3, wanted 3 of 3");
@@ -96,26 +53,6 @@ test("looks at the world say what they decided", () => {
   assert.equal(decided("a, b, a"), "chose a ×2, b");
   assert.equal(decided("", "grafana"), "no step now, some withheld");
   assert.equal(decided(""), "solved: no step left");
-});
-
-test("broken traces are shown, not refused", () => {
-  const orphan = buildTree([span({ id: "a", parent: "gone" })]);
-  assert.equal(orphan.roots[0].orphan, true);
-  const cycle = buildTree([span({ id: "a", parent: "b" }), span({ id: "b", parent: "a" }), span({ id: "c", parent: "c" })]);
-  assert.equal(cycle.order.length + cycle.roots.length > 3, true);
-  assert.equal(new Set(visibleRows(cycle, () => false)).size, 3);
-  const deep = buildTree(Array.from({ length: 50_000 }, (_, i) => span({ id: `s${i}`, parent: i ? `s${i - 1}` : null })));
-  assert.equal(deep.order.at(-1).depth, 49_999);
-});
-
-test("a hundred thousand spans become rows in well under two seconds", () => {
-  const spans = spansOf(large(100_000).trace, BASE);
-  const started = performance.now();
-  const tree = buildTree(spans);
-  const rows = visibleRows(tree, foldedByDefault);
-  assert.ok(rows.length > 90_000);
-  assert.equal(tree.failures.length > 50, true);
-  assert.ok(performance.now() - started < 2000, `${performance.now() - started} ms`);
 });
 
 test("log lines keep their span, level and other fields", () => {
@@ -142,9 +79,10 @@ test("open spans reach to now, and zoom stays within the trace", () => {
 });
 
 test("an address brings back what it was made from, and ignores nonsense", () => {
-  const state = { span: "00f1", detail: true, view: "logs", least: "WARN", query: "is:error x=y", only: true, zoom: { from: 1.5, to: 20 }, level: 2, toggled: new Set(["aa", "bb"]) };
+  const state = { span: "00f1", detail: true, view: "logs", least: "WARN", query: "is:error x=y", only: true, zoom: { from: 1.5, to: 20 }, level: 2, toggled: new Set(["aa", "bb"]), whole: new Set(["cc"]), repeats: false, ticks: false, critical: true };
   const link = address.write(state, "?other=1");
   assert.deepEqual(address.read(link), state);
   assert.match(link, /other=1/);
-  assert.equal(address.write(address.read("?zoom=9-1&level=x&view=y&log=LOUD"), ""), "");
+  assert.equal(address.read(address.write({ ...state, level: address.ALL })).level, address.ALL);
+  assert.equal(address.write(address.read("?zoom=9-1&level=x&view=y&log=LOUD&repeats=no&ticks=1"), ""), "");
 });

@@ -2,9 +2,9 @@
 //!
 //! Not for the page, which has its own, live one. The surprise: most spans are folded. A creation
 //! has over a hundred, and whoever reads it in a terminal wants the steps and their calls; what is
-//! folded says how much it holds, and nothing that failed is ever folded away.
+//! folded says how much it holds, and how much of that failed and why.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use fixpoint_client::{Span, Trace};
 
@@ -71,8 +71,11 @@ struct Row<'a> {
     span: &'a Span,
     end: u64,
     open: bool,
-    error: Option<&'a str>,
+    error: Option<Cow<'a, str>>,
 }
+
+/// Calls repeated this often are one row even if some of them failed, as in the page.
+const REPEATS: usize = 4;
 
 struct Tree<'a> {
     children: HashMap<Option<&'a str>, Vec<&'a Span>>,
@@ -100,15 +103,22 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// How many of the first spans fold into one row: the same call again and again.
+    /// How many of the first spans fold into one row: the same call again and again. Few of them
+    /// fold only if there is nothing to say of any.
     fn alike(&self, spans: &[&'a Span]) -> usize {
-        let plain = |span: &&&'a Span| {
-            span.name == spans[0].name
-                && span.is_client()
-                && self.shown(span).is_empty()
-                && !self.failed(span)
+        let count = |fits: &dyn Fn(&'a Span) -> bool| {
+            let same = |span: &Span| span.name == spans[0].name && span.is_client();
+            spans.iter().take_while(|span| same(span) && fits(*span)).count()
         };
-        if self.style.all { 1 } else { spans.iter().take_while(plain).count().max(1) }
+        let ended = |span: &'a Span| {
+            span.end.is_some() && self.children(span).iter().all(|child| child.name == "attempt")
+        };
+        let plain = |span: &'a Span| self.shown(span).is_empty() && !self.failed(span);
+        match count(&ended) {
+            _ if self.style.all => 1,
+            many if many >= REPEATS => many,
+            _ => count(&plain).max(1),
+        }
     }
 
     fn group(
@@ -120,16 +130,15 @@ impl<'a> Tree<'a> {
         rows: &mut Vec<Row<'a>>,
     ) {
         let span = group[0];
-        let shown = self.shown(span);
+        let times = group.len();
+        let shown = if times > 1 { Vec::new() } else { self.shown(span) };
         let cut = self.style.depth.is_some_and(|most| depth >= most);
         let mut detail = detail(span);
         if cut && detail.is_empty() {
             let steps = self.children(span).iter().filter(|child| child.is_step());
             detail = counted(steps.map(|step| step.name.as_str()));
         }
-        if group.len() > 1 {
-            detail = format!("×{}", group.len());
-        } else if shown.is_empty() || cut {
+        if times == 1 && (shown.is_empty() || cut) {
             let beneath = self.calls_beneath(span);
             if beneath > 0 && !span.is_client() {
                 let calls = many(beneath, "call");
@@ -138,12 +147,12 @@ impl<'a> Tree<'a> {
         }
         rows.push(Row {
             guide,
-            name: span.name.clone(),
+            name: if times > 1 { format!("{times} × {}", span.name) } else { span.name.clone() },
             detail,
             span,
             end: group.iter().map(|span| span.end.unwrap_or(self.now)).max().unwrap_or(self.now),
             open: group.iter().any(|span| span.end.is_none()),
-            error: span.error.as_deref(),
+            error: errors(group),
         });
         if !cut {
             self.siblings(&shown, below, depth + 1, rows);
@@ -168,6 +177,17 @@ impl<'a> Tree<'a> {
         let children = self.children(span).iter();
         children.map(|child| usize::from(child.is_aws_call()) + self.calls_beneath(child)).sum()
     }
+}
+
+/// Why the span failed; of several, how many did and why the first.
+fn errors<'a>(group: &[&'a Span]) -> Option<Cow<'a, str>> {
+    let mut failed = group.iter().filter_map(|span| span.error.as_deref());
+    let first = failed.next()?;
+    Some(match (group.len(), failed.count() + 1) {
+        (1, _) => first.into(),
+        (all, failed) if first.is_empty() => format!("{failed} of {all} failed").into(),
+        (all, failed) => format!("{failed} of {all} failed: {first}").into(),
+    })
 }
 
 /// What a span's name leaves out and a reader wants first.
@@ -230,7 +250,7 @@ impl Columns {
         let took = format!("{took:>width$}", width = DURATION - 2);
         let bar = self.bar(row.span.start, row.end);
         let gap = if detail.is_empty() { "" } else { " " };
-        let mark = match (row.error, row.open) {
+        let mark = match (&row.error, row.open) {
             (Some(_), _) => paint.bad(" ✗"),
             (None, true) => paint.busy(" …"),
             (None, false) => String::new(),
@@ -245,7 +265,7 @@ impl Columns {
             pad = room.saturating_sub(used),
         )];
         // Below the name, so that a long message has the whole line.
-        if let Some(error) = row.error.filter(|error| !error.is_empty()) {
+        if let Some(error) = row.error.as_deref().filter(|error| !error.is_empty()) {
             let guide: String = row.guide.replace('├', "│").replace('└', " ");
             let room = (self.name + self.bar + DURATION).saturating_sub(guide.chars().count() + 2);
             lines.push(format!("{}  {}", paint.dim(&guide), paint.bad(truncate(error, room))));
@@ -356,7 +376,7 @@ mod tests {
           ├ create_vpc                          ╺━━━━╸           1.0 s
           │ └ EC2.CreateVpc                     ╺━━━━╸           1.0 s
           ├ wait the VPC                             ╺━━━━━━━━━  1.9 s
-          │ └ EC2.DescribeVpcs ×2                    ╺━━━━━      1.1 s
+          │ └ 2 × EC2.DescribeVpcs                   ╺━━━━━      1.1 s
           └ register                                          ╺ 100 ms ✗
               AccessDenied
         ");
@@ -370,6 +390,25 @@ mod tests {
         let cut = drawn(&sample(), false, Some(1));
         assert!(cut.iter().any(|line| line.contains("clusters/idg · 4 ca…")), "{cut:#?}");
         assert!(!cut.iter().any(|line| line.contains("create_vpc")));
+    }
+
+    #[test]
+    fn repeats_are_one_row_that_tells_how_many_failed_and_why() {
+        let mut trace = sample();
+        for poll in 0..410 {
+            let id = format!("p{poll}");
+            let mut span = span(&id, "8", "EC2.DescribeVpcs", 3200, 3201, json!({}));
+            span.error = (poll == 200).then(|| "Throttling".into());
+            trace.spans.push(span);
+        }
+        let lines = drawn(&trace, false, None);
+        let group = lines.iter().position(|line| line.contains("412 × EC2.DescribeVpcs")).unwrap();
+        assert!(lines[group].ends_with('✗'), "{lines:#?}");
+        assert!(lines[group + 1].contains("1 of 412 failed: Throttling"), "{lines:#?}");
+        assert_eq!(
+            drawn(&trace, true, None).iter().filter(|l| l.contains("DescribeVpcs")).count(),
+            413
+        );
     }
 
     #[test]

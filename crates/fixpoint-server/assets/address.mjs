@@ -4,13 +4,23 @@
 /** Levels of log lines, from fine to grave. */
 export const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
 
-const EMPTY = { span: "", detail: false, view: "tree", least: "TRACE", query: "", only: false, zoom: null, level: 0, toggled: new Set() };
+/** The `level` that folds nothing. */
+export const ALL = -1;
+
+const EMPTY = {
+  span: "", detail: false, view: "tree", least: "TRACE", query: "", only: false, zoom: null,
+  // Levels to show, 0 for the usual; rows folded or opened by hand; rows opened with all below.
+  level: 0, toggled: new Set(), whole: new Set(),
+  // Whether repeated siblings are folded, ticks shown, and the critical path drawn.
+  repeats: true, ticks: true, critical: false,
+};
 
 /** Reads the state from `location.search`. Anything malformed counts as absent. */
 export function read(search) {
   const params = new URLSearchParams(search);
   const zoom = /^(-?[\d.]+)-([\d.]+)$/.exec(params.get("zoom") ?? "");
   const level = Number(params.get("level"));
+  const ids = (name) => new Set((params.get(name) ?? "").split(",").filter(Boolean));
   return {
     span: params.get("span") ?? EMPTY.span,
     detail: params.get("detail") === "1",
@@ -19,8 +29,12 @@ export function read(search) {
     query: params.get("find") ?? EMPTY.query,
     only: params.get("only") === "1",
     zoom: zoom && Number(zoom[1]) < Number(zoom[2]) ? { from: Number(zoom[1]), to: Number(zoom[2]) } : null,
-    level: Number.isInteger(level) && level > 0 ? level : 0,
-    toggled: new Set((params.get("fold") ?? "").split(",").filter(Boolean)),
+    level: params.get("level") === "all" ? ALL : Number.isInteger(level) && level > 0 ? level : 0,
+    toggled: ids("fold"),
+    whole: ids("whole"),
+    repeats: params.get("repeats") !== "open",
+    ticks: params.get("ticks") !== "off",
+    critical: params.get("critical") === "1",
   };
 }
 
@@ -37,8 +51,12 @@ export function write(state, search = "") {
   put("only", state.only ? "1" : "");
   // Relative to the trace's start, in milliseconds.
   put("zoom", state.zoom ? `${round(state.zoom.from)}-${round(state.zoom.to)}` : "");
-  put("level", state.level ? String(state.level) : "");
+  put("level", state.level === ALL ? "all" : state.level ? String(state.level) : "");
   put("fold", [...state.toggled].join(","));
+  put("whole", [...state.whole].join(","));
+  put("repeats", state.repeats ? "" : "open");
+  put("ticks", state.ticks ? "" : "off");
+  put("critical", state.critical ? "1" : "");
   const text = params.toString().replaceAll("%2C", ",");
   return text ? `?${text}` : "";
 }

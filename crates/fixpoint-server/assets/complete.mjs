@@ -121,12 +121,16 @@ export async function offers(place, sources) {
   return matching(found, place.word).slice(0, MOST);
 }
 
-/** The text with an offer taken up, and where the cursor is then. */
+/** The text with an offer taken up, and where the cursor is then: where the next word begins. */
 export function taken(text, place, offer) {
   const rest = text.slice(place.to);
-  const tail = offer.text.endsWith("(") || rest.startsWith(" ") ? "" : " ";
-  const before = text.slice(0, place.from) + offer.text + tail;
-  return { text: before + rest, cursor: before.length + (tail === "" && rest.startsWith(" ") ? 1 : 0) };
+  const start = text.slice(0, place.from);
+  const joins = place.want === "join" && offer.text !== ")" && /\S$/.test(start);
+  // What is typed next in parentheses may be the closing one.
+  const whole = offer.text.endsWith("(") || (place.inside && /[")]$/.test(offer.text) && offer.text !== ")");
+  const spaced = rest.startsWith(" ");
+  const before = `${start}${joins ? " " : ""}${offer.text}${whole || spaced ? "" : " "}`;
+  return { text: before + rest, cursor: before.length + (spaced && !whole ? 1 : 0) };
 }
 
 /** A text as a query writes it. */

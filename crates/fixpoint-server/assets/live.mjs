@@ -21,7 +21,7 @@ export function enableLive({ onUpdate = () => {} } = {}) {
     const stop = follow(path, { on: { run: (run) => {
       again();
       if (run?.ended_at) setTimeout(() => { again(); stop(); }, 1500);
-    } }, onGap: again });
+    } }, onOpen: (first) => first || again() });
   } else if (refresh) {
     setInterval(() => document.hidden || again(), Number(refresh) * 1000);
     document.addEventListener("visibilitychange", () => document.hidden || again());

@@ -13,7 +13,7 @@ export function logLineElement(line, data, origin, go) {
     el("span", { class: "message" }, line.message, " ",
       el("span", { class: "fields" }, fieldText(line)),
       go && el("button", { type: "button", class: "quiet", onclick: go },
-        data.spans.get(line.spanId)?.name ?? line.spanId)));
+        nameOf(data, line) || line.spanId)));
 }
 
 /** All lines, drawn as they come into sight. */
@@ -36,7 +36,7 @@ export class LogView {
   show({ level, query, selected, follow }) {
     const least = LEVELS.indexOf(level);
     const words = query.toLowerCase().split(/\s+/).filter((word) => word && !word.startsWith("is:"));
-    this.origin = this.data.tree.roots[0]?.span.start ?? 0;
+    this.origin = this.data.tree.count > 0 ? this.data.tree.from : 0;
     this.selected = selected;
     this.#lines = this.data.logs.filter((line) => LEVELS.indexOf(line.level) >= least
       && words.every((word) => this.#text(line).includes(word)));
@@ -46,7 +46,7 @@ export class LogView {
 
   #text(line) {
     line.text ??= `${line.level} ${line.message} ${fieldText(line)} ${line.target} ${line.spanId}`.toLowerCase();
-    return `${line.text} ${this.data.spans.get(line.spanId)?.name ?? ""}`;
+    return `${line.text} ${nameOf(this.data, line)}`;
   }
 
   #draw(row, line, index) {
@@ -58,7 +58,7 @@ export class LogView {
     part.at.textContent = `+${duration(line.at - this.origin)}`;
     part.at.title = line.time;
     part.level.textContent = line.level;
-    part.span.textContent = this.data.spans.get(line.spanId)?.name ?? "";
+    part.span.textContent = nameOf(this.data, line);
     fill(part.message, line.message, " ", el("span", { class: "fields" }, fieldText(line)));
     part.message.title = `${line.message} ${fieldText(line)}`;
   }
@@ -74,6 +74,11 @@ function makeLine() {
   const row = el("div", { class: "log-row", role: "listitem" }, part.at, part.level, part.span, part.message);
   row.parts = part;
   return row;
+}
+
+function nameOf({ spans }, line) {
+  const place = line.spanId === null ? -1 : spans.placeOf(line.spanId);
+  return place < 0 ? "" : spans.names[spans.name[place]];
 }
 
 function fieldText(line) {

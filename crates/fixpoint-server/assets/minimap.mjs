@@ -2,9 +2,11 @@
 //
 // Drag to choose a part, drag the chosen part to move it, double-click for the whole.
 
+import { CATEGORIES } from "./kinds.mjs";
 import { position } from "./scale.mjs";
 
 const EDGE = 6;
+const MOST = 6000;
 
 export class Minimap {
   #drag = null;
@@ -13,8 +15,7 @@ export class Minimap {
     this.canvas = canvas;
     this.onZoom = onZoom;
     this.whole = this.view = { from: 0, to: 1 };
-    this.order = [];
-    this.failures = [];
+    this.tree = null;
     canvas.addEventListener("pointerdown", (event) => this.#grab(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     canvas.addEventListener("pointerup", (event) => this.#drop(event));
@@ -23,16 +24,18 @@ export class Minimap {
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
-  /** Shows `order` (nodes, parents first) over `whole`, with `failures` and `view` marked. */
-  show({ order, failures, whole, view, now }) {
-    Object.assign(this, { order, failures, whole, view, now });
-    this.draw();
+  /** Shows `tree` over `whole`, with `view` marked. */
+  show({ tree, whole, view, now }) {
+    // While one scrolls, nothing here changes.
+    const same = tree === this.tree && view.from === this.view.from && view.to === this.view.to && whole.to === this.whole.to;
+    Object.assign(this, { tree, whole, view, now });
+    if (!same) this.draw();
   }
 
-  /** Draws; also after a change of size or colours. */
+  /** Draws; also after a change of size. */
   draw() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (width === 0) return;
+    if (width === 0 || !this.tree) return;
     const ratio = devicePixelRatio || 1;
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
@@ -41,21 +44,23 @@ export class Minimap {
     const style = getComputedStyle(this.canvas);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     const inner = height - 8;
-    const count = Math.max(this.order.length, 1);
+    const { tree } = this;
+    const { spans, place } = tree;
+    const count = Math.max(tree.count, 1);
     const thick = Math.max(1, Math.min(4, (inner / count) * 0.9));
-    const bar = (node, i, fill, least) => {
-      const x = position(node.span.start, this.whole) * width;
-      const end = position(node.span.end ?? this.now, this.whole) * width;
+    const bar = (n, fill, least) => {
+      const end = spans.end[place[n]];
+      const x = position(spans.start[place[n]], this.whole) * width;
+      const to = position(Number.isNaN(end) ? this.now : end, this.whole) * width;
       pen.fillStyle = fill;
-      pen.fillRect(x, 4 + (i / count) * inner, Math.max(least, end - x), least > 1 ? Math.max(2, thick) : thick);
+      pen.fillRect(x, 4 + (n / count) * inner, Math.max(least, to - x), least > 1 ? Math.max(2, thick) : thick);
     };
-    const fills = {};
-    for (const name of ["http", "run", "create", "wait", "step", "aws", "attempt", "other"]) fills[name] = colour(name);
+    const fills = CATEGORIES.map(colour);
     // With more spans than pixels, most lines would be drawn over: every n-th is enough.
-    const stride = Math.max(1, Math.floor(count / 6000));
-    for (let i = 0; i < this.order.length; i += stride) bar(this.order[i], i, fills[this.order[i].category], 1);
+    const stride = Math.max(1, Math.floor(count / MOST));
+    for (let n = 0; n < tree.count; n += stride) bar(n, fills[spans.category[place[n]]], 1);
     const red = colour("error");
-    for (const node of this.failures) bar(node, node.index, red, 4);
+    for (const n of tree.failures) bar(n, red, 4);
     this.#brush(pen, width, height, colour);
   }
 

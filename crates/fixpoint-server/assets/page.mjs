@@ -10,7 +10,6 @@ import { enableLive } from "./live.mjs";
 import { enableScatter } from "./scatter.mjs";
 import { enableSearch } from "./search.mjs";
 import { TraceData } from "./trace.mjs";
-import { matcher } from "./tree.mjs";
 
 enableCopy();
 enableForms();
@@ -30,12 +29,7 @@ if (root) {
   } catch (error) {
     fill(explorer.part.notice, errorBox(error));
   }
-  const { span, query } = explorer.state;
-  explorer.update();
-  if (span) explorer.select(explorer.selected, { user: false });
-  else if (query) explorer.select(data.tree.order.find(matcher(query)), { user: false });
-  // What went wrong is what one came for.
-  else if (data.open === 0) explorer.select(data.tree.failures.find((node) => node.category !== "run"), { detail: false, user: false });
+  await explorer.begin();
 }
 
 // Elsewhere "/" leads to the search box, as it does within a trace.

@@ -4,84 +4,103 @@
 // one scrolls; so everything that `draw` sets, it must also unset.
 
 import { el, fill } from "./dom.mjs";
+import { errorText, planText, waitText } from "./kinds.mjs";
+import { marksOf } from "./marks.mjs";
 import { duration, position } from "./scale.mjs";
-import { errorText, planText, spansAt, waitText } from "./tree.mjs";
 
 const MOST_BARS = 60;
-const MOST_TICKS = 80;
+
+/** What share of the view, as 1 in so many, is about a pixel. */
+const LEAST = 1000;
 
 /** The element of a row, with its parts at hand. */
 export function makeRow() {
   const part = {
     caret: el("span", { class: "caret", "data-fold": true }),
     icon: el("span", { class: "icon", "aria-hidden": "true" }),
+    times: el("span", { class: "times" }),
     label: el("span", { class: "label" }),
     note: el("span", { class: "note" }),
+    marks: el("span", { class: "marks" }),
     errors: el("span", { class: "badge" }),
     name: el("div", { class: "name", role: "gridcell" }),
     text: el("span", { class: "bar-text" }),
     lane: el("div", { class: "lane", role: "gridcell" }),
   };
-  part.name.append(part.caret, part.icon, part.label, part.note, part.errors);
+  part.name.append(part.caret, part.icon, part.times, part.label, part.note, part.marks, part.errors);
   const row = el("div", { class: "row", role: "row" }, part.name, part.lane);
   row.parts = part;
   return row;
 }
 
-/** Fills a row. `seen` holds the view, now, and what is selected, folded and matched. */
+/** Fills a row. `seen` holds the view, now, and what is selected, folded, matched and critical. */
 export function drawRow(row, node, index, seen) {
   const { parts: part } = row;
-  const { span } = node;
-  const folded = node.rows.length > 0 && seen.folded(node);
+  const folded = node.foldable && seen.folded(node.number);
   row.node = node;
   row.id = `row-${node.id}`;
-  const failed = node.group ? node.errors > 0 : span.failed;
-  row.className = `row ${node.category}${failed ? " failed" : ""}${node.span.end === null ? " open" : ""}`
-    + `${node === seen.selected ? " selected" : ""}${seen.matched?.has(node) ? " matched" : ""}`
-    + `${seen.dimmed(node) ? " dimmed" : ""}`;
+  row.className = `row ${node.category}${!node.group && node.span.failed ? " failed" : ""}${!node.group && node.span.end === null ? " open" : ""}`
+    + `${node === seen.selected ? " selected" : ""}${seen.isMatch(node) ? " matched" : ""}${seen.isDimmed(node, folded) ? " dimmed" : ""}`;
   row.setAttribute("aria-rowindex", index + 1);
   row.setAttribute("aria-level", node.depth + 1);
   row.setAttribute("aria-selected", node === seen.selected);
-  if (node.rows.length > 0) row.setAttribute("aria-expanded", !folded);
+  if (node.foldable) row.setAttribute("aria-expanded", !folded);
   else row.removeAttribute("aria-expanded");
   part.name.style.setProperty("--depth", Math.min(node.depth, 12));
-  part.caret.textContent = node.rows.length === 0 ? "" : folded ? "▸" : "▾";
-  drawName(part.label, span.name, node.category);
-  part.note.textContent = noteOf(node, folded);
-  part.errors.textContent = folded && node.errors > (failed ? 1 : 0) ? `${node.errors}✕` : "";
-  part.errors.title = part.errors.textContent && `${node.errors} failed inside`;
+  part.caret.textContent = !node.foldable ? "" : folded ? "▸" : "▾";
+  part.times.textContent = node.group ? `${node.times} ×` : "";
+  drawName(part.label, node.label, node.category);
+  const found = folded ? seen.matchesBelow(node) : 0;
+  part.note.textContent = found > 0 ? `${found} found` : noteOf(node, folded);
+  const marks = marksOf(node).filter((mark) => mark.kind !== "open");
+  fill(part.marks, marks.map((mark) => el("span", { class: `mark ${mark.kind}`, title: mark.words }, mark.short)));
+  // A span's own error is told by its colour; those inside are counted as long as they are hidden.
+  const inside = node.errors - (!node.group && node.span.failed ? 1 : 0);
+  part.errors.textContent = inside > 0 && (folded || node.group) ? `${inside} failed` : "";
   drawLane(part, node, folded, seen);
 }
 
 function drawName(label, name, category) {
-  const dot = category === "aws" ? name.indexOf(".") : -1;
+  const dot = category === "aws" && !name.includes(",") ? name.indexOf(".") : -1;
   if (dot < 0) fill(label, name);
   else fill(label, el("span", { class: "service" }, name.slice(0, dot + 1)), name.slice(dot + 1));
   label.title = name;
 }
 
 function noteOf(node, folded) {
-  if (node.group) return `×${node.rows.length}`;
+  if (node.group) return "";
   const { attributes } = node.span;
-  if (node.orphan && node.depth === 0) return "parent not stored";
   if (node.category === "create") return `#${attributes["fixpoint.iteration"]}`;
   if (node.category === "attempt") return `#${attributes["fixpoint.attempt"] ?? ""}`;
-  if (node.category === "aws" && node.children.length > 1) return `${node.children.length} attempts`;
-  return folded && node.category !== "aws" ? `${node.size - 1} inside` : "";
+  if (node.category === "aws") return node.size > 2 ? `${node.size - 1} attempts` : "";
+  return folded ? `${node.size - 1} inside` : "";
 }
 
 function drawLane(part, node, folded, seen) {
   const { view, now } = seen;
-  const spans = node.group ? spansAt(node) : [node.span];
-  const bars = [];
-  const from = Math.min(...spans.map((s) => s.start));
-  const to = Math.max(...spans.map((s) => s.end ?? now));
-  if (spans.length > MOST_BARS) bars.push(barOf(from, to, view, "bar many"));
-  else for (const span of spans) bars.push(barOf(span.start, span.end ?? now, view, span.failed ? "bar failed" : "bar"));
-  const text = textOf(node, spans, from, to);
+  const { from, to } = node.reach(now);
+  const bars = node.group ? barsOf(node, view) : [barOf(from, to, view, node.span.failed ? "bar failed" : "bar")];
+  // Stretches too short to be seen beside their own bar would be dots that say nothing.
+  const least = Math.min((view.to - view.from) / LEAST, (to - from) / 4);
+  const critical = seen.critical(node, folded).filter((piece) => piece.to - piece.from >= least)
+    .map((piece) => barOf(piece.from, piece.to, view, "critical"));
+  const ticks = seen.ticks(node, folded).map((tick) => {
+    const mark = el("b", { class: `tick ${tick.level.toLowerCase()}`, title: tick.text });
+    mark.style.left = `${position(tick.at, view) * 100}%`;
+    return mark;
+  });
+  const text = textOf(node, from, to);
   part.text.textContent = text;
   place(part.text, position(from, view), position(to, view));
-  fill(part.lane, bars, ticksOf(node, folded, seen), text ? part.text : null);
+  fill(part.lane, bars, critical, ticks, text ? part.text : null);
+}
+
+// Each member of a group has its bar; of many, one bar for all and one for each that failed.
+function barsOf(node, view) {
+  const { tree, group } = node;
+  const bar = (member, className) => barOf(tree.spans.start[tree.place[member]], tree.spans.end[tree.place[member]], view, className);
+  if (group.count <= MOST_BARS) return Array.from(tree.below(node.number), (member) => bar(member, tree.errors[member] > 0 ? "bar failed" : "bar"));
+  return [barOf(group.from, group.to, view, "bar many"), ...node.failedMembers.slice(0, MOST_BARS).map((member) => bar(member, "bar failed"))];
 }
 
 function barOf(from, to, view, className) {
@@ -94,12 +113,9 @@ function barOf(from, to, view, className) {
   return bar;
 }
 
-function textOf(node, spans, from, to) {
-  if (node.group) {
-    const busy = spans.reduce((sum, span) => sum + span.end - span.start, 0);
-    return `${duration(to - from)}, ${duration(busy / spans.length)} each`;
-  }
+function textOf(node, from, to) {
   const length = duration(to - from);
+  if (node.group) return `${length}, busy ${duration(node.group.busy)}, ${duration(node.group.busy / node.group.count)} each`;
   if (node.span.failed) return `${length} · ${errorText(node.span) || "failed"}`;
   const more = waitText(node.span) || planText(node.span);
   return more ? `${length} · ${more}` : length;
@@ -125,23 +141,4 @@ function place(text, left, right) {
     style.maxWidth = `calc(${(1 - Math.max(left, 0)) * 100}% - 12px)`;
   }
   Object.assign(text.style, style);
-}
-
-function ticksOf(node, folded, { view, logsBySpan }) {
-  const marks = [];
-  const stack = [node];
-  while (stack.length > 0 && marks.length < MOST_TICKS) {
-    const at = stack.pop();
-    if (!at.group) {
-      for (const line of logsBySpan.get(at.span.id) ?? []) {
-        const x = position(line.at, view);
-        if (x < 0 || x > 1 || marks.length >= MOST_TICKS) continue;
-        const mark = el("b", { class: `tick ${line.level.toLowerCase()}`, title: `${line.level} ${line.message}` });
-        mark.style.left = `${x * 100}%`;
-        marks.push(mark);
-      }
-    }
-    if (folded) stack.push(...at.rows);
-  }
-  return marks;
 }

@@ -2,10 +2,10 @@
 // server, and a few forgotten tabs would use them up. After every gap the caller reads afresh.
 
 /**
- * Follows `path`. `on` maps event names to handlers of parsed data; `onGap` runs each time the
- * stream opens again after it was lost; `onState` hears "live" | "lost" | "paused". Returns a stop.
+ * Follows `path`. `on` maps event names to handlers of parsed data; `onOpen(first)` runs each time the
+ * stream opens, for the first time or again after it was lost; `onState` hears "live" | "lost" | "paused". Returns a stop.
  */
-export function follow(path, { on, onGap = () => {}, onState = () => {} }) {
+export function follow(path, { on, onOpen = () => {}, onState = () => {} }) {
   let source = null;
   let opened = false;
   let stopped = false;
@@ -16,7 +16,7 @@ export function follow(path, { on, onGap = () => {}, onState = () => {} }) {
     console.debug(`GET ${new URL(path, document.baseURI).href} (events)`);
     source.onopen = () => {
       onState("live");
-      if (opened) onGap();
+      onOpen(!opened);
       opened = true;
     };
     source.onerror = () => onState(stopped ? "paused" : "lost");

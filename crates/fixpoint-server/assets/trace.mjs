@@ -1,23 +1,34 @@
-// One trace in the browser: read once, then kept up to date by the server's events.
+// One trace in the browser: what every row needs is read at once, the rest when it is looked at;
+// then the server's events keep it up to date.
 //
 // Not for drawing. The surprise: the same span comes many times, each time whole; the last counts.
 
 import { call } from "./api.mjs";
 import { baseSecond, logsOf, spansOf } from "./otlp.mjs";
+import { ROW_ATTRIBUTES, Spans } from "./spans.mjs";
 import { follow } from "./stream.mjs";
-import { buildTree } from "./tree.mjs";
+import { Ticks } from "./ticks.mjs";
+import { Tree } from "./tree.mjs";
 
 /** Milliseconds without news after which a trace without open spans counts as ended. */
 const QUIET = 20_000;
 
+/** Milliseconds after which open spans may count as lost. A step that works longer still polls or logs. */
+const SILENCE = 3_600_000;
+
+/** More log lines than this are not read; the view says so. */
+const MOST_LOGS = 10_000;
+
 export class TraceData {
-  spans = new Map();
+  spans = new Spans();
   logs = [];
-  logsBySpan = new Map();
-  base;
+  /** Whether there are older log lines than those here. */
+  logsTruncated = false;
   #id;
   #knownLines = new Set();
   #tree = null;
+  #ticks = null;
+  #details = new Map();
   #clockOffset = 0;
   #newest = 0;
   #listeners = new Set();
@@ -28,39 +39,41 @@ export class TraceData {
     this.#id = id;
   }
 
-  /** Calls `listener({state, error})` after every change. */
+  /** Calls `listener({state, error, detail})` after every change; `detail` is the id of a span now known whole. */
   onChange(listener) {
     this.#listeners.add(listener);
   }
 
-  /** Reads the trace. A trace that is not known yet is no error while `awaited`: a run may be about to start. */
+  /**
+   * Reads what every row needs; log lines follow by themselves. A trace that is not known yet is no
+   * error while `awaited`: a run may be about to start.
+   */
   async load({ awaited = false } = {}) {
-    const id = encodeURIComponent(this.#id);
     try {
-      const [trace, logs] = await Promise.all([
-        call("GET", `/v1/traces/${id}`),
-        call("GET", `/v1/logs?trace_id=${id}`),
-      ]);
-      this.#setClock(trace.date);
-      this.#addSpans(trace.body);
-      this.#addLogs(logs.body);
+      const { body, date } = await call("GET", `${this.#path}/rows?attributes=${ROW_ATTRIBUTES.join(",")}`);
+      this.#setClock(date);
+      this.#take(Spans.read(body));
+      this.#newest = Math.max(this.tree.to, 0);
     } catch (error) {
       if (!(awaited && error.status === 404)) throw error;
     }
     this.#changed();
+    this.#loadLogs();
   }
 
   /** Follows the trace until it has been quiet for a while; `forever` for runs that go on. */
   followEvents({ forever = () => false } = {}) {
-    const settled = () => !forever() && this.open === 0 && performance.now() - this.#quietSince > QUIET;
+    const goesOn = () => forever() || this.open > 0;
+    const settled = () => !goesOn() && performance.now() - this.#quietSince > QUIET;
     this.#quietSince = performance.now();
-    this.#stop = follow(`/v1/traces/${encodeURIComponent(this.#id)}/events`, {
+    this.#stop = follow(`${this.#path}/events?from=now`, {
       on: {
         spans: (document) => { this.#addSpans(document); this.#changed(); },
         logs: (document) => { this.#addLogs(document); this.#changed(); },
         lagged: () => this.#reload(),
       },
-      onGap: () => this.#reload(),
+      // What changed between the reading and the stream was told to nobody.
+      onOpen: (first) => (!first || goesOn()) && this.#reload(),
       onState: (state) => this.#changed({ state }),
     });
     const timer = setInterval(() => {
@@ -73,25 +86,78 @@ export class TraceData {
 
   /** The tree of all spans, built when it is asked for. */
   get tree() {
-    this.#tree ??= buildTree(this.spans.values());
+    this.#tree ??= new Tree(this.spans);
     return this.#tree;
+  }
+
+  /** The log lines and events of the tree, as ticks. */
+  get ticks() {
+    this.#ticks ??= new Ticks(this.tree, this.logs);
+    return this.#ticks;
   }
 
   /** How many spans are still open. */
   get open() {
-    let open = 0;
-    for (const span of this.spans.values()) if (span.end === null) open++;
-    return open;
+    const { roots, open } = this.tree;
+    return roots.reduce((sum, root) => sum + open[root], 0);
   }
 
-  /** The present by the server's clock, in relative milliseconds; never before what was recorded. */
+  /** All that is known of the span at a place, or null until it has been read; then listeners hear of it. */
+  detail(place) {
+    const id = this.spans.id(place);
+    if (!this.#details.has(id)) {
+      this.#details.set(id, null);
+      this.#readDetail(id);
+    }
+    return this.#details.get(id);
+  }
+
+  /** The places of the spans in which all words of `query` occur. */
+  async find(query) {
+    const { body } = await call("GET", `${this.#path}/matches?q=${encodeURIComponent(query)}`, { quiet: true });
+    return body.spans.map((id) => this.spans.placeOf(id)).filter((place) => place >= 0);
+  }
+
+  /**
+   * The present by the server's clock, in relative milliseconds; never before what was recorded.
+   * For a trace that has long been silent it is the last moment of which anything is known: a span
+   * whose end was lost last year must not make all others too small to see.
+   */
   now() {
-    return Math.max(Date.now() + this.#clockOffset - this.base * 1e3, this.#newest);
+    const now = Date.now() + this.#clockOffset - (this.spans.base ?? 0) * 1e3;
+    const silent = now - this.#newest > Math.max(SILENCE, 10 * (this.#newest - this.tree.from));
+    return silent ? this.#newest : Math.max(now, this.#newest);
   }
 
   /** The moment `ms` as a date. */
   date(ms) {
-    return new Date(this.base * 1e3 + ms);
+    return new Date((this.spans.base ?? 0) * 1e3 + ms);
+  }
+
+  get #path() {
+    return `/v1/traces/${encodeURIComponent(this.#id)}`;
+  }
+
+  async #readDetail(id) {
+    try {
+      const { body } = await call("GET", `${this.#path}/spans/${id}`, { quiet: true });
+      this.#details.set(id, spansOf(body, this.spans.base)[0]);
+      this.#changed({ detail: id });
+    } catch (error) {
+      this.#details.delete(id);
+      this.#changed({ error });
+    }
+  }
+
+  async #loadLogs() {
+    try {
+      const { body } = await call("GET", `/v1/logs?trace_id=${encodeURIComponent(this.#id)}&limit=${MOST_LOGS}`, { quiet: true });
+      this.logsTruncated = body.truncated;
+      this.#addLogs(body);
+      this.#changed();
+    } catch (error) {
+      this.#changed({ error });
+    }
   }
 
   async #reload() {
@@ -102,31 +168,42 @@ export class TraceData {
     }
   }
 
+  #take(spans) {
+    // Times of log lines count from the same second as those of spans.
+    if (spans.base !== this.spans.base) {
+      this.logs = [];
+      this.#knownLines.clear();
+    }
+    this.spans = spans;
+    this.#details.clear();
+    this.#tree = this.#ticks = null;
+  }
+
   #addSpans(document) {
-    this.base ??= baseSecond(document);
-    if (this.base === undefined) return;
-    for (const span of spansOf(document, this.base)) {
-      this.spans.set(span.id, span);
+    this.spans.base ??= baseSecond(document);
+    if (this.spans.base === undefined) return;
+    for (const span of spansOf(document, this.spans.base)) {
+      this.spans.put(span);
+      this.#details.set(span.id, span);
       this.#newest = Math.max(this.#newest, span.start, span.end ?? 0);
     }
-    this.#tree = null;
+    this.#tree = this.#ticks = null;
     this.#quietSince = performance.now();
   }
 
   #addLogs(document) {
-    this.base ??= Math.floor(Date.now() / 1e3);
+    this.spans.base ??= Math.floor(Date.now() / 1e3);
     let sorted = true;
-    for (const line of logsOf(document, this.base)) {
+    for (const line of logsOf(document, this.spans.base)) {
       // The first reading and the events overlap.
       const key = `${line.time} ${line.spanId} ${line.message}`;
       if (this.#knownLines.has(key)) continue;
       this.#knownLines.add(key);
       sorted &&= this.logs.length === 0 || this.logs.at(-1).at <= line.at;
       this.logs.push(line);
-      if (!this.logsBySpan.has(line.spanId)) this.logsBySpan.set(line.spanId, []);
-      this.logsBySpan.get(line.spanId).push(line);
     }
     if (!sorted) this.logs.sort((a, b) => a.at - b.at);
+    this.#ticks = null;
   }
 
   // Only a clock that is clearly off is corrected: the header counts whole seconds.

@@ -1,257 +1,234 @@
-// The tree of a trace: who is whose child, what a span is, which rows can be seen. Pure.
+// The tree of a trace: who is whose child, which rows can be seen. Pure.
 //
-// The surprise: long series of equal siblings (a wait's polls) become one row of their own, a
-// *group*, so that four hundred `ELBv2.DescribeTargetHealth` do not bury the one that failed.
-// Nothing here recurses: a chain of 50,000 spans must not overflow the stack.
+// Not for what a span is called (`kinds.mjs`) or how it is drawn. The surprise: spans are numbered
+// anew as one meets them walking the tree, parents first, so that everything below a span is the
+// range of numbers after it. To fold is to skip a range; nothing here recurses or makes an object
+// for each span, and a chain of 50,000 spans does not overflow the stack.
 
-const GROUP_FROM = 4;
+import { CATEGORIES } from "./kinds.mjs";
+import { findGroups } from "./repeats.mjs";
+import { Node } from "./node.mjs";
 
-/** What a span is to the eye: http, run, create, wait, step, aws, attempt or other. */
-export function categoryOf(span) {
-  const has = (key) => span.attributes[key] !== undefined;
-  if (span.name === "attempt" && (has("fixpoint.attempt") || span.kind === "client")) return "attempt";
-  if (has("rpc.system") || has("rpc.system.name")) return "aws";
-  if (span.kind === "server" || has("http.request.method")) return "http";
-  if (has("fixpoint.run.id") || span.name.startsWith("run ")) return "run";
-  if (has("fixpoint.iteration")) return "create";
-  // Any step may wait for what it made to be visible; that does not make it a wait.
-  const key = span.attributes["fixpoint.step.key"];
-  if (has("fixpoint.wait.reason") && (key === undefined || key.startsWith("Wait"))) return "wait";
-  if (key !== undefined) return "step";
-  return "other";
-}
+const CREATE = CATEGORIES.indexOf("create");
+const ATTEMPT = CATEGORIES.indexOf("attempt");
 
-/** What a waiting span waits for, in a sentence; empty for other spans. */
-export function waitText(span) {
-  const reason = span.attributes["fixpoint.wait.reason"];
-  const wanted = span.attributes["fixpoint.wait.wanted"];
-  if (reason === undefined && wanted === undefined) return "";
-  const seen = span.attributes["fixpoint.wait.seen"];
-  const verb = span.end === null ? "waits for" : "waited for";
-  const values = seen === wanted ? seen : [seen && `seen ${seen}`, wanted && `wanted ${wanted}`].filter(Boolean).join(", ");
-  return `${verb} ${reason ?? wanted}${values ? `: ${values}` : ""}`;
-}
+export class Tree {
+  #nodes = new Map();
 
-/** What a `create` decided, in a line; empty for other spans and while it still looks. */
-export function planText(span) {
-  const { attributes } = span;
-  if (attributes["fixpoint.iteration"] === undefined || attributes["fixpoint.steps"] === undefined) return "";
-  const steps = counted(attributes["fixpoint.steps"].split(", ").filter(Boolean));
-  const withheld = attributes["fixpoint.withheld"] ? ", others withheld" : "";
-  return steps ? `chose ${steps}${withheld}` : withheld ? "no step now, some withheld" : "solved: no step left";
-}
-
-/** `a, b ×2`: names in order, each once. */
-export function counted(names) {
-  const times = new Map();
-  for (const name of names) times.set(name, (times.get(name) ?? 0) + 1);
-  return [...times].map(([name, n]) => (n > 1 ? `${name} ×${n}` : name)).join(", ");
-}
-
-/** Why a span failed, in a line; for a call, its error code first, as one searches for that. */
-export function errorText(span) {
-  const code = span.kind === "client" ? span.attributes["error.type"] : "";
-  if (!code) return span.message;
-  return span.message && !span.message.startsWith(code) ? `${code}: ${span.message}` : span.message || String(code);
-}
-
-/**
- * Builds the tree, children by start: `{roots, nodes: Map id → node, order, failures}`. `failures`
- * are the failed spans without a failed span below: where an error began.
- */
-export function buildTree(spans) {
-  const nodes = new Map();
-  for (const span of spans) nodes.set(span.id, newNode(span.id, span));
-  const roots = [];
-  for (const node of nodes.values()) {
-    const parent = node.span.parent === node.id ? undefined : nodes.get(node.span.parent);
-    node.parent = parent ?? null;
-    node.orphan = node.span.parent !== null && !parent;
-    (parent ? parent.children : roots).push(node);
+  /** Orders `spans` (`spans.mjs`) into a tree, children by start. */
+  constructor(spans) {
+    const { count } = spans;
+    const column = () => new Int32Array(count);
+    this.spans = spans;
+    this.count = count;
+    /** By number: the place in `spans`, the parent's number or -1, the level of its row. */
+    this.place = column();
+    this.parent = column().fill(-1);
+    this.depth = column();
+    /** By number, with all below: how many spans, how many failed, how many are open. */
+    this.size = column().fill(1);
+    this.errors = column();
+    this.open = column();
+    /** By number: 1 if the row is folded unless somebody asks otherwise. */
+    this.quiet = new Uint8Array(count);
+    /** By place: the number. */
+    this.number = column().fill(-1);
+    /** The numbers of spans without a parent here, and of those whose parent should be here. */
+    this.roots = [];
+    this.orphans = [];
+    /** Repeated siblings (`repeats.mjs`). Group `g` has the number `count + g`. */
+    this.groups = [];
+    /** By number: the group that the span is a member of, or -1. */
+    this.groupOf = column().fill(-1);
+    this.#walk();
+    this.#sum();
+    findGroups(this);
+    this.#level();
   }
-  breakCycles(nodes, roots);
-  const byStart = (a, b) => a.span.start - b.span.start;
-  roots.sort(byStart);
-  const order = preorder(roots, (node) => node.children.sort(byStart));
-  order.forEach((node, index) => {
-    node.index = index;
-    node.depth = node.parent ? node.parent.depth + 1 : 0;
-  });
-  for (let i = order.length - 1; i >= 0; i--) sumUp(order[i]);
-  for (const node of order) groupRepeats(node, nodes);
-  const failures = order.filter((node) => node.errors === 1 && node.span.failed && !isAttempt(node));
-  return { roots, nodes, failures, order };
-}
 
-/**
- * Folded unless somebody asks otherwise: groups; calls, whose attempts say little more; and looks
- * at the world that went well, as what came of them is told in their row.
- */
-export function foldedByDefault(node) {
-  if (node.group) return true;
-  if (node.category === "create") return node.errors === 0 && node.open === 0;
-  return node.children.length > 0 && node.children.every(isAttempt);
-}
+  /** What can be asked of the span, or group, of this number; made when it is first asked for. */
+  node(number) {
+    if (!this.#nodes.has(number)) this.#nodes.set(number, new Node(this, number));
+    return this.#nodes.get(number);
+  }
 
-/** True for one try of a call. What became of the call is said by the call's own span. */
-export function isAttempt(node) {
-  return node.category === "attempt" && node.parent !== null;
-}
+  /** The number of the span, or group, with this id; -1 if it is not here. */
+  find(id) {
+    const [, member] = /^group-(.*)$/.exec(id) ?? [];
+    const place = this.spans.placeOf(member ?? id);
+    if (place < 0) return -1;
+    const number = this.number[place];
+    if (member === undefined) return number;
+    const group = this.groupOf[number];
+    return group >= 0 && this.groups[group].first === number ? this.count + group : -1;
+  }
 
-/**
- * The rows to show, in order. `folded(node)` says whether the children of a node are hidden.
- * `matches`, if given, keeps only these nodes and their ancestors.
- */
-export function visibleRows(tree, folded, matches = null) {
-  const kept = matches && withAncestors(matches);
-  const rows = [];
-  const stack = [...tree.roots].reverse();
-  while (stack.length > 0) {
-    const node = stack.pop();
-    if (kept && !kept.has(node)) continue;
-    rows.push(node);
-    if (node.rows.length === 0) continue;
-    // A filter opens what hides a match, else there would be nothing to see.
-    if (kept ? node.rows.some((child) => kept.has(child)) : !folded(node)) {
-      for (let i = node.rows.length - 1; i >= 0; i--) stack.push(node.rows[i]);
+  /** The children of a span, or the members of a group. */
+  *below(number) {
+    const group = this.group(number);
+    const end = group ? group.end : number + this.size[number];
+    for (let at = group ? group.first : number + 1; at < end; at += this.size[at]) yield at;
+  }
+
+  /** The group of this number; null for that of a span. */
+  group(number) {
+    return number < this.count ? null : this.groups[number - this.count];
+  }
+
+  /** The row that a row is below: a group, a span, or -1 at the top. */
+  above(number) {
+    if (number >= this.count) return this.parent[this.group(number).first];
+    return this.groupOf[number] < 0 ? this.parent[number] : this.count + this.groupOf[number];
+  }
+
+  /** The range of numbers that a row stands for: `[first, end]`. */
+  range(number) {
+    const group = this.group(number);
+    return group ? [group.first, group.end] : [number, number + this.size[number]];
+  }
+
+  /** Whether there is anything to fold below a row. */
+  foldable(number) {
+    return number >= this.count || this.size[number] > 1;
+  }
+
+  // Numbers every span, parents first.
+  #walk() {
+    const { spans, count, place, number } = this;
+    const order = byStart(spans);
+    const { list, from } = childLists(spans, order);
+    const stack = [];
+    let next = 0;
+    const walk = (root) => {
+      stack.push(root);
+      while (stack.length > 0) {
+        const at = stack.pop();
+        // Only where spans are each other's parents does one come by twice.
+        if (number[at] >= 0) continue;
+        number[at] = next;
+        place[next++] = at;
+        for (let k = from[at + 1] - 1; k >= from[at]; k--) stack.push(list[k]);
+      }
+    };
+    const start = (at, orphan) => {
+      this.roots.push(next);
+      if (orphan) this.orphans.push(next);
+      walk(at);
+    };
+    for (const at of order) if (isRoot(spans, at)) start(at, spans.parent[at] !== -1);
+    // Spans that are each other's parents hang on no root; such data is broken, but must be shown.
+    for (let k = 0; k < count && next < count; k++) if (number[order[k]] < 0) start(order[k], true);
+    const roots = new Set(this.roots);
+    for (let n = 0; n < count; n++) if (!roots.has(n)) this.parent[n] = number[spans.parent[place[n]]];
+  }
+
+  // Counts, from the leaves up; finds where errors began, and when the trace is.
+  #sum() {
+    const { spans, count, place, parent, size, errors, open, quiet } = this;
+    /** How many spans there are of each category. */
+    this.categories = new Uint32Array(CATEGORIES.length);
+    this.from = Infinity;
+    this.to = -Infinity;
+    for (let n = count - 1; n >= 0; n--) {
+      const at = place[n];
+      if (Number.isNaN(spans.end[at])) open[n]++;
+      if (spans.failed[at] && !this.isAttempt(n)) errors[n]++;
+      this.categories[spans.category[at]]++;
+      this.from = Math.min(this.from, spans.start[at]);
+      this.to = Math.max(this.to, Number.isNaN(spans.end[at]) ? spans.start[at] : spans.end[at]);
+      if (parent[n] < 0) continue;
+      size[parent[n]] += size[n];
+      errors[parent[n]] += errors[n];
+      open[parent[n]] += open[n];
     }
+    /** The failed spans without a failed span below: where an error began. */
+    this.failures = [];
+    for (let n = 0; n < count; n++) {
+      if (errors[n] === 1 && spans.failed[place[n]] && !this.isAttempt(n)) this.failures.push(n);
+      // A look at the world that went well says what came of it in its row, and a call's attempts
+      // say little more than the call.
+      quiet[n] = spans.category[place[n]] === CREATE ? Number(errors[n] + open[n] === 0) : Number(size[n] > 1 && this.#onlyAttempts(n));
+    }
+  }
+
+  /** True for one try of a call. What became of the call is said by the call's own span. */
+  isAttempt(number) {
+    return this.parent[number] >= 0 && this.spans.category[this.place[number]] === ATTEMPT;
+  }
+
+  #onlyAttempts(number) {
+    const end = number + this.size[number];
+    for (let child = number + 1; child < end; child += this.size[child]) if (!this.isAttempt(child)) return false;
+    return true;
+  }
+
+  #level() {
+    for (let n = 0; n < this.count; n++) {
+      const up = this.parent[n];
+      this.depth[n] = (up < 0 ? 0 : this.depth[up] + 1) + (this.groupOf[n] < 0 ? 0 : 1);
+    }
+  }
+}
+
+/**
+ * The numbers of the rows to show, in order. `folded(number)` says whether what is below is
+ * hidden. `kept`, if given, has a 1 for each number to show; folds do not count then, as a filter
+ * opens what hides a match.
+ */
+export function visibleRows(tree, folded, kept = null) {
+  const { count, groupOf, groups, size } = tree;
+  const rows = [];
+  const told = new Uint8Array(groups.length);
+  for (let n = 0; n < count; ) {
+    if (kept && !kept[n]) {
+      n += size[n];
+      continue;
+    }
+    const g = groupOf[n];
+    // The first member that is shown brings its group's row along.
+    if (g >= 0 && !told[g]) {
+      told[g] = 1;
+      rows.push(count + g);
+      if (!kept && folded(count + g)) {
+        n = groups[g].end;
+        continue;
+      }
+    }
+    rows.push(n);
+    n += size[n] > 1 && !kept && folded(n) ? size[n] : 1;
   }
   return rows;
 }
 
-/** The spans of a node: its own, or all of a group. */
-export function spansAt(node) {
-  return node.group ? node.rows.map((child) => child.span) : [node.span];
-}
-
-/**
- * A test for a query: words that must all occur, in any of name, ids, message, attributes;
- * `is:error|open|aws|step|wait|create|http|attempt`; `key=value` for one attribute.
- */
-export function matcher(query) {
-  const tests = query.trim().toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
-    const is = /^is:(\w+)$/.exec(word);
-    if (is) return (node) => isKind(node, is[1]);
-    const pair = /^([\w.-]+)=(.*)$/.exec(word);
-    if (pair) return (node) => attributeHas(node.span.attributes, pair[1], pair[2]);
-    return (node) => haystack(node.span).includes(word);
-  });
-  return tests.length === 0 ? null : (node) => !node.group && tests.every((test) => test(node));
-}
-
-/** All ancestors of a node, nearest first; groups are left out. */
-export function ancestors(node) {
-  const path = [];
-  for (let up = node.parent; up; up = up.parent) path.push(up);
-  return path;
-}
-
-function newNode(id, span) {
-  return { id, span, parent: null, children: [], rows: [], index: 0, depth: 0, errors: 0, open: 0, size: 1,
-    category: categoryOf(span), orphan: false, group: false, groupNode: null };
-}
-
-// Spans that are each other's parent hang on no root; such data is broken, but must be shown.
-function breakCycles(nodes, roots) {
-  const seen = new Set(preorder(roots, (node) => node.children));
-  if (seen.size === nodes.size) return;
-  for (const node of nodes.values()) {
-    if (seen.has(node)) continue;
-    node.parent.children.splice(node.parent.children.indexOf(node), 1);
-    node.parent = null;
-    node.orphan = true;
-    roots.push(node);
-    for (const reached of preorder([node], (n) => n.children)) seen.add(reached);
-  }
-}
-
-function preorder(roots, childrenOf) {
-  const order = [];
-  const stack = [...roots].reverse();
-  while (stack.length > 0) {
-    const node = stack.pop();
-    order.push(node);
-    const children = childrenOf(node);
-    for (let i = children.length - 1; i >= 0; i--) stack.push(children[i]);
-  }
-  return order;
-}
-
-function sumUp(node) {
-  node.errors = node.span.failed && !isAttempt(node) ? 1 : 0;
-  node.open = node.span.end === null ? 1 : 0;
-  node.size = 1;
-  for (const child of node.children) {
-    node.errors += child.errors;
-    node.open += child.open;
-    node.size += child.size;
-  }
-}
-
-function groupRepeats(node, nodes) {
-  node.rows = [];
-  for (let from = 0; from < node.children.length; ) {
-    const first = node.children[from];
-    let to = from + 1;
-    while (to < node.children.length && alike(first, node.children[to])) to++;
-    const run = node.children.slice(from, to);
-    if (run.length < GROUP_FROM) node.rows.push(...run);
-    else node.rows.push(newGroup(node, run, nodes));
-    from = to;
-  }
-}
-
-function alike(a, b) {
-  return a.category === "aws" && b.category === "aws" && a.span.name === b.span.name
-    && a.span.failed === b.span.failed && b.span.end !== null && a.span.end !== null;
-}
-
-function newGroup(parent, members, nodes) {
-  const group = { ...newNode(`group-${members[0].id}`, members[0].span), group: true, parent,
-    index: members[0].index, depth: parent.depth + 1 };
-  group.rows = members;
-  group.size = group.errors = 0;
-  for (const member of members) {
-    group.size += member.size;
-    group.errors += member.errors;
-    member.groupNode = group;
-    member.depth = group.depth + 1;
-    for (const child of member.children) child.depth = member.depth + 1;
-  }
-  nodes.set(group.id, group);
-  return group;
-}
-
-function withAncestors(matches) {
-  const kept = new Set();
-  for (const match of matches) {
-    for (let node = match; node && !kept.has(node); node = node.groupNode ?? node.parent) kept.add(node);
-    // The walk above stops at known nodes, so each node is visited once however deep the tree.
+/** Marks `numbers` and everything above them with a 1, for `visibleRows`. */
+export function withAncestors(tree, numbers) {
+  const kept = new Uint8Array(tree.count);
+  for (const number of numbers) {
+    // The walk stops where another has been, so each is visited once however deep the tree.
+    for (let n = number; n >= 0 && !kept[n]; n = tree.parent[n]) kept[n] = 1;
   }
   return kept;
 }
 
-function isKind(node, word) {
-  if (word === "error") return node.span.failed;
-  if (word === "open") return node.span.end === null;
-  if (word === "retried") return node.category === "aws" && node.children.length > 1;
-  return node.category === word;
+function isRoot(spans, place) {
+  return spans.parent[place] < 0 || spans.parent[place] === place;
 }
 
-function attributeHas(attributes, key, value) {
-  for (const [name, actual] of Object.entries(attributes)) {
-    if (name.toLowerCase() === key && String(actual).toLowerCase().includes(value)) return true;
-  }
-  return false;
+// Places by start. Answers of the server have that order already.
+function byStart({ count, start }) {
+  const order = new Uint32Array(count).map((_, place) => place);
+  for (let k = 1; k < count; k++) if (start[k] < start[k - 1]) return order.sort((a, b) => start[a] - start[b] || a - b);
+  return order;
 }
 
-const haystacks = new WeakMap();
-
-function haystack(span) {
-  let text = haystacks.get(span);
-  if (text === undefined) {
-    text = `${span.name} ${span.id} ${span.message} ${JSON.stringify(span.attributes)}`.toLowerCase();
-    haystacks.set(span, text);
-  }
-  return text;
+// The children of each place: those of `p` are `list[from[p]]` up to `list[from[p + 1] - 1]`.
+function childLists(spans, order) {
+  const { count, parent } = spans;
+  const from = new Uint32Array(count + 1);
+  for (let p = 0; p < count; p++) if (!isRoot(spans, p)) from[parent[p] + 1]++;
+  for (let p = 0; p < count; p++) from[p + 1] += from[p];
+  const next = from.slice();
+  const list = new Uint32Array(from[count]);
+  for (const place of order) if (!isRoot(spans, place)) list[next[parent[place]]++] = place;
+  return { list, from };
 }

@@ -6,6 +6,10 @@
 //!
 //! The way of a span: `tracing` → [`layer::RecordLayer`] → [`record::Recorder`] → [`store`].
 
+// So that tests in here can share with those in `tests/`.
+#[cfg(test)]
+extern crate self as fixpoint_trace;
+
 pub mod export;
 pub mod formats;
 pub mod jaeger;

@@ -9,13 +9,14 @@ use std::{
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each room, and the rooms that it may import.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("fixpoint", &[]),
     ("fixpoint-trace", &[]),
     ("fixpoint-client", &[]),
     ("fixpoint-aws", &["fixpoint", "fixpoint-trace"]),
     ("fixpoint-server", &["fixpoint", "fixpoint-trace", "fixpoint-client"]),
     ("clusters", &["fixpoint", "fixpoint-aws", "fixpoint-server"]),
+    ("fixpoint-bench", &["fixpoint-trace"]),
     (
         "fixpoint-cli",
         &[

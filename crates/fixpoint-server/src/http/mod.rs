@@ -18,6 +18,7 @@ mod problem;
 mod read;
 mod receive;
 mod resources;
+mod rows;
 mod runs;
 mod sse;
 mod trace;
@@ -70,6 +71,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(traces::routes())
         .merge(receive::upload::routes(&app))
         .merge(operations::routes())
+        .merge(rows::routes())
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))

@@ -25,7 +25,8 @@ pub(crate) struct Problem {
     detail: String,
     hint: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
-    place: Option<Place>,
+    /// Boxed: most problems have none, and every handler's answer has room for it.
+    place: Option<Box<Place>>,
 }
 
 impl Problem {
@@ -84,7 +85,7 @@ impl IntoResponse for Problem {
             detail: self.detail,
             hint: self.hint.map(Cow::into_owned),
             errors: self.errors,
-            place: self.place,
+            place: self.place.map(|place| *place),
             trace_id: trace_id.unwrap_or_default(),
         };
         let mut response = (self.status, axum::Json(body)).into_response();
@@ -117,7 +118,7 @@ impl From<QueryError> for Problem {
         };
         let detail = format!("{error}.");
         let problem = Self::bad_request("bad-query", "Not a query", detail);
-        Self { place: Some(place), ..problem.hint(error.hint().to_owned()) }
+        Self { place: Some(Box::new(place)), ..problem.hint(error.hint().to_owned()) }
     }
 }
 

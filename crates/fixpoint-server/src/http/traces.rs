@@ -180,7 +180,7 @@ fn no_format(name: &str) -> Problem {
     bad_parameter(format!("format is {name}; otlp, otlp-protobuf, jaeger and zipkin are known."))
 }
 
-fn trace_id(text: &str) -> Result<TraceId, Problem> {
+pub(super) fn trace_id(text: &str) -> Result<TraceId, Problem> {
     text.to_ascii_lowercase().parse().map_err(|_| {
         let detail = format!("{text} is no trace id; 32 hex digits are wanted.");
         Problem::bad_request("bad-trace-id", "Not a trace id", detail)
@@ -188,22 +188,43 @@ fn trace_id(text: &str) -> Result<TraceId, Problem> {
     })
 }
 
-fn no_trace(id: TraceId) -> Problem {
+pub(super) fn no_trace(id: TraceId) -> Problem {
     Problem::not_found(format_args!("trace {id}"))
         .hint("Spans are stored a moment after they open; a new trace may take a few milliseconds.")
 }
 
+/// Where a stream of events starts.
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Beginning {
+    /// With all there is.
+    #[default]
+    Start,
+    /// With what changes from now on.
+    Now,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventParams {
+    #[serde(default)]
+    from: Beginning,
+}
+
 /// Follows a trace: event `spans` with the spans that changed as OTLP JSON, event `logs` with new
-/// log lines; both with all there is at first. Goes on until the client leaves.
+/// log lines; both with all there is at first, unless only changes are wanted. Goes on until the
+/// client leaves.
 async fn events(
     State(app): State<App>,
     Path(id): Path<String>,
+    Params(EventParams { from }): Params<EventParams>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = trace_id(&id)?;
     // Before the first look, so that no change falls between the two.
     let changes = app.traces.follow();
     let trace = app.traces.trace(id).await?.ok_or_else(|| no_trace(id))?;
-    let follower = Follower { app, id, changes, next: Some(trace) };
+    let next = matches!(from, Beginning::Start).then_some(trace);
+    let follower = Follower { app, id, changes, next };
     let batches = stream::unfold(follower, async |mut follower| {
         let trace = follower.next().await?;
         Some((stream::iter(told(trace)), follower))

@@ -15,15 +15,21 @@ use jiff::Timestamp;
 
 use super::{Answer, Harness};
 
-const MINUTE: u64 = 60_000_000_000;
-const MILLI: u64 = 1_000_000;
+pub(super) const MINUTE: u64 = 60_000_000_000;
+pub(super) const MILLI: u64 = 1_000_000;
 
-fn now() -> UnixNanos {
+pub(super) fn now() -> UnixNanos {
     Timestamp::now().as_nanosecond().try_into().unwrap()
 }
 
 /// A span that took that many milliseconds.
-fn span(trace_id: TraceId, service: &str, name: &str, start: UnixNanos, millis: u64) -> Span {
+pub(super) fn span(
+    trace_id: TraceId,
+    service: &str,
+    name: &str,
+    start: UnixNanos,
+    millis: u64,
+) -> Span {
     let mut span = Span::new(SpanContext { trace_id, span_id: SpanId::random() }, name, start);
     let resource: Resource = [("service.name".to_owned(), service.into())].into_iter().collect();
     span.resource = Arc::new(resource);
@@ -36,7 +42,7 @@ fn ids(page: &TracePage) -> Vec<TraceId> {
 }
 
 impl Harness {
-    async fn keep(&self, spans: Vec<Span>) {
+    pub(super) async fn keep(&self, spans: Vec<Span>) {
         self.app.traces.append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
     }
 

@@ -95,6 +95,24 @@ async fn a_trace_is_told_whole_and_then_span_by_span() {
 }
 
 #[tokio::test]
+async fn who_has_read_a_trace_is_told_of_changes_only() {
+    let server = Harness::new();
+    server.world.state().no_paint = true;
+    let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
+    let run = server.run_when(&id, |run| run.state == RunState::Waiting).await;
+    server.recorder.flush().await.unwrap();
+    let path = format!("/v1/traces/{}/events?from=now", run.trace_id);
+    let mut events = Events::open(&server, &path).await;
+    server.world.state().no_paint = false;
+    let mut seen = Vec::new();
+    while !seen.contains(&"lay_brick".to_owned()) {
+        let (name, data) = events.next().await.unwrap();
+        seen.extend((name == "spans").then(|| names(&data)).into_iter().flatten());
+    }
+    assert!(!seen.contains(&"POST /v1/toys".to_owned()), "{seen:?}");
+}
+
+#[tokio::test]
 async fn streams_end_when_the_server_stops() {
     let server = Harness::new();
     server.world.state().no_paint = true;

@@ -128,6 +128,8 @@ impl Scatter {
             times: times(from as i64, to as i64)
                 .into_iter()
                 .map(|(ms, label)| Tick { at: across(ms as f64), label })
+                // A label that stands on the edge is cut in half.
+                .filter(|tick| (MARGIN..=1.0 - MARGIN).contains(&tick.at.0))
                 .collect(),
             lengths: lengths
                 .map(|(log, label)| Tick { at: up(log), label: (*label).into() })

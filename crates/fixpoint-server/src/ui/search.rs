@@ -27,14 +27,8 @@ const EXAMPLES: [(&str, &str); 8] = [
 ];
 
 /// How far back the list can be told to go, with one click.
-const PRESETS: [(&str, &str); 6] = [
-    ("15m", "15 min"),
-    ("1h", "1 hour"),
-    ("6h", "6 hours"),
-    ("24h", "24 hours"),
-    ("7d", "7 days"),
-    ("", "all"),
-];
+const PRESETS: [(&str, &str); 6] =
+    [("15m", "15 m"), ("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"), ("", "all")];
 
 /// What is asked for, as the address says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -195,14 +189,21 @@ impl TracesPage {
         !self.presets().iter().any(|(_, _, current)| *current)
     }
 
-    /// Both ends of the while, in words.
+    /// Both ends of the while, in words; the day once if it is the same.
     fn while_text(&self) -> String {
+        let Asked { since, until, .. } = &self.asked;
         let end = |text: &str, none: &str| match text.parse::<Timestamp>() {
             Ok(at) => text::stamp(at),
             Err(_) if text.is_empty() => none.to_owned(),
             Err(_) => format!("{text} ago"),
         };
-        format!("{} to {}", end(&self.asked.since, "ever"), end(&self.asked.until, "now"))
+        let (from, to) = (end(since, "ever"), end(until, "now"));
+        match (from.split_once(' '), to.split_once(' ')) {
+            (Some((day, clock)), Some((same, to))) if day == same && to.ends_with("UTC") => {
+                format!("{day} {} to {to}", clock.trim_end_matches(" UTC"))
+            }
+            _ => format!("{from} to {to}"),
+        }
     }
 
     fn since_field(&self) -> String {
@@ -345,6 +346,26 @@ mod tests {
         let before = Some(Timestamp::UNIX_EPOCH);
         let older = page("", Found { before, ..Found::default() }).count();
         assert_eq!(older, "before 1970-01-01 00:00:00 UTC: 0 traces, all that match");
+    }
+
+    #[test]
+    fn a_while_of_ones_own_is_said_in_words() {
+        let said = |since: &str, until: &str| {
+            let mut page = page("", Found::default());
+            page.asked = page.asked.during(since, until);
+            page.own_while().then(|| page.while_text())
+        };
+        assert_eq!(said("1h", ""), None);
+        assert_eq!(said("2h", "").as_deref(), Some("2h ago to now"));
+        assert_eq!(said("2h", "1h").as_deref(), Some("2h ago to 1h ago"));
+        assert_eq!(
+            said("2026-05-04T03:00:00Z", "2026-05-04T03:05:00Z").as_deref(),
+            Some("2026-05-04 03:00:00 to 03:05:00 UTC")
+        );
+        assert_eq!(
+            said("", "2026-05-04T03:05:00Z").as_deref(),
+            Some("ever to 2026-05-04 03:05:00 UTC")
+        );
     }
 
     #[test]

@@ -57,11 +57,13 @@ impl Shape {
 
         let mut chosen = chosen(trace, |span| end(span) - span.start);
         chosen.sort_unstable();
+        // Few lines stand in the middle.
+        let top = (LINES - chosen.len()) * PITCH / 2;
         let bars = chosen.into_iter().enumerate().map(|(line, index)| {
             let span = &trace.spans[index];
             let width = share(end(span) - span.start).max(LEAST);
             let x = share(span.start - from).min(1.0 - width);
-            Bar { x: Share(x), width: Share(width), y: line * PITCH, class: class(span) }
+            Bar { x: Share(x), width: Share(width), y: top + line * PITCH, class: class(span) }
         });
         Self { bars: bars.collect() }
     }
@@ -122,9 +124,9 @@ mod tests {
         assert_eq!(
             bars,
             [
-                bar("0.00", "100.00", 0, "step"),
-                bar("40.00", "20.00", 3, "aws"),
-                bar("98.80", "1.20", 6, "step"),
+                bar("0.00", "100.00", 7, "step"),
+                bar("40.00", "20.00", 10, "aws"),
+                bar("98.80", "1.20", 13, "step"),
             ]
         );
     }

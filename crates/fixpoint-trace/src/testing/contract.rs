@@ -181,6 +181,20 @@ async fn traces_are_listed_newest_first_in_pages_by_filter(store: &impl TraceSto
     for (query, expected) in filtered {
         assert_eq!(starts(query.clone()).await.0, expected, "{query:?}");
     }
+    for (text, expected) in [
+        ("early", vec![20, 10]),
+        ("early and error or trace.errors = 0 and late", vec![50, 40, 30, 20]),
+        ("has(late) and missing(error)", vec![50, 40, 30]),
+        ("missing(late) after early", vec![20, 10]),
+        ("missing(late) after late", vec![50, 40, 30]),
+        ("missing(early) after nothing", vec![]),
+        ("customer missing and service exists and root !~ LATE", vec![20, 10]),
+        ("duration >= 2ns or kind != internal or log ~ x or open", vec![]),
+    ] {
+        let filter = text.parse().expect(text);
+        let query = TraceQuery { filter, ..TraceQuery::default() };
+        assert_eq!(starts(query).await.0, expected, "{text}");
+    }
 }
 
 async fn a_trace_is_found_by_any_id_in_it(store: &impl TraceStore) {

@@ -213,6 +213,27 @@ fn what_a_hint_proposes_is_a_query() {
     }
 }
 
+/// The page that teaches the language is wrong as soon as one of its examples is.
+#[test]
+fn every_query_of_the_page_about_searching_is_one() {
+    let page = include_str!("../../../../docs/search.md");
+    let commands = page.lines().filter_map(|line| line.strip_prefix("fixpoint search "));
+    let commands = commands.map(|rest| match rest.strip_prefix('\'') {
+        Some(quoted) => quoted.split('\'').next().unwrap(),
+        None => rest.split(' ').next().unwrap(),
+    });
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| `")?.split("` |").next());
+    let cells = cells.filter(|cell| cell.contains('('));
+    let block = page.split("```").find(|block| block.contains("status = error")).unwrap();
+    let lines = block.lines().filter(|line| !line.is_empty());
+    let lines = lines.map(|line| line.split("   ").next().unwrap());
+    let queries: Vec<_> = commands.chain(cells).chain(lines).collect();
+    assert!(queries.len() > 15, "{queries:?}");
+    for query in queries {
+        assert_ne!(read(query), Query::default(), "{query}");
+    }
+}
+
 #[test]
 fn a_query_is_bounded_in_length_and_conditions() {
     let long = format!("name = \"{}\"", "ä".repeat(MAX_LENGTH));

@@ -49,11 +49,14 @@ impl Document {
             "Event `spans`: OTLP JSON of the spans that changed. Event `logs`: a LogPage of new lines. \
              Both with all there is at first.",
         );
+        let from = in_query("from", "start, if not set; now: only what changes from now on.");
+        let params = [id[0].clone(), from];
         self.path(
             "/v1/traces/{id}/events",
             "get",
-            get("Follows a trace.", &id, &[("200", events)]),
+            get("Follows a trace.", &params, &[("200", events)]),
         );
+        self.rows(&id[0]);
         let done = json!({ "description": "Done." });
         let pin = get("Keeps a trace past the retention.", &id, &[("204", done.clone())]);
         self.path("/v1/traces/{id}/pin", "put", pin);
@@ -115,6 +118,31 @@ impl Document {
         let stats = self.json::<StoreStats>();
         let summary = "Says what the trace store holds, and what that takes.";
         self.path("/v1/store", "get", get(summary, &[], &[("200", stats)]));
+    }
+
+    /// What a waterfall reads of a trace of any size.
+    fn rows(&mut self, id: &Value) {
+        let object = |description: &str| json!({ "description": description, "content": { "application/json": { "schema": { "type": "object" } } } });
+        let names = in_query("attributes", "Attributes to show, by name, with commas; 32 at most.");
+        let columns = object(
+            "Columns: the n-th entry of each list is the n-th span's, by start. Times are \
+             nanoseconds after `origin`; a null duration is an open span.",
+        );
+        let summary = "Shows what a row has of every span, without bodies.";
+        let operation = get(summary, &[id.clone(), names], &[("200", columns)]);
+        self.path("/v1/traces/{id}/rows", "get", operation);
+        let span_id = in_path("span_id", "The span's id: 16 hex digits.");
+        let span = object("OTLP JSON with this one span.");
+        let operation = get("Shows a span.", &[id.clone(), span_id], &[("200", span)]);
+        self.path("/v1/traces/{id}/spans/{span_id}", "get", operation);
+        let q = in_query(
+            "q",
+            "Words that must all occur, whatever their case, in name, service, id, message, \
+             attributes, events or log lines; key=word asks for an attribute.",
+        );
+        let found = object("`spans`: the ids of the spans that match, by start.");
+        let operation = get("Finds spans within a trace.", &[id.clone(), q], &[("200", found)]);
+        self.path("/v1/traces/{id}/matches", "get", operation);
     }
 }
 

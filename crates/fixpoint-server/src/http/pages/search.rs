@@ -12,8 +12,9 @@ use axum::{
 use fixpoint_trace::{
     model::{TraceId, UnixNanos},
     query::{Condition, Field, Query},
-    store::TraceQuery,
+    store::{TraceQuery, TraceSummary},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::Deserialize;
 
@@ -34,6 +35,9 @@ const DOTS: usize = 500;
 
 /// How many spans a trace may have to be read whole for a picture of a few pixels.
 const MOST_SPANS: u32 = 2_000;
+
+/// How many traces are read at once: they may lie far away.
+const AT_ONCE: usize = 8;
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -179,11 +183,11 @@ async fn search(
     let last = page.items.get(ROWS - 1).filter(|_| drawn > ROWS || more);
     let next = last.map(|last| (last.start, last.trace_id));
 
-    let mut rows = Vec::with_capacity(ROWS.min(drawn));
-    for trace in page.items.iter().take(ROWS) {
-        let shape = shape(app, trace.trace_id, trace.spans, now).await?;
-        rows.push(TraceRow::new(summary(trace.clone()), shape, now));
-    }
+    let rows = page.items.iter().take(ROWS).cloned().map(async |trace| {
+        let shape = shape(app, &trace, now).await?;
+        Ok::<_, Problem>(TraceRow::new(summary(trace), shape, now))
+    });
+    let rows = stream::iter(rows).buffered(AT_ONCE).try_collect().await?;
     let items: Vec<_> = page.items.into_iter().map(summary).collect();
     // What is not drawn leaves no empty space.
     let left = since.map(timestamp).filter(|_| !more);
@@ -202,17 +206,12 @@ async fn search(
 }
 
 /// The picture of a trace, unless it is too large.
-async fn shape(
-    app: &App,
-    id: TraceId,
-    spans: u32,
-    now: Timestamp,
-) -> Result<Option<Shape>, Problem> {
-    if spans > MOST_SPANS {
+async fn shape(app: &App, trace: &TraceSummary, now: Timestamp) -> Result<Option<Shape>, Problem> {
+    if trace.spans > MOST_SPANS {
         return Ok(None);
     }
     let now = UnixNanos::try_from(now.as_nanosecond()).unwrap_or_default();
-    Ok(app.traces.trace(id).await?.map(|trace| Shape::new(&trace, now)))
+    Ok(app.traces.trace(trace.trace_id).await?.map(|trace| Shape::new(&trace, now)))
 }
 
 #[derive(Deserialize, Default)]

@@ -200,11 +200,13 @@ pub(super) fn literal(word: &str) -> Literal {
     number(word).map_or_else(|| Literal::Text(word.to_owned()), Literal::Number)
 }
 
-/// A number, if it is one that a float holds exactly: an account's id must not be rounded.
+/// A number, if it is one that a float holds exactly: an account's id must not be rounded, nor
+/// lose its zeros.
 fn number(word: &str) -> Option<f64> {
     let digits = word.strip_prefix('-').unwrap_or(word);
     let whole = digits.bytes().all(|c| c.is_ascii_digit());
-    if !digits.starts_with(|c: char| c.is_ascii_digit()) || whole && digits.len() > 15 {
+    let zeros = whole && digits.len() > 1 && digits.starts_with('0');
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) || whole && digits.len() > 15 || zeros {
         return None;
     }
     word.parse().ok().filter(|number: &f64| number.is_finite())

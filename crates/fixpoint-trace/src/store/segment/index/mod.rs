@@ -46,6 +46,8 @@ pub(super) struct Index {
     spans: Spans,
     rollup: Block,
     attributes: Block,
+    #[cfg(test)]
+    heads: u64,
     /// Attributes that more than one of span, resource and scope have, and the like.
     ambiguous: Vec<String>,
 }
@@ -77,6 +79,8 @@ impl Index {
             traces: Traces::read(&read(traces)?)?,
             terms: Dictionary::read(&read(terms)?)?,
             spans: Spans::read(&read(spans)?)?,
+            #[cfg(test)]
+            heads: traces.at,
             rollup,
             attributes,
             size,
@@ -155,6 +159,23 @@ impl Index {
     /// one of span, resource and scope have the attribute, only one of them counts.
     pub(super) fn is_ambiguous(&self, name: &str) -> bool {
         self.ambiguous.iter().any(|known| known == name)
+    }
+}
+
+#[cfg(test)]
+impl Index {
+    /// How many bytes its parts have in the file; and what is kept in memory.
+    pub(super) fn parts(&self) -> [(&'static str, u64); 5] {
+        let (terms, spans) = (self.terms.first(), self.spans.first());
+        let heads = self.heads;
+        let kept = self.traces.kept() + self.terms.kept() + self.spans.kept();
+        [
+            ("traces", terms),
+            ("terms", spans - terms),
+            ("span ids", heads - spans),
+            ("heads, rates, attributes", self.size - heads),
+            ("kept in memory", kept as u64),
+        ]
     }
 }
 

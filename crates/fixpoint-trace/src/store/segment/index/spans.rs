@@ -89,3 +89,15 @@ impl Spans {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+impl Spans {
+    /// Where its first block lies.
+    pub(super) fn first(&self) -> u64 {
+        self.fences.first().map_or(0, |it| it.1.at)
+    }
+
+    pub(super) fn kept(&self) -> usize {
+        size_of_val(&*self.fences)
+    }
+}

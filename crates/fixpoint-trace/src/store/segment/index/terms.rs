@@ -249,3 +249,15 @@ fn ordinals(from: &mut Bytes<'_>, count: u64) -> Result<Vec<u32>, SegmentError> 
     }
     Ok(read)
 }
+
+#[cfg(test)]
+impl Dictionary {
+    /// Where its first block lies.
+    pub(super) fn first(&self) -> u64 {
+        self.fences.first().map_or(0, |it| it.1.at)
+    }
+
+    pub(super) fn kept(&self) -> usize {
+        self.fences.iter().map(|it| it.0.len() + size_of_val(it)).sum()
+    }
+}

@@ -293,3 +293,10 @@ impl Piece {
         })
     }
 }
+
+#[cfg(test)]
+impl Traces {
+    pub(super) fn kept(&self) -> usize {
+        self.bloom.len() + size_of_val(&*self.fences) + size_of_val(&*self.lines)
+    }
+}
