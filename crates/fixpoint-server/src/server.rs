@@ -126,6 +126,7 @@ pub struct Builder {
     pace: Pace,
     max_runs: Option<usize>,
     receivers: Receivers,
+    exported: Exported,
 }
 
 impl std::fmt::Debug for Builder {

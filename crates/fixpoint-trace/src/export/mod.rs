@@ -18,12 +18,13 @@ mod worker;
 
 use std::{
     path::Path,
+    pin::pin,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use futures_util::future::join_all;
-use tokio::{select, sync::watch, time::sleep};
+use tokio::{select, sync::watch, time::timeout};
 
 pub use self::{
     copying::Copying,
@@ -131,14 +132,13 @@ impl Exporter {
     /// then returns. Dropped, it ends as in a crash: what was on its way may be sent once more.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { workers, stop, .. } = self;
-        let stopped = async {
-            shutdown.await;
-            stop.send_replace(true);
-            sleep(GRACE).await;
-        };
+        let mut sending = pin!(join_all(workers.into_iter().map(Worker::run)));
         select! {
-            _ = join_all(workers.into_iter().map(Worker::run)) => {}
-            () = stopped => {}
+            _ = &mut sending => {}
+            () = shutdown => {
+                stop.send_replace(true);
+                let _either = timeout(GRACE, sending).await;
+            }
         }
     }
 }

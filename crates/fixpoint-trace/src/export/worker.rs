@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::{select, sync::watch, task::spawn_blocking, time::sleep};
+use tokio::{select, sync::watch, task::spawn_blocking, time::timeout};
 
 use super::{
     counts::Counts,
@@ -45,10 +45,10 @@ impl Worker {
                 if self.is_stopping() {
                     return;
                 }
-                self.unless_stopping(self.queue.filled()).await;
+                self.filled().await;
             } else {
                 if ahead < BATCH as u64 {
-                    self.unless_stopping(sleep(GATHER)).await;
+                    self.pause(GATHER).await;
                 }
                 let frames = self.take().await;
                 let stuck = frames.is_empty() && self.is_stopping();
@@ -116,7 +116,7 @@ impl Worker {
             // Never together with all others who were turned away.
             let backoff = wait.mul_f64(0.5 + fastrand::f64() / 2.0);
             wait = (wait * 2).min(MOST);
-            self.unless_stopping(sleep(after.unwrap_or(backoff))).await;
+            self.pause(after.unwrap_or(backoff)).await;
             if self.is_stopping() {
                 return None;
             }
@@ -128,7 +128,7 @@ impl Worker {
         let queue = self.queue.clone();
         let taken = blocking(move || queue.take(BATCH)).await;
         if taken.is_err() {
-            self.unless_stopping(sleep(MOST)).await;
+            self.pause(MOST).await;
         }
         self.disk(taken).unwrap_or_default()
     }
@@ -150,14 +150,18 @@ impl Worker {
         *self.stopping.borrow()
     }
 
-    /// Waits, but no longer than until it is to stop.
-    async fn unless_stopping(&self, wait: impl Future<Output = ()>) {
-        let mut stopping = self.stopping.clone();
+    /// Waits for more to send, but no longer than until it is to stop.
+    async fn filled(&mut self) {
         select! {
-            () = wait => {}
+            () = self.queue.filled() => {}
             // An error says that nobody can ask for it any more.
-            _ = stopping.wait_for(|stopping| *stopping) => {}
+            _ = self.stopping.wait_for(|stopping| *stopping) => {}
         }
+    }
+
+    /// Lets time pass, but no longer than until it is to stop.
+    async fn pause(&mut self, time: Duration) {
+        let _either = timeout(time, self.stopping.wait_for(|stopping| *stopping)).await;
     }
 }
 

@@ -145,10 +145,12 @@ impl Collector {
     }
 }
 
+type GrpcAnswers = Arc<dyn Fn(&Received) -> Result<(), tonic::Status> + Send + Sync>;
+
 #[derive(Clone)]
 struct Grpc {
     collector: Collector,
-    answers: Arc<dyn Fn(&Received) -> Result<(), tonic::Status> + Send + Sync>,
+    answers: GrpcAnswers,
 }
 
 impl Grpc {

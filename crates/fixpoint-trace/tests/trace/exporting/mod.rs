@@ -100,8 +100,9 @@ fn line(text: &str) -> Record {
 
 /// Waits until something is so; the test hangs, and is ended by its runner, if it never is.
 async fn until(so: impl Fn() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
     while !so() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        looks.tick().await;
     }
 }
 
@@ -173,16 +174,15 @@ async fn everything_that_ended_reaches_a_collector_over_grpc() {
 #[tokio::test]
 async fn a_collector_that_was_away_gets_everything_when_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
-    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = port.local_addr().unwrap();
-    drop(port);
-    let variables = [("ENDPOINT", format!("http://{address}"))];
-    let copy = Copy::start(folder.path(), &variables);
+    let away = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = away.local_addr().unwrap();
+    let copy = Copy::start(folder.path(), &[("ENDPOINT", format!("http://{address}"))]);
     for number in 0..50 {
         copy.append([ended(format!("{number:02}"))]).await;
     }
-    // It is tried at least once while nobody listens.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // It is tried at least once.
+    drop(away.accept().await.unwrap());
+    drop(away);
     assert_eq!(copy.now(Signal::Traces).waiting, 50);
     let collector = Collector::http_at(address, |_| OK).await;
     until(|| copy.now(Signal::Traces).sent == 50).await;
