@@ -72,7 +72,7 @@ impl Worker {
                     self.counts.refused(rejected);
                     match rejected > 0 || !message.is_empty() {
                         true => self.tell(format!("it left out {rejected} records: {message}")),
-                        false => self.trouble = None,
+                        false => self.relieved(),
                     }
                 }
                 // One bad request must not cost those that happen to be sent with it.
@@ -143,6 +143,13 @@ impl Worker {
             let collector = self.sender.place();
             tracing::warn!(collector, reason = trouble, "records could not be exported");
             self.trouble = Some(trouble);
+        }
+    }
+
+    fn relieved(&mut self) {
+        if self.trouble.take().is_some() {
+            let collector = self.sender.place();
+            tracing::info!(collector, "records are exported again");
         }
     }
 
