@@ -387,9 +387,10 @@ mod tests {
         let page = page(vec![rates("a", &[1_000_000; 300], 1)], Sort::Rate);
         let row = &page.rows[0];
         assert_eq!((row.rate().as_str(), row.errors_share().as_str()), ("30/min", "0.33 %"));
-        assert_eq!(row.line, [Column { x: 5, height: Height::new(1, 1), failed: Some(Height::new(1, 300)) }]);
+        assert_eq!(
+            row.line,
+            [Column { x: 5, height: Height::new(1, 1), failed: Some(Height::new(1, 300)) }]
+        );
         assert_eq!(row.line_tip(), "at most 300 in 1m");
     }
-
-
 }
