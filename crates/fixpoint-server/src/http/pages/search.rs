@@ -183,7 +183,8 @@ async fn search(
     let last = page.items.get(ROWS - 1).filter(|_| drawn > ROWS || more);
     let next = last.map(|last| (last.start, last.trace_id));
 
-    let rows = page.items.iter().take(ROWS).cloned().map(async |trace| {
+    let shown = page.items[..drawn.min(ROWS)].to_vec();
+    let rows = shown.into_iter().map(async |trace| {
         let shape = shape(app, &trace, now).await?;
         Ok::<_, Problem>(TraceRow::new(summary(trace), shape, now))
     });

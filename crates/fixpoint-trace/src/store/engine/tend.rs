@@ -110,18 +110,20 @@ impl Shared {
             let table = read(&table);
             table.spans() + table.logs() > 0 && table.age() >= self.options.seal_age
         };
-        Ok(if old {
-            self.next_log()?
-        })
+        if old {
+            self.next_log()?;
+        }
+        Ok(())
     }
 
     /// So that nobody has to wait for the index when he searches.
     fn index_an_idle_log(&self) -> Result<(), BoxError> {
         let table = self.last();
         let idle = read(&table).idle() > ROUND;
-        Ok(if idle {
-            read(&table).index_words()?
-        })
+        if idle {
+            read(&table).index_words()?;
+        }
+        Ok(())
     }
 
     /// Seals the oldest log that is no longer written to, if there is one.
