@@ -91,7 +91,9 @@ impl Queue {
             counts.waiting(segment.waiting as i64, segment.len as i64);
             segments.push_back(segment);
         }
-        let sent = segments.front().filter(|front| front.number == number).map_or(0, |_| place);
+        let front = segments.front().filter(|front| front.number == number);
+        // The file may have lost its end with the power.
+        let sent = front.map_or(0, |front| place.min(front.len));
         let state = State { segments, writing: false, next, sent, sent_file, on_the_way: 0 };
         let state = Mutex::new(state);
         Ok(Self { folder: folder.to_owned(), limit, state, filled: Notify::new(), counts })

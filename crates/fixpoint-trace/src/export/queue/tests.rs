@@ -164,6 +164,21 @@ fn a_place_that_cannot_be_read_costs_repetition_and_not_loss() {
     }
 }
 
+#[test]
+fn a_file_that_ends_before_what_was_sent_of_it_is_only_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, _) = open(folder.path(), 1 << 20);
+    (0..3).for_each(|number| put(&queue, number));
+    let frames = queue.take(30).unwrap();
+    queue.done(&frames).unwrap();
+    drop(queue);
+    File::options().write(true).open(newest(folder.path())).unwrap().set_len(10).unwrap();
+    let (queue, counts) = open(folder.path(), 1 << 20);
+    assert_eq!((queue.ahead(), counts.now().waiting), (0, 0));
+    put(&queue, 7);
+    assert_eq!(drain(&queue), [7]);
+}
+
 /// Anything may happen in any order; what waits is what was put and is neither done nor dropped.
 #[test]
 fn any_course_of_events_keeps_order_and_count() {
