@@ -57,9 +57,9 @@ pub(super) fn ago(span: SignedDuration) -> String {
     let seconds = span.as_secs();
     match seconds {
         ..1 => "just now".to_owned(),
-        ..60 => format!("{seconds} s ago"),
-        ..3_600 => format!("{} min ago", seconds / 60),
-        ..172_800 => format!("{} h ago", seconds / 3_600),
+        1..60 => format!("{seconds} s ago"),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..172_800 => format!("{} h ago", seconds / 3_600),
         _ => format!("{} days ago", seconds / 86_400),
     }
 }
