@@ -56,7 +56,7 @@ pub(super) fn tick(nanos: u64) -> String {
 pub(super) fn ago(span: SignedDuration) -> String {
     let seconds = span.as_secs();
     match seconds {
-        i64::MIN..1 => "just now".to_owned(),
+        ..1 => "just now".to_owned(),
         1..60 => format!("{seconds} s ago"),
         60..3_600 => format!("{} min ago", seconds / 60),
         3_600..172_800 => format!("{} h ago", seconds / 3_600),
