@@ -117,7 +117,10 @@ async fn words_are_found_in_names_attributes_messages_events_and_log_lines() {
         let ids: Vec<_> = found.iter().map(|id| format!("{id:016x}")).collect();
         assert_eq!(server.get(&path).await.value(), json!({ "spans": ids }), "{query}");
     }
-    assert_eq!(server.get(&format!("/v1/traces/{TRACE}/matches?q=+")).await.status, 400);
+    for query in ["+".to_owned(), "a+".repeat(17)] {
+        let path = format!("/v1/traces/{TRACE}/matches?q={query}");
+        assert_eq!(server.get(&path).await.status, 400, "{query}");
+    }
 }
 
 #[tokio::test]
