@@ -23,6 +23,7 @@ mod runs;
 mod sse;
 mod trace;
 mod traces;
+mod words;
 
 use std::{collections::BTreeMap, sync::Arc};
 
