@@ -4,10 +4,16 @@
 //! The surprise: a map of texts says nothing of types, so a second text has a letter for each
 //! value that is not a text; it is empty for a span whose attributes all are.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json};
 
 use super::super::SegmentError;
 use crate::model::{Attributes, Event, Link, Scope, SpanContext, Value};
+
+/// JSON of no attributes, and of no events. Not an empty text: readers expect JSON in each row.
+const NO_MEMBERS: &str = "{}";
+const NO_ITEMS: &str = "[]";
 
 /// The letter of a value's type, and the value as text.
 pub(super) fn text_of(value: &Value) -> (char, String) {
@@ -96,26 +102,22 @@ fn map_of_json(map: Map<String, Json>) -> Result<Attributes, SegmentError> {
     map.into_iter().map(|(name, value)| Ok((name, value_of_json(value)?))).collect()
 }
 
-/// Attributes as a JSON text; none as an empty one.
+/// Attributes as a JSON text.
 pub(super) fn attributes(attributes: &Attributes) -> String {
-    if attributes.is_empty() { String::new() } else { json_of_map(attributes).to_string() }
+    json_of_map(attributes).to_string()
 }
 
 /// Attributes of such a text.
 pub(super) fn attributes_of(text: &str) -> Result<Attributes, SegmentError> {
-    if text.is_empty() {
-        return Ok(Attributes::new());
-    }
-    map_of_json(serde_json::from_str(text).map_err(|_| SegmentError::DAMAGED)?)
+    map_of_json(object(text)?)
 }
 
-/// A scope as a JSON text; none as an empty one.
+/// A scope as a JSON text.
 pub(super) fn scope(scope: &Scope) -> String {
-    if *scope == Scope::default() {
-        return String::new();
-    }
     let mut json = Map::new();
-    json.insert("name".into(), scope.name.as_str().into());
+    if !scope.name.is_empty() {
+        json.insert("name".into(), scope.name.as_str().into());
+    }
     if !scope.version.is_empty() {
         json.insert("version".into(), scope.version.as_str().into());
     }
@@ -135,7 +137,7 @@ pub(super) fn scope_of(text: &str) -> Result<Scope, SegmentError> {
 }
 
 /// Events as a JSON list.
-pub(super) fn events(events: &[Event]) -> String {
+pub(super) fn events(events: &[Event]) -> Cow<'static, str> {
     let one = |event: &Event| {
         let mut json = Map::new();
         json.insert("time".into(), event.time.into());
@@ -144,9 +146,9 @@ pub(super) fn events(events: &[Event]) -> String {
         Json::Object(json)
     };
     if events.is_empty() {
-        String::new()
+        NO_ITEMS.into()
     } else {
-        events.iter().map(one).collect::<Json>().to_string()
+        events.iter().map(one).collect::<Json>().to_string().into()
     }
 }
 
@@ -163,7 +165,7 @@ pub(super) fn events_of(text: &str) -> Result<Vec<Event>, SegmentError> {
 }
 
 /// Links as a JSON list.
-pub(super) fn links(links: &[Link]) -> String {
+pub(super) fn links(links: &[Link]) -> Cow<'static, str> {
     let one = |link: &Link| {
         let mut json = Map::new();
         json.insert("trace_id".into(), link.to.trace_id.to_string().into());
@@ -178,9 +180,9 @@ pub(super) fn links(links: &[Link]) -> String {
         Json::Object(json)
     };
     if links.is_empty() {
-        String::new()
+        NO_ITEMS.into()
     } else {
-        links.iter().map(one).collect::<Json>().to_string()
+        links.iter().map(one).collect::<Json>().to_string().into()
     }
 }
 
@@ -210,8 +212,8 @@ fn put_rest(json: &mut Map<String, Json>, attributes: &Attributes, dropped: u32)
     }
 }
 
-/// What few spans have, as a JSON text; empty for the others.
-pub(super) fn extra(numbers: &[(&str, u32)], trace_state: &str) -> String {
+/// What few spans have, as a JSON text.
+pub(super) fn extra(numbers: &[(&str, u32)], trace_state: &str) -> Cow<'static, str> {
     let mut json = Map::new();
     for (name, number) in numbers.iter().filter(|(_, number)| *number != 0) {
         json.insert((*name).to_owned(), (*number).into());
@@ -219,7 +221,7 @@ pub(super) fn extra(numbers: &[(&str, u32)], trace_state: &str) -> String {
     if !trace_state.is_empty() {
         json.insert("trace_state".into(), trace_state.into());
     }
-    if json.is_empty() { String::new() } else { Json::Object(json).to_string() }
+    if json.is_empty() { NO_MEMBERS.into() } else { Json::Object(json).to_string().into() }
 }
 
 /// What few spans have.
@@ -240,14 +242,14 @@ impl Extra {
 }
 
 fn object(text: &str) -> Result<Map<String, Json>, SegmentError> {
-    if text.is_empty() {
+    if text == NO_MEMBERS {
         return Ok(Map::new());
     }
     serde_json::from_str(text).map_err(|_| SegmentError::DAMAGED)
 }
 
 fn list(text: &str) -> Result<Vec<Map<String, Json>>, SegmentError> {
-    if text.is_empty() {
+    if text == NO_ITEMS {
         return Ok(Vec::new());
     }
     serde_json::from_str(text).map_err(|_| SegmentError::DAMAGED)

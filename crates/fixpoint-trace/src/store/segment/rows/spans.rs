@@ -263,16 +263,14 @@ impl Rows {
         {
             span.events = exact::events_of(utf8(events)?)?;
             span.links = exact::links_of(utf8(links)?)?;
-            if !extra.is_empty() {
-                let mut extra = Extra::of(utf8(extra)?)?;
-                span.flags = extra.number("flags");
-                span.trace_state = extra.text("trace_state");
-                span.dropped = Dropped {
-                    attributes: extra.number("dropped_attributes"),
-                    events: extra.number("dropped_events"),
-                    links: extra.number("dropped_links"),
-                };
-            }
+            let mut extra = Extra::of(utf8(extra)?)?;
+            span.flags = extra.number("flags");
+            span.trace_state = extra.text("trace_state");
+            span.dropped = Dropped {
+                attributes: extra.number("dropped_attributes"),
+                events: extra.number("dropped_events"),
+                links: extra.number("dropped_links"),
+            };
         }
         Ok(())
     }
