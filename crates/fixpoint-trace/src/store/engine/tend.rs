@@ -66,7 +66,6 @@ impl Shared {
                 Ok(()) => failing = false,
                 // Said once; tried again all the time, since a full disk may be emptied.
                 Err(error) if !std::mem::replace(&mut failing, true) => {
-                    eprintln!("TEND {error:?}");
                     tracing::error!(error = &*error, "the trace store cannot tend to its files");
                 }
                 Err(_) => {}
