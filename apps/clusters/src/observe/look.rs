@@ -6,7 +6,8 @@
 
 use fixpoint::{BoxError, Permanent};
 use fixpoint_aws::ec2;
-use futures_util::{future::try_join_all, try_join};
+use futures_util::future::try_join_all;
+use tokio::try_join;
 
 use super::{Balancer, Identity, Listener, ListenerRule, Observed, Target, TargetGroup};
 use crate::{Cluster, addons::Addon, error::could_not, names::CLUSTER_TAG};

@@ -67,7 +67,7 @@ async fn two_clusters_live_side_by_side() {
     let other = clusters::Cluster::new(world.aws.clone(), "acme", spec(1, &[]));
     let other = clusters::plans::CreateCluster::new(other, Default::default());
     let (idg, spec) = (world.creation(&spec(1, &[])), spec(1, &[]));
-    let (a, b) = futures_util::join!(solve(&idg), solve(&other));
+    let (a, b) = tokio::join!(solve(&idg), solve(&other));
     a.unwrap();
     b.unwrap();
     assert_eq!(world.counts(), whole(1, 0));
