@@ -65,9 +65,13 @@ test("log lines keep their span, level and other fields", () => {
 
 test("durations and ticks are round and short", () => {
   assert.deepEqual([0.34, 1.26, 12.3, 999, 1250, 61_000, 3_725_000].map(duration), ["340 µs", "1.3 ms", "12 ms", "999 ms", "1.25 s", "1 m 01 s", "1 h 02 m"]);
-  assert.deepEqual(ticks({ from: 0, to: 10_000 }, 0, 5).map(tickLabel), ["0", "2 s", "4 s", "6 s", "8 s", "10 s"]);
-  assert.deepEqual(ticks({ from: 0, to: 300e3 }, 0, 5).map(tickLabel), ["0", "1:00", "2:00", "3:00", "4:00", "5:00"]);
+  const labels = (view, count) => ticks(view, 0, count).map((time) => tickLabel(time));
+  assert.deepEqual(labels({ from: 0, to: 10_000 }, 5), ["0", "2 s", "4 s", "6 s", "8 s", "10 s"]);
+  assert.deepEqual(labels({ from: 0, to: 300e3 }, 5), ["0", "1:00", "2:00", "3:00", "4:00", "5:00"]);
   assert.equal(ticks({ from: 100, to: 100.02 }, 0, 4).length, 5);
+  const late = 11 * 3600e3 + 43 * 60e3 + 4e3;
+  assert.deepEqual(ticks({ from: late, to: late + 300 }, 0, 3).map((time) => tickLabel(time, 100)), ["11:43:04.0", "11:43:04.1", "11:43:04.2", "11:43:04.3"]);
+  assert.equal(tickLabel(61_250, 50), "1:01.25");
 });
 
 test("open spans reach to now, and zoom stays within the trace", () => {

@@ -78,6 +78,11 @@ test("changes are taken over, and what was missed before the stream opened is re
   await soon(() => asked.filter((path) => path.endsWith("/rows")).length === 2);
   source.say("spans", creation().trace);
   assert.equal(data.open, 0);
+  source.onopen();
+  source.say("spans", creation().trace);
+  await soon(() => asked.filter((path) => path.endsWith("/rows")).length === 3);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(data.open, 0, "an answer that is older than the stream changes nothing back");
   assert.equal(data.tree.count, creation().trace.resourceSpans[0].scopeSpans[0].spans.length);
 });
 

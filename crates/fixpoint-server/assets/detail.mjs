@@ -90,7 +90,7 @@ function criticalFact(node, x) {
   const sum = (pieces) => pieces.reduce((total, { from, to }) => total + to - from, 0);
   const [first, end] = x.tree.range(node.number);
   const all = sum(x.path.within(first, end));
-  const share = Math.round((all / (x.whole.to - x.whole.from)) * 100);
+  const share = Math.round((all / (x.whole.to - x.whole.from)) * 100) || "under 1";
   return fact("critical path", all === 0 ? "not on it: making this shorter would not help"
     : `${duration(all)}, ${share} % of the trace`);
 }

@@ -143,13 +143,13 @@ export class Explorer {
   }
 
   /** Selects a node, opening what hides it. The page itself scrolls only if a `user` asked. */
-  select(node, { detail = this.state.detail, reveal = true, user = true } = {}) {
-    if (!node) return;
+  select(asked, { detail = this.state.detail, reveal = true, user = true } = {}) {
     if (this.#dirty) {
       this.#next = 0;
       this.#order();
-      return this.select(this.nodeOf(node.id), { detail, reveal, user });
     }
+    const node = this.#ofNow(asked);
+    if (!node) return;
     const above = node.path.filter((up) => this.folds.folded(up.number));
     for (const up of above) this.#set(this.folds.toggle(up, false));
     if (above.length > 0) {
@@ -177,7 +177,8 @@ export class Explorer {
   }
 
   /** Folds or opens a node; with `all`, everything below it too. */
-  fold(node, folded, { all = false } = {}) {
+  fold(asked, folded, { all = false } = {}) {
+    const node = this.#ofNow(asked);
     if (!node?.foldable) return;
     this.#set(all ? this.folds.toggleAll(node, folded) : this.folds.toggle(node, folded));
     this.update();
@@ -278,6 +279,11 @@ export class Explorer {
   async link() {
     await copy(location.href);
     announce("Link copied");
+  }
+
+  // What was drawn a while ago may know its nodes by the numbers of an older tree.
+  #ofNow(node) {
+    return node && node.tree !== this.tree ? this.nodeOf(node.id) : node;
   }
 
   #selectNumber(number) {

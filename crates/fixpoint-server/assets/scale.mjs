@@ -71,15 +71,19 @@ export function duration(ms) {
   return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} m`;
 }
 
-/** The label of a tick: `0`, `250 ms`, `1.5 s`, `2:30`. */
-export function tickLabel(ms) {
+/** The label of a tick: `0`, `250 ms`, `1.5 s`, `2:30`; with decimals if ticks are `step` milliseconds apart and need them. */
+export function tickLabel(ms, step = 1e3) {
   if (Math.abs(ms) < 1e-9) return "0";
   if (ms < 1) return `${+(ms * 1e3).toFixed(1)} µs`;
   if (ms < 1e3) return `${+ms.toFixed(2)} ms`;
   if (ms < 60e3) return `${+(ms / 1e3).toFixed(3)} s`;
-  const seconds = Math.round(ms / 1e3);
+  const decimals = Math.max(0, Math.ceil(3 - Math.log10(step) - 1e-9));
+  const parts = 10 ** decimals;
+  const whole = Math.round((ms / 1e3) * parts);
+  const seconds = Math.floor(whole / parts);
   const two = (n) => String(n).padStart(2, "0");
   const hours = Math.floor(seconds / 3600);
-  const tail = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  const fraction = decimals > 0 ? `.${String(whole % parts).padStart(decimals, "0")}` : "";
+  const tail = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}${fraction}`;
   return hours > 0 ? `${hours}:${tail}` : tail.replace(/^0/, "");
 }

@@ -37,7 +37,7 @@ export function drawSummary(x) {
   drawFailures(x);
   const marks = marksOfTrace(tree);
   refill(part.marks, marks.map(({ words }) => words).join(), () => marks.map(({ kind, words, number }) => el("p", { class: `trace-mark ${kind}` }, words, " ",
-    number >= 0 && el("button", { type: "button", class: "link", onclick: () => x.select(x.nodeOf(tree.node(number).id), { detail: true }) }, "show"))));
+    number >= 0 && el("button", { type: "button", class: "link", onclick: () => x.select(tree.node(number), { detail: true }) }, "show"))));
 }
 
 // Draws again only what changed: a button that is replaced while somebody presses it does nothing.
@@ -50,8 +50,9 @@ function refill(part, key, make) {
 /** Draws the times above the bars. */
 export function drawAxis({ part: { axis, scroller }, view, whole }) {
   const count = Math.max(2, Math.floor(axis.clientWidth / 90));
-  fill(axis, ticks(view, whole.from, count).map((time) => {
-    const mark = el("span", {}, tickLabel(time - whole.from));
+  const times = ticks(view, whole.from, count);
+  fill(axis, times.map((time) => {
+    const mark = el("span", {}, tickLabel(time - whole.from, times.length > 1 ? times[1] - times[0] : undefined));
     mark.style.left = `${position(time, view) * 100}%`;
     if (position(time, view) > 0.94) mark.className = "last";
     return mark;
@@ -80,7 +81,7 @@ function drawFailures(x) {
   const rest = tree.failures.length - shown.reduce((sum, { times }) => sum + times, 0);
   const key = `${shown.map(({ node, times }) => `${node.id} ${times}`)} ${rest}`;
   refill(part.failures, key, () => [shown.map(({ node, times }) => el("button",
-    { type: "button", class: "failure", onclick: () => x.select(x.nodeOf(node.id), { detail: true }) },
+    { type: "button", class: "failure", onclick: () => x.select(node, { detail: true }) },
     times > 1 && `${times} × `, el("b", {}, node.span.name), " ", errorText(node.span) || "failed",
     node.parent && el("span", { class: "where" }, ` in ${node.parent.span.name}`))),
   rest > 0 && el("span", { class: "hint" }, `and ${rest} more: press e`)]);

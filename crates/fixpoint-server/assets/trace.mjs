@@ -29,6 +29,8 @@ export class TraceData {
   #tree = null;
   #ticks = null;
   #details = new Map();
+  #loading = 0;
+  #meanwhile = [];
   #clockOffset = 0;
   #newest = 0;
   #listeners = new Set();
@@ -49,13 +51,18 @@ export class TraceData {
    * error while `awaited`: a run may be about to start.
    */
   async load({ awaited = false } = {}) {
+    this.#loading++;
     try {
       const { body, date } = await call("GET", `${this.#path}/rows?attributes=${ROW_ATTRIBUTES.join(",")}`);
       this.#setClock(date);
       this.#take(Spans.read(body));
+      // The answer may be older than what the stream has told since it was asked for.
+      for (const document of this.#meanwhile) this.#put(document);
       this.#newest = Math.max(this.tree.to, 0);
     } catch (error) {
       if (!(awaited && error.status === 404)) throw error;
+    } finally {
+      if (--this.#loading === 0) this.#meanwhile = [];
     }
     this.#changed();
     this.#loadLogs();
@@ -180,6 +187,12 @@ export class TraceData {
   }
 
   #addSpans(document) {
+    if (this.#loading > 0) this.#meanwhile.push(document);
+    this.#put(document);
+    this.#quietSince = performance.now();
+  }
+
+  #put(document) {
     this.spans.base ??= baseSecond(document);
     if (this.spans.base === undefined) return;
     for (const span of spansOf(document, this.spans.base)) {
@@ -188,7 +201,6 @@ export class TraceData {
       this.#newest = Math.max(this.#newest, span.start, span.end ?? 0);
     }
     this.#tree = this.#ticks = null;
-    this.#quietSince = performance.now();
   }
 
   #addLogs(document) {
