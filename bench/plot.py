@@ -39,7 +39,7 @@ def draw(sizes, path):
     panels["bytes"].plot(spans, [size["bytes_per_span"] for size in sizes], marker="s", color="C7")
     panels["bytes"].set(ylabel="bytes a span on disk", xlabel=stored, ylim=(0, None))
     panels["speed"].plot(spans, [size["spans_per_core_second"] / 1e3 for size in sizes], marker="s", color="C7")
-    panels["speed"].set(ylabel="thousand spans/s per core", xlabel=stored, ylim=(0, None))
+    panels["speed"].set(ylabel="1,000 spans/s a core", xlabel=stored, ylim=(0, None))
     for panel in panels.values():
         panel.grid(alpha=0.3)
     figure.savefig(path, metadata={"Date": None})

@@ -98,5 +98,6 @@ test("what a folded row has of the path is what all below it have, joined where 
   assert.deepEqual(index.within(0, 4), [{ from: 0, to: 100 }]);
   assert.deepEqual(index.within(1, 3), [{ from: 10, to: 60 }]);
   assert.deepEqual(index.within(1, 2), [{ from: 10, to: 20 }, { from: 50, to: 60 }]);
+  assert.deepEqual(index.within(0, 1, 60), [{ from: 0, to: 70 }], "with a gap that is too small to see");
   assert.deepEqual(index.within(1, 3), [{ from: 10, to: 60 }], "asking changes nothing");
 });

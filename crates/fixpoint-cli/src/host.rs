@@ -5,6 +5,7 @@
 //! has stopped is the recorder told to store what it still has, so its last spans are not lost.
 
 mod controls;
+mod export;
 mod receivers;
 
 use std::{
@@ -100,17 +101,20 @@ impl Host {
         let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
         let spans =
             Engine::open(data.join("traces"), traces).map_err(|error| unusable(&data, error))?;
-        let spans: Arc<dyn TraceStore> = Arc::new(spans);
+        let listening = bound.on.iter().map(|(_, address)| *address).chain([address]);
+        let exporter = export::exporter(&data, &listening.collect::<Vec<_>>()).await?;
+        let spans: Arc<dyn TraceStore> = match &exporter {
+            Some(exporter) => Arc::new(exporter.copying(spans)),
+            None => Arc::new(spans),
+        };
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
         record(&recorder, lines)?;
 
         let mut background = Background::default();
         background.spawn(|stop| writer.run(stop));
-        if exports() {
-            let exporter = Exporter::from_environment()
-                .map_err(|error| CliError::because("traces cannot be exported", error))?;
-            let spans = spans.follow();
-            background.spawn(|stop| exporter.run(spans, stop));
+        let exported = exporter.as_ref().map(Exporter::exported).unwrap_or_default();
+        if let Some(exporter) = exporter {
+            background.spawn(|stop| exporter.run(stop));
         }
 
         let recorded = recorder.clone();
@@ -140,6 +144,7 @@ impl Host {
         let server = server
             .kind(Clusters::new(Aws::connect(aws).await))
             .receivers(bound.receivers)
+            .exported(exported)
             .build()
             .map_err(|error| CliError::because("the server could not be built", error))?;
         tracing::info!(%address, data = %data.display(), "listening");
@@ -240,7 +245,7 @@ impl Background {
         self.0.push((stop, tokio::spawn(work(stopped))));
     }
 
-    /// Ends what was spawned, the writer first: an exporter copies what is durable.
+    /// Ends what was spawned, the writer first: an exporter copies what the writer stored.
     async fn finish(self) {
         for (stop, task) in self.0 {
             let _ended = stop.send(());
@@ -268,13 +273,6 @@ fn record(recorder: &Recorder, lines: Lines) -> Result {
         }
     };
     installed.map_err(|error| CliError::because("spans cannot be recorded", error))
-}
-
-/// True if the environment names a collector.
-fn exports() -> bool {
-    ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 fn unusable(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {

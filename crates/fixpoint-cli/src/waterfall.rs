@@ -108,7 +108,7 @@ impl<'a> Tree<'a> {
     fn alike(&self, spans: &[&'a Span]) -> usize {
         let count = |fits: &dyn Fn(&'a Span) -> bool| {
             let same = |span: &Span| span.name == spans[0].name && span.is_client();
-            spans.iter().take_while(|span| same(span) && fits(*span)).count()
+            spans.iter().take_while(|span| same(span) && fits(span)).count()
         };
         let ended = |span: &'a Span| {
             span.end.is_some() && self.children(span).iter().all(|child| child.name == "attempt")

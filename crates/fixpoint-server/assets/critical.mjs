@@ -51,13 +51,13 @@ export class PathIndex {
     this.pieces = order.map((k) => ({ from: path.from[k], to: path.to[k] }));
   }
 
-  /** The stretches of the numbers from `first` up to `end`, joined where they touch, by time. */
-  within(first, end) {
+  /** The stretches of the numbers from `first` up to `end`, by time; those no further apart than `gap` are joined. */
+  within(first, end, gap = 0) {
     const low = lowerBound(this.numbers, first);
     const high = lowerBound(this.numbers, end);
     const joined = [];
     for (const { from, to } of this.pieces.slice(low, high).sort((a, b) => a.from - b.from)) {
-      if (joined.length > 0 && joined.at(-1).to >= from) joined.at(-1).to = Math.max(joined.at(-1).to, to);
+      if (joined.length > 0 && joined.at(-1).to + gap >= from) joined.at(-1).to = Math.max(joined.at(-1).to, to);
       else joined.push({ from, to });
     }
     return joined;

@@ -34,7 +34,7 @@ function groupBody(node, x) {
   return el("div", { class: "detail-body" },
     node.errors > 0 && el("div", { class: "problem" }, el("p", { class: "problem-title" }, `${node.errors} failed`),
       el("ol", { class: "members" }, node.failedMembers.slice(0, MOST).map((number) => memberItem(x.tree.node(number), x)))),
-    el("p", {}, group.period === 1 ? `${group.count} calls in a row with the same name.` : `${group.period} calls that take turns, ${node.times} times.`,
+    el("p", {}, group.period === 1 ? `${group.count} spans in a row with the same name.` : `${group.period} spans that take turns, ${node.times} times.`,
       " Press l to show each, f to open all repeats."),
     el("dl", { class: "facts" },
       fact("from first to last", duration(group.to - group.from)),

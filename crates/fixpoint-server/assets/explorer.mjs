@@ -36,6 +36,7 @@ export class Explorer {
   #matched = null;
   #ticks = null;
   #selected = {};
+  #pathOf = null;
 
   constructor(root, data, { frame }) {
     this.root = root;
@@ -101,10 +102,10 @@ export class Explorer {
   ticksBelow(node) {
     return this.#ticks.within(...this.tree.range(node.number));
   }
-  critical(node, folded) {
+  critical(node, folded, gap) {
     if (!this.path) return [];
     const [first, end] = folded || node.group ? this.tree.range(node.number) : [node.number, node.number + 1];
-    return this.path.within(first, end);
+    return this.path.within(first, end, gap);
   }
 
   /** The node of a span or group with this id; null if it is not here. */
@@ -328,9 +329,9 @@ export class Explorer {
   #drawPath(changed) {
     const { tree } = this;
     if (!this.state.critical) this.path = null;
-    else if (!this.path || this.path.tree !== tree || (changed && this.data.open > 0)) {
+    else if (!this.path || this.#pathOf !== tree || (changed && this.data.open > 0)) {
       this.path = new PathIndex(criticalPath(tree, this.now));
-      this.path.tree = tree;
+      this.#pathOf = tree;
     }
   }
 

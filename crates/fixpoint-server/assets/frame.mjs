@@ -16,7 +16,7 @@ export function buildFrame(root, explorer) {
     found: el("span", { class: "found", role: "status" }),
     only: tool("only", "Show only what matches (o)", () => explorer.find(explorer.state.query, !explorer.state.only), { class: "tool of-find" }),
     errors: tool("✕", "Next error (e)", () => explorer.step(explorer.failures, 1, "error"), { class: "tool errors" }),
-    repeats: tool("repeats", "Fold repeated calls (f)", () => explorer.foldRepeats(), { class: "tool wide" }),
+    repeats: tool("repeats", "Fold what repeats (f)", () => explorer.foldRepeats(), { class: "tool wide" }),
     critical: tool("critical path", "Draw what the trace waited for (c)", () => explorer.showCritical(), { class: "tool wide" }),
     ticks: tool("ticks", "Log lines and events as ticks (m)", () => explorer.showTicks(), { class: "tool wide" }),
     marks: el("div", { class: "trace-marks" }),

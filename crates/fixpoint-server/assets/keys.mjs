@@ -33,7 +33,7 @@ export const CHAPTERS = [
     ["]", "show a level more; then as usual", (x) => x.foldTo(levelAbove(x.state.level))],
     ["{", "fold all", (x) => x.foldTo(1)],
     ["}", "open all", (x) => x.foldTo(ALL)],
-    ["f", "fold or open repeated calls", (x) => x.foldRepeats()],
+    ["f", "fold or open all repeats", (x) => x.foldRepeats()],
   ]],
   ["Time", [
     ["c", "critical path", (x) => x.showCritical()],

@@ -10,8 +10,8 @@ import { duration, position } from "./scale.mjs";
 
 const MOST_BARS = 60;
 
-/** What share of the view, as 1 in so many, is about a pixel. */
-const LEAST = 1000;
+/** About as many as a lane is wide. */
+const PIXELS = 1000;
 
 /** The element of a row, with its parts at hand. */
 export function makeRow() {
@@ -80,9 +80,9 @@ function drawLane(part, node, folded, seen) {
   const { view, now } = seen;
   const { from, to } = node.reach(now);
   const bars = node.group ? barsOf(node, view) : [barOf(from, to, view, node.span.failed ? "bar failed" : "bar")];
-  // Stretches too short to be seen beside their own bar would be dots that say nothing.
-  const least = Math.min((view.to - view.from) / LEAST, (to - from) / 4);
-  const critical = seen.critical(node, folded).filter((piece) => piece.to - piece.from >= least)
+  // Gaps and stretches of less than a pixel are not drawn: between polls they would be a row of dots.
+  const pixel = (view.to - view.from) / PIXELS;
+  const critical = seen.critical(node, folded, pixel).filter((piece) => piece.to - piece.from >= Math.min(pixel, (to - from) / 4))
     .map((piece) => barOf(piece.from, piece.to, view, "critical"));
   const ticks = seen.ticks(node, folded).map((tick) => {
     const mark = el("b", { class: `tick ${tick.level.toLowerCase()}`, title: tick.text });

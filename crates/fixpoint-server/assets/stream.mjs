@@ -1,6 +1,9 @@
 // Server-sent events, kept open only while somebody looks: browsers allow six connections to a
 // server, and a few forgotten tabs would use them up. After every gap the caller reads afresh.
 
+/** Milliseconds before a stream that was refused is asked for again. */
+const AGAIN = 1_000;
+
 /**
  * Follows `path`. `on` maps event names to handlers of parsed data; `onOpen(first)` runs each time the
  * stream opens, for the first time or again after it was lost; `onState` hears "live" | "lost" | "paused". Returns a stop.
@@ -19,7 +22,12 @@ export function follow(path, { on, onOpen = () => {}, onState = () => {} }) {
       onOpen(!opened);
       opened = true;
     };
-    source.onerror = () => onState(stopped ? "paused" : "lost");
+    source.onerror = () => {
+      onState(stopped ? "paused" : "lost");
+      // The browser tries again by itself, but not after an answer that is no stream: a proxy's
+      // error, or a trace of which nothing is stored yet.
+      if (source?.readyState === EventSource.CLOSED) setTimeout(reopen, AGAIN);
+    };
     for (const [name, handler] of Object.entries(on)) {
       source.addEventListener(name, (event) => handler(parse(event.data)));
     }
@@ -27,6 +35,11 @@ export function follow(path, { on, onOpen = () => {}, onState = () => {} }) {
   const close = () => {
     source?.close();
     source = null;
+  };
+  const reopen = () => {
+    if (source?.readyState !== EventSource.CLOSED) return;
+    close();
+    if (!document.hidden) open();
   };
   const look = () => {
     if (document.hidden) {

@@ -23,6 +23,7 @@ export function drawSummary(x) {
   ].filter(Boolean);
   fill(part.summary, facts.map(([value, what]) => el("span", {}, el("b", {}, typeof value === "number" ? value.toLocaleString("en") : value), ` ${what}`)));
   part.logTab.textContent = `Logs ${data.logs.length.toLocaleString("en")}${data.logsTruncated ? "+" : ""}`;
+  part.logTab.title = data.logsTruncated ? "There are more; these are the newest" : "";
   for (const [tab, view] of [[part.treeTab, "tree"], [part.logTab, "logs"]]) tab.setAttribute("aria-selected", state.view === view);
   x.root.dataset.find = state.query.trim() === "" ? "off" : "on";
   part.found.textContent = state.query.trim() === "" ? "" : foundText(x);

@@ -12,7 +12,10 @@ use std::{
 };
 
 use fixpoint_client::RunState;
-use fixpoint_trace::store::Stats;
+use fixpoint_trace::{
+    export::Copied,
+    store::{Signal, Stats},
+};
 
 /// Upper bounds in seconds. From a store read to a step that waits for a load balancer.
 const BUCKETS: [f64; 12] =
@@ -61,6 +64,8 @@ pub(crate) struct Gauges {
     pub(crate) dropped: u64,
     /// What the trace store holds.
     pub(crate) store: Stats,
+    /// What has become of what is copied to other backends.
+    pub(crate) exported: Vec<(Signal, Copied)>,
 }
 
 impl Metrics {
@@ -147,6 +152,7 @@ impl Metrics {
         head(&mut out, dropped, "Spans and log lines that were lost.", "counter");
         line(&mut out, dropped, "", now.dropped as f64);
         store(&mut out, &now.store);
+        exported(&mut out, &now.exported);
         out
     }
 }
@@ -170,6 +176,31 @@ fn store(out: &mut String, stats: &Stats) {
         let name = "fixpoint_trace_store_oldest_timestamp_seconds";
         head(out, name, "When the oldest trace began.", "gauge");
         line(out, name, "", oldest as f64 / 1e9);
+    }
+}
+
+type Read = fn(&Copied) -> u64;
+
+/// The copy's figures, by signal; nothing if nothing is copied.
+fn exported(out: &mut String, signals: &[(Signal, Copied)]) {
+    let figures: [(&str, &str, &str, Read); 5] = [
+        ("sent_records_total", "Spans and log lines that were copied.", "counter", |it| it.sent),
+        ("waiting_records", "Spans and log lines that wait to be copied.", "gauge", |it| {
+            it.waiting
+        }),
+        ("queue_bytes", "Bytes on disk of what is copied.", "gauge", |it| it.bytes),
+        ("refused_records_total", "Those that the other will not have.", "counter", |it| {
+            it.refused
+        }),
+        ("dropped_records_total", "Those the queue had no room for.", "counter", |it| it.dropped),
+    ];
+    for (name, help, kind, read) in figures.into_iter().filter(|_| !signals.is_empty()) {
+        let name = format!("fixpoint_export_{name}");
+        head(out, &name, help, kind);
+        for (signal, copied) in signals {
+            let label = format!("signal=\"{}\"", signal.as_str());
+            line(out, &name, &label, read(copied) as f64);
+        }
     }
 }
 
@@ -209,7 +240,9 @@ mod tests {
         }
         metrics.run_ended("clusters", RunState::Converged);
         let store = Stats { spans: 7, oldest: Some(1_500_000_000), ..Stats::default() };
-        let text = metrics.exposition(&Gauges { store, ..Gauges::default() });
+        let copied = Copied { sent: 3, waiting: 4, ..Copied::default() };
+        let exported = vec![(Signal::Traces, copied), (Signal::Logs, Copied::default())];
+        let text = metrics.exposition(&Gauges { store, exported, ..Gauges::default() });
         let labels = "method=\"GET\",route=\"/healthz\",status=\"200\"";
         for wanted in [
             format!("fixpoint_http_request_duration_seconds_bucket{{{labels},le=\"0.001\"}} 1"),
@@ -218,6 +251,9 @@ mod tests {
             format!("fixpoint_http_request_duration_seconds_sum{{{labels}}} 700.004"),
             "fixpoint_runs_total{kind=\"clusters\",state=\"converged\"} 1".to_owned(),
             "fixpoint_trace_records_dropped_total 0".to_owned(),
+            "fixpoint_export_sent_records_total{signal=\"traces\"} 3".to_owned(),
+            "fixpoint_export_waiting_records{signal=\"traces\"} 4".to_owned(),
+            "fixpoint_export_waiting_records{signal=\"logs\"} 0".to_owned(),
             "fixpoint_trace_store_spans 7".to_owned(),
             "fixpoint_trace_store_rejected_total 0".to_owned(),
             "fixpoint_trace_store_oldest_timestamp_seconds 1.5".to_owned(),

@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
 
 use fixpoint::{Pace, Scheduler};
-use fixpoint_trace::{record::Recorder, store::TraceStore};
+use fixpoint_trace::{export::Exported, record::Recorder, store::TraceStore};
 use tokio::{net::TcpListener, sync::Semaphore, time};
 use tokio_util::sync::CancellationToken;
 
@@ -126,6 +126,7 @@ pub struct Builder {
     pace: Pace,
     max_runs: Option<usize>,
     receivers: Receivers,
+    exported: Exported,
 }
 
 impl std::fmt::Debug for Builder {
@@ -162,6 +163,13 @@ impl Builder {
     #[must_use]
     pub fn receivers(mut self, receivers: Receivers) -> Self {
         self.receivers = receivers;
+        self
+    }
+
+    /// Shows in `/metrics` what has become of what is copied to other backends.
+    #[must_use]
+    pub fn exported(mut self, exported: Exported) -> Self {
+        self.exported = exported;
         self
     }
 
@@ -234,6 +242,7 @@ impl Builder {
             traces,
             recorder,
             metrics,
+            exported: self.exported,
             controls: Arc::new(self.controls),
             pace: self.pace,
             stopping,

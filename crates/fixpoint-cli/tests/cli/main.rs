@@ -8,6 +8,7 @@
 mod client;
 mod crash;
 mod errors;
+mod export;
 mod help;
 mod layers;
 mod receive;

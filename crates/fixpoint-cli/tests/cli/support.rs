@@ -64,12 +64,18 @@ pub(crate) struct Dev {
 impl Dev {
     /// Starts `fixpoint dev` on free ports and waits until it listens.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        Self::start_in(data, args, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub(crate) fn start_in(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let log = File::options().create(true).append(true).open(data.join("log.jsonl")).unwrap();
         let mut child = command()
             .args(["dev", "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
             .args(["--otlp-grpc", "off", "--zipkin", "off", "--data"])
             .arg(data)
             .args(args)
+            .envs(environment.iter().copied())
             .stdout(log)
             .stderr(Stdio::piped())
             .spawn()

@@ -28,7 +28,12 @@ pub(super) async fn healthz(State(app): State<App>) -> Response {
 
 pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     let store = app.traces.stats().await?;
-    let mut now = Gauges { dropped: app.recorder.dropped(), store, ..Gauges::default() };
+    let mut now = Gauges {
+        dropped: app.recorder.dropped(),
+        store,
+        exported: app.exported.now(),
+        ..Gauges::default()
+    };
     for state in fixpoint_client::RunState::ALL.into_iter().filter(|state| !state.is_final()) {
         now.open_runs.insert(state.as_str(), 0);
     }

@@ -23,6 +23,7 @@ mod runs;
 mod sse;
 mod trace;
 mod traces;
+mod words;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -31,7 +32,7 @@ use axum::{
     routing::{any, get},
 };
 use fixpoint::Pace;
-use fixpoint_trace::{record::Recorder, store::TraceStore};
+use fixpoint_trace::{export::Exported, record::Recorder, store::TraceStore};
 use tokio_util::sync::CancellationToken;
 
 pub use dev::{Control, ControlError};
@@ -56,6 +57,8 @@ pub(crate) struct App {
     /// Where spans are recorded.
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Arc<Metrics>,
+    /// What is copied to other backends.
+    pub(crate) exported: Exported,
     pub(crate) controls: Arc<BTreeMap<String, Arc<dyn Control>>>,
     pub(crate) pace: Pace,
     /// Cancelled when the server is to stop; whatever streams ends then.

@@ -100,7 +100,7 @@ async fn create(
         return preview(&app, &*kind, &draft).await;
     }
     let key = idempotency_key(&headers)?;
-    accepted(app.intents.create(&*kind, body, key, cause()).await?)
+    accepted(app.intents.create(&*kind, body, key, cause(&app).await?).await?)
 }
 
 async fn patch(
@@ -116,7 +116,7 @@ async fn patch(
         let draft = app.intents.draft_patch(&*kind, &name, body, only.as_ref()).await?;
         return preview(&app, &*kind, &draft).await;
     }
-    accepted(app.intents.patch(&*kind, &name, body, only.as_ref(), cause()).await?)
+    accepted(app.intents.patch(&*kind, &name, body, only.as_ref(), cause(&app).await?).await?)
 }
 
 async fn delete(
@@ -131,7 +131,7 @@ async fn delete(
         let draft = app.intents.draft_delete(&*kind, &name, only.as_ref()).await?;
         return preview(&app, &*kind, &draft).await;
     }
-    accepted(app.intents.delete(&*kind, &name, only.as_ref(), cause()).await?)
+    accepted(app.intents.delete(&*kind, &name, only.as_ref(), cause(&app).await?).await?)
 }
 
 async fn plan(
@@ -148,12 +148,14 @@ async fn run_again(
     Extension(kind): Kind,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    accepted(app.intents.run_again(&*kind, &name, cause()).await?)
+    accepted(app.intents.run_again(&*kind, &name, cause(&app).await?).await?)
 }
 
-/// The request's own span, which the run's hangs under.
-fn cause() -> Cause {
-    Cause::Request(layer::current())
+/// The request's own span, which the run's hangs under. It is on disk before the run's record is:
+/// a run that is taken up after a crash must find what it hangs under.
+async fn cause(app: &App) -> Result<Cause, Problem> {
+    app.recorder.flush().await.map_err(|lost| Problem::internal(&lost))?;
+    Ok(Cause::Request(layer::current()))
 }
 
 /// 202 with the run's address, or 200 if nothing had to change.

@@ -2,35 +2,35 @@
 //! reads it. First what a row shows, for every span; then one span whole, when somebody looks at
 //! it; and the search for words stays where the words are.
 //!
-//! Not here: which rows are drawn (`assets/tree.mjs`). The surprise: the answer is made of columns,
+//! Not here: which rows are drawn (`assets/tree.mjs`), what a word is found in (`words.rs`). The surprise: the answer is made of columns,
 //! with every text once. A hundred thousand spans are a few megabytes and parse in the time of a
 //! few frames; as OTLP JSON with their requests and responses they are a hundred megabytes.
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashMap, io::Write};
 
 use axum::{
     Json, Router,
     extract::{Path, State},
     http::{
-        HeaderMap,
+        HeaderMap, HeaderValue,
         header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
     routing::get,
 };
 use fixpoint_trace::{
-    model::{Attributes, LogRecord, Span, SpanId, Status, Trace, Value},
+    model::{Span, SpanId, Status, Trace, Value},
     otlp,
 };
 use flate2::{Compression, write::GzEncoder};
 use indexmap::{IndexMap, IndexSet};
-use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::{
     App, Problem,
     page::{Params, bad_parameter},
     traces::{no_trace, trace_id},
+    words::Words,
 };
 
 /// More attributes than this are no row but the whole span.
@@ -67,25 +67,35 @@ async fn rows(
     headers: HeaderMap,
     Params(RowParams { attributes }): Params<RowParams>,
 ) -> Result<Response, Problem> {
-    let wanted: Vec<_> = attributes.split(',').filter(|name| !name.is_empty()).collect();
-    if wanted.len() > MAX_ATTRIBUTES {
+    if attributes.split(',').count() > MAX_ATTRIBUTES {
         return Err(bad_parameter(format!("attributes may name {MAX_ATTRIBUTES} at most.")));
     }
     let trace = read(&app, &id).await?;
-    let rows = Rows::of(&trace, &wanted);
-    let packs = headers.get(ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok());
-    if trace.spans.len() < PACKED_FROM || !packs.is_some_and(|accepted| accepted.contains("gzip")) {
-        return Ok(Json(rows).into_response());
+    let accepted = headers.get(ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok());
+    let pack = trace.spans.len() >= PACKED_FROM
+        && accepted.is_some_and(|accepted| accepted.contains("gzip"));
+    let body = apart(move || {
+        let wanted: Vec<_> = attributes.split(',').filter(|name| !name.is_empty()).collect();
+        let json = serde_json::to_vec(&Rows::of(&trace, &wanted))?;
+        if pack { gzip(&json) } else { Ok(json) }
+    });
+    let body = body.await?.map_err(|error| Problem::internal(&error))?;
+    let mut answer = ([(CONTENT_TYPE, "application/json")], body).into_response();
+    if pack {
+        answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    let packed = gzip(&rows).map_err(|error| Problem::internal(&error))?;
-    let headers = [(CONTENT_TYPE, "application/json"), (CONTENT_ENCODING, "gzip")];
-    Ok((headers, packed).into_response())
+    Ok(answer)
 }
 
-fn gzip(rows: &Rows<'_>) -> std::io::Result<Vec<u8>> {
+fn gzip(json: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    serde_json::to_writer(&mut packed, rows)?;
+    packed.write_all(json)?;
     packed.finish()
+}
+
+/// Works where it stops nobody: a large trace keeps a core busy for a tenth of a second.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))
 }
 
 async fn span(
@@ -125,7 +135,8 @@ async fn matches(
         return Err(bad_parameter(format!("q wants 1 to {MAX_QUERY} characters.")));
     }
     let words = Words::of(&q)?;
-    Ok(Json(Matches { spans: words.find(&read(&app, &id).await?) }))
+    let trace = read(&app, &id).await?;
+    Ok(Json(Matches { spans: apart(move || words.find(&trace)).await? }))
 }
 
 /// The columns of a trace: the n-th entry of each list is the n-th span's, by start.
@@ -225,79 +236,5 @@ impl<'a> Column<'a> {
             }));
         }
         column
-    }
-}
-
-/// What to look for: words that a span must all hold, whatever their case. A word is found in the
-/// span's name, service, id, message, attributes, events and log lines; `key=word` only in the
-/// attribute of that name.
-struct Words(Vec<Word>);
-
-struct Word {
-    key: Option<String>,
-    text: Regex,
-}
-
-impl Words {
-    fn of(query: &str) -> Result<Self, Problem> {
-        let words = query.split_whitespace().map(|word| {
-            let pair = word.split_once('=').filter(|(key, _)| !key.is_empty());
-            let text = pair.map_or(word, |(_, value)| value);
-            let mut regex = RegexBuilder::new(&regex::escape(text));
-            let text = regex
-                .case_insensitive(true)
-                .build()
-                .map_err(|_| bad_parameter("q has a word that is too long to look for."))?;
-            Ok(Word { key: pair.map(|(key, _)| key.to_ascii_lowercase()), text })
-        });
-        words.collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The spans that hold every word, in the trace's order.
-    fn find(&self, trace: &Trace) -> Vec<SpanId> {
-        let logged: Vec<HashSet<SpanId>> = self.0.iter().map(|word| word.logged(trace)).collect();
-        let holds = |span: &&Span| {
-            self.0
-                .iter()
-                .zip(&logged)
-                .all(|(word, logged)| word.is_in(span) || logged.contains(&span.span_id))
-        };
-        trace.spans.iter().filter(holds).map(|span| span.span_id).collect()
-    }
-}
-
-impl Word {
-    /// The spans with a log line that holds the word.
-    fn logged(&self, trace: &Trace) -> HashSet<SpanId> {
-        let holds = |log: &&LogRecord| {
-            (self.key.is_none() && self.text.is_match(&log.message()))
-                || self.in_attributes(&log.attributes)
-        };
-        trace.logs.iter().filter(holds).filter_map(|log| log.span_id).collect()
-    }
-
-    fn is_in(&self, span: &Span) -> bool {
-        let own = |span: &Span| {
-            let message = match &span.status {
-                Status::Error(message) => message.as_str(),
-                _ => "",
-            };
-            [span.name.as_str(), span.service(), message]
-                .iter()
-                .any(|text| self.text.is_match(text))
-                || self.text.is_match(&span.span_id.to_string())
-                || span.events.iter().any(|event| self.text.is_match(&event.name))
-        };
-        (self.key.is_none() && own(span))
-            || self.in_attributes(&span.attributes)
-            || span.events.iter().any(|event| self.in_attributes(&event.attributes))
-            || (self.key.is_some() && self.in_attributes(&span.resource))
-    }
-
-    fn in_attributes(&self, attributes: &Attributes) -> bool {
-        attributes.iter().any(|(name, value)| match &self.key {
-            Some(key) => name.eq_ignore_ascii_case(key) && self.text.is_match(&value.to_text()),
-            None => self.text.is_match(name) || self.text.is_match(&value.to_text()),
-        })
     }
 }

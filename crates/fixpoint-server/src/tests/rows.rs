@@ -16,12 +16,14 @@ use tower::ServiceExt;
 use super::Harness;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const SECOND: u64 = 1_000_000_000;
+
+/// When the traces here start. Later than the server does, which closes what it finds open.
+const START: u64 = 4_102_444_800_000_000_000;
 
 fn span(id: u8, parent: Option<u8>, name: &str, start: u64, attributes: Value) -> Span {
     let digits = |id: u8| format!("{id:016x}").parse().unwrap();
     let context = SpanContext { trace_id: TRACE.parse().unwrap(), span_id: digits(id) };
-    let mut span = Span::new(context, name, 1_763_800_000 * SECOND + start);
+    let mut span = Span::new(context, name, START + start);
     span.parent = parent.map(digits);
     span.attributes = serde_json::from_value::<Attributes>(attributes).unwrap();
     span
@@ -60,7 +62,7 @@ async fn rows_are_columns_with_the_attributes_that_are_asked_for_and_no_others()
     assert_eq!(
         server.get(&path).await.value(),
         json!({
-            "origin": "1763800000000000005",
+            "origin": "4102444800000000005",
             "partial": null,
             "names": ["run clusters", "EC2.RunInstances"],
             "services": [""],
@@ -117,7 +119,10 @@ async fn words_are_found_in_names_attributes_messages_events_and_log_lines() {
         let ids: Vec<_> = found.iter().map(|id| format!("{id:016x}")).collect();
         assert_eq!(server.get(&path).await.value(), json!({ "spans": ids }), "{query}");
     }
-    assert_eq!(server.get(&format!("/v1/traces/{TRACE}/matches?q=+")).await.status, 400);
+    for query in ["+".to_owned(), "a+".repeat(17)] {
+        let path = format!("/v1/traces/{TRACE}/matches?q={query}");
+        assert_eq!(server.get(&path).await.status, 400, "{query}");
+    }
 }
 
 #[tokio::test]
@@ -139,5 +144,5 @@ async fn many_rows_are_packed_for_those_who_can_unpack_them() {
     let plain = server.get(&path).await;
     assert!(!plain.headers.contains_key("content-encoding"));
     assert_eq!(plain.text, text);
-    assert!(packed.len() * 4 < text.len(), "{} of {}", packed.len(), text.len());
+    assert!(packed.len() * 2 < text.len(), "{} of {}", packed.len(), text.len());
 }

@@ -5,6 +5,7 @@
 //! the waterfall is drawn there, from the trace as the API answers it.
 
 mod assets;
+mod chart;
 mod filters;
 mod form;
 mod operations;
@@ -18,10 +19,11 @@ use askama::Template;
 use fixpoint_client::{Hit, Problem, RunState};
 
 pub(crate) use self::assets::asset;
+pub(crate) use self::chart::Window;
 pub(crate) use self::filters::Filter;
 use self::form::Control;
 pub(crate) use self::form::Form;
-pub(crate) use self::operations::{OperationRow, OperationsPage, Sort, Window};
+pub(crate) use self::operations::{OperationRow, OperationsPage, Sort};
 pub(crate) use self::scatter::Scatter;
 pub(crate) use self::search::{Asked, Found, Mistake, TraceRow, TracesPage};
 pub(crate) use self::shape::Shape;

@@ -3,20 +3,20 @@
 //! Not here: counting (the trace store does, minute by minute). The surprise: all histograms of
 //! the page have one scale, so that two operations can be compared by eye.
 
-use std::{cmp::Reverse, collections::BTreeMap, fmt};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use askama::Template;
 use fixpoint_trace::{
-    model::UnixNanos,
     query::{Condition, Field, Length, Literal, Op, Query},
     store::{Histogram, RateBucket, Rates},
 };
 
-use super::{Asked, Chrome, text};
-
-/// How far back the page can be told to look.
-const PRESETS: [(&str, &str); 5] =
-    [("15m", "15 min"), ("1h", "1 hour"), ("6h", "6 hours"), ("24h", "24 hours"), ("7d", "7 days")];
+use super::{
+    Asked, Chrome,
+    chart::{Bar, Column, HEIGHT, Height, Window, edge, rung},
+    search::PRESETS,
+    text,
+};
 
 /// What the rows can be sorted by: name in the address, head of the column.
 const SORTS: [(Sort, &str, &str); 7] = [
@@ -28,9 +28,6 @@ const SORTS: [(Sort, &str, &str); 7] = [
     (Sort::P90, "p90", "p90"),
     (Sort::P99, "p99", "p99"),
 ];
-
-/// The height of the small charts, in their own units.
-const HEIGHT: f64 = 24.0;
 
 /// What the rows are sorted by. Names go up; figures go down, so that trouble is on top.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -101,71 +98,6 @@ pub(crate) struct OperationRow {
     asked: Asked,
 }
 
-/// How many took so long.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Bar {
-    x: usize,
-    height: Height,
-    tip: String,
-    href: String,
-}
-
-/// How many there were in a while.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Column {
-    x: u64,
-    height: Height,
-    /// How much of it failed, if any did.
-    failed: Option<Height>,
-}
-
-/// How high a count stands in a chart; its text is that of an SVG attribute.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Height(f64);
-
-impl Height {
-    /// One is seen beside a million.
-    const LEAST: f64 = 1.5;
-
-    #[allow(clippy::cast_precision_loss, reason = "for a chart of a few pixels")]
-    fn new(count: u64, of: u64) -> Self {
-        Self((count as f64 / of.max(1) as f64 * HEIGHT).max(Self::LEAST))
-    }
-
-    /// Where it begins, counted from the top.
-    fn top(self) -> Self {
-        Self(HEIGHT - self.0)
-    }
-}
-
-impl fmt::Display for Height {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2}", self.0)
-    }
-}
-
-/// A while, cut into columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Window {
-    /// From here on.
-    pub(crate) from: UnixNanos,
-    /// Up to here.
-    pub(crate) to: UnixNanos,
-    /// The width of a column.
-    pub(crate) step: u64,
-}
-
-impl Window {
-    /// The first column may begin before the while does, since all are aligned.
-    fn first(self) -> UnixNanos {
-        self.from - self.from % self.step.max(1)
-    }
-
-    fn columns(self) -> u64 {
-        (self.to.saturating_sub(self.first())).div_ceil(self.step.max(1)).max(1)
-    }
-}
-
 impl OperationRow {
     /// The row of an operation; its links search in the same while.
     pub(crate) fn new(rates: Rates, window: Window, asked: &Asked) -> Self {
@@ -174,7 +106,7 @@ impl OperationRow {
         let sum = |of: fn(&RateBucket) -> u64| rates.buckets.iter().map(of).sum();
         let peak = rates.buckets.iter().map(|bucket| bucket.spans).max().unwrap_or_default();
         let column = |bucket: &RateBucket| Column {
-            x: bucket.time.saturating_sub(window.first()) / window.step.max(1),
+            x: window.column(bucket.time),
             height: Height::new(bucket.spans, peak),
             failed: (bucket.errors > 0).then(|| Height::new(bucket.errors, peak)),
         };
@@ -231,8 +163,9 @@ impl OperationRow {
         if share > 0.0 && share < 0.95 { format!("{share:.2} %") } else { format!("{share:.0} %") }
     }
 
-    fn percentiles(&self) -> [String; 3] {
-        self.percentiles.map(|nanos| nanos.map(text::nanos).unwrap_or_default())
+    fn percentiles(&self) -> [(&'static str, String); 3] {
+        let [p50, p90, p99] = self.percentiles.map(|it| it.map(text::nanos).unwrap_or_default());
+        [("p50", p50), ("p90", p90), ("p99", p99)]
     }
 
     fn line_tip(&self) -> String {
@@ -285,7 +218,8 @@ impl OperationsPage {
         for (row, counts) in self.rows.iter_mut().zip(&all) {
             let highest = counts.values().max().copied().unwrap_or_default();
             let bar = |(&at, &count): (&usize, &u64)| {
-                let (from, to) = (edge(at), edge(at + 1));
+                // What is shorter than the ladder stands on its first rung.
+                let (from, to) = (if at == 0 { 0 } else { edge(at) }, edge(at + 1));
                 let bound = |op, nanos| Condition {
                     field: Field::Duration,
                     op,
@@ -308,18 +242,11 @@ impl OperationsPage {
         self.rows.iter().flat_map(|row| &row.bars).map(|bar| bar.x + 1).max().unwrap_or(1)
     }
 
-    fn columns(&self) -> u64 {
-        self.window.columns()
-    }
-
     fn address(&self, service: &str, since: &str, until: &str, sort: Sort) -> String {
         let sort = SORTS.iter().find(|(it, ..)| *it == sort && sort != Sort::default());
         let sort = sort.map_or("", |(_, name, _)| *name);
-        let pairs = [("service", service), ("since", since), ("until", until), ("sort", sort)];
-        let said = pairs.iter().filter(|(_, value)| !value.is_empty());
-        let said: Vec<_> =
-            said.map(|(name, value)| format!("{name}={}", text::encoded(value))).collect();
-        format!("/operations?{}", said.join("&"))
+        let said = [("service", service), ("since", since), ("until", until), ("sort", sort)];
+        text::address("/operations", &said)
     }
 
     fn presets(&self) -> Vec<(String, &'static str, bool)> {
@@ -327,7 +254,8 @@ impl OperationsPage {
             let current = self.since == since && self.until.is_empty();
             (self.address(&self.service, since, "", self.sort), text, current)
         };
-        PRESETS.into_iter().map(preset).collect()
+        // The rate of something in all the time there is says little.
+        PRESETS.into_iter().filter(|(since, _)| !since.is_empty()).map(preset).collect()
     }
 
     /// Address, text, and whether the rows are in this order.
@@ -353,18 +281,6 @@ impl OperationsPage {
             })
             .collect()
     }
-}
-
-/// The rung of a ladder of lengths, three to a decade, that a length stands on.
-fn rung(nanos: u64) -> usize {
-    (1..).take_while(|rung| edge(*rung) <= nanos && edge(*rung) < u64::MAX).count()
-}
-
-/// Where a rung begins: 1, 2, 5, 10, 20 … microseconds; the first holds what is less as well.
-fn edge(rung: usize) -> u64 {
-    let power = u32::try_from(rung / 3).unwrap_or(u32::MAX);
-    let decade = 10_u64.checked_pow(power).and_then(|it| it.checked_mul(1_000));
-    decade.and_then(|it| it.checked_mul([1, 2, 5][rung % 3])).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -471,18 +387,10 @@ mod tests {
         let page = page(vec![rates("a", &[1_000_000; 300], 1)], Sort::Rate);
         let row = &page.rows[0];
         assert_eq!((row.rate().as_str(), row.errors_share().as_str()), ("30/min", "0.33 %"));
-        assert_eq!(row.line, [Column { x: 5, height: Height(HEIGHT), failed: Some(Height(1.5)) }]);
+        assert_eq!(
+            row.line,
+            [Column { x: 5, height: Height::new(1, 1), failed: Some(Height::new(1, 300)) }]
+        );
         assert_eq!(row.line_tip(), "at most 300 in 1m");
-    }
-
-    #[test]
-    fn every_length_has_its_rung() {
-        for (nanos, expected) in
-            [(0, 0), (1_999, 0), (2_000, 1), (9_999, 2), (10_000, 3), (1_000_000_000, 18)]
-        {
-            assert_eq!(rung(nanos), expected, "{nanos}");
-        }
-        let highest = rung(u64::MAX);
-        assert!(edge(highest) < u64::MAX && edge(highest + 1) == u64::MAX);
     }
 }

@@ -16,22 +16,25 @@ const MARGIN: f64 = 0.03;
 /// About how many times are written beneath.
 const TIMES: i64 = 7;
 
-/// Lengths of time that are worth a line, in nanoseconds.
-const LENGTHS: [(f64, &str); 13] = [
-    (1e3, "1 µs"),
-    (1e4, "10 µs"),
-    (1e5, "100 µs"),
-    (1e6, "1 ms"),
-    (1e7, "10 ms"),
-    (1e8, "100 ms"),
-    (1e9, "1 s"),
-    (1e10, "10 s"),
-    (60e9, "1 m"),
-    (600e9, "10 m"),
-    (3_600e9, "1 h"),
-    (36_000e9, "10 h"),
-    (360_000e9, "100 h"),
+/// Lengths of time that are worth a line, in nanoseconds: the few of a wide picture, and what
+/// stands between them in a narrow one.
+const LENGTHS: [u64; 13] = [
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    SECOND,
+    10 * SECOND,
+    60 * SECOND,
+    600 * SECOND,
+    3_600 * SECOND,
+    36_000 * SECOND,
+    360_000 * SECOND,
 ];
+const BETWEEN: [u64; 3] = [2, 3, 5];
+const SECOND: u64 = 1_000_000_000;
 
 /// Widths of a step between two times, in seconds.
 const STEPS: [i64; 16] = [
@@ -121,8 +124,6 @@ impl Scatter {
             })
             .collect();
         dots.sort_by_key(|dot| rank(dot.class));
-        let lengths = LENGTHS.iter().map(|(nanos, label)| (nanos.log10(), label));
-        let lengths = lengths.filter(|(log, _)| (least..=most).contains(log));
         Some(Self {
             dots,
             times: times(from as i64, to as i64)
@@ -131,8 +132,9 @@ impl Scatter {
                 // A label that stands on the edge is cut in half.
                 .filter(|tick| (MARGIN..=1.0 - MARGIN).contains(&tick.at.0))
                 .collect(),
-            lengths: lengths
-                .map(|(log, label)| Tick { at: up(log), label: (*label).into() })
+            lengths: lengths(least, most)
+                .into_iter()
+                .map(|nanos| Tick { at: up((nanos as f64).log10()), label: text::tick(nanos) })
                 .collect(),
             from: from as i64,
             to: to as i64,
@@ -178,6 +180,21 @@ fn tip(trace: &TraceSummary, now: Timestamp) -> String {
         trace.spans,
         text::stamp(trace.started_at),
     )
+}
+
+/// The lengths between two, given as logarithms, that are worth a line.
+fn lengths(least: f64, most: f64) -> Vec<u64> {
+    let within = |nanos: &u64| (least..=most).contains(&(*nanos as f64).log10());
+    let few: Vec<_> = LENGTHS.into_iter().filter(within).collect();
+    if few.len() > 1 {
+        return few;
+    }
+    let between = |nanos: u64| BETWEEN.map(|times| nanos.saturating_mul(times));
+    let mut all: Vec<_> = LENGTHS.into_iter().flat_map(between).chain(few).collect();
+    all.retain(within);
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 fn widened(from: f64, to: f64) -> (f64, f64) {
@@ -268,6 +285,17 @@ mod tests {
         let drawn = Scatter::new(&[trace(1, Some(0), 0)], (None, None), now).unwrap();
         assert!((drawn.dots[0].y.0 - 0.5).abs() < 0.01);
         assert!(drawn.from < drawn.to);
+    }
+
+    #[test]
+    fn a_narrow_picture_has_finer_lines() {
+        let said = |from: f64, to: f64| -> Vec<String> {
+            lengths(from.log10(), to.log10()).into_iter().map(text::tick).collect()
+        };
+        assert_eq!(said(5e5, 2e10), ["1 ms", "10 ms", "100 ms", "1 s", "10 s"]);
+        assert_eq!(said(1.5e9, 9e9), ["2 s", "3 s", "5 s"]);
+        assert_eq!(said(5e8, 3.1e9), ["500 ms", "1 s", "2 s", "3 s"]);
+        assert_eq!(said(100e9, 500e9), ["2 m", "3 m", "5 m"]);
     }
 
     #[test]

@@ -26,8 +26,8 @@ const EXAMPLES: [(&str, &str); 8] = [
     ("open", "what still goes on, or was cut off"),
 ];
 
-/// How far back the list can be told to go, with one click.
-const PRESETS: [(&str, &str); 6] =
+/// How far back one can look with one click: the length in the address, and what is written.
+pub(super) const PRESETS: [(&str, &str); 6] =
     [("15m", "15 m"), ("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"), ("", "all")];
 
 /// What is asked for, as the address says it.
@@ -44,11 +44,8 @@ pub(crate) struct Asked {
 impl Asked {
     /// The address of the page that shows it.
     pub(crate) fn href(&self) -> String {
-        let pairs = [("q", &self.q), ("since", &self.since), ("until", &self.until)];
-        let said = pairs.iter().filter(|(_, value)| !value.is_empty());
-        let said: Vec<_> =
-            said.map(|(name, value)| format!("{name}={}", text::encoded(value))).collect();
-        if said.is_empty() { "/traces".to_owned() } else { format!("/traces?{}", said.join("&")) }
+        let said = [("q", &*self.q), ("since", &self.since), ("until", &self.until)];
+        text::address("/traces", &said)
     }
 
     /// The address with one parameter more.

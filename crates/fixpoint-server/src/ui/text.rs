@@ -43,14 +43,23 @@ pub(super) fn nanos(nanos: u64) -> String {
     length(SignedDuration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX)))
 }
 
+/// A round length, for the lines of a scale: `20 µs`, `2 m`.
+pub(super) fn tick(nanos: u64) -> String {
+    let units =
+        [(3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"), (1_000_000, "ms")];
+    let unit = units.into_iter().find(|(unit, _)| nanos >= *unit && nanos.is_multiple_of(*unit));
+    let (unit, name) = unit.unwrap_or((1_000, "µs"));
+    format!("{} {name}", nanos / unit)
+}
+
 /// How long ago something was, roughly: `12 s ago`, `5 min ago`, `3 h ago`, `2 days ago`.
 pub(super) fn ago(span: SignedDuration) -> String {
     let seconds = span.as_secs();
     match seconds {
         ..1 => "just now".to_owned(),
-        ..60 => format!("{seconds} s ago"),
-        ..3_600 => format!("{} min ago", seconds / 60),
-        ..172_800 => format!("{} h ago", seconds / 3_600),
+        1..60 => format!("{seconds} s ago"),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..172_800 => format!("{} h ago", seconds / 3_600),
         _ => format!("{} days ago", seconds / 86_400),
     }
 }
@@ -67,6 +76,13 @@ pub(super) fn encoded(text: &str) -> String {
         }
         out
     })
+}
+
+/// An address with those of the parameters that have a value.
+pub(super) fn address(path: &str, parameters: &[(&str, &str)]) -> String {
+    let said = parameters.iter().filter(|(_, value)| !value.is_empty());
+    let said: Vec<_> = said.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if said.is_empty() { path.to_owned() } else { format!("{path}?{}", said.join("&")) }
 }
 
 #[cfg(test)]

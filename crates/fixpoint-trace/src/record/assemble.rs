@@ -46,7 +46,7 @@ impl Assembly {
                 self.change(context, |span| set(span, fields));
             }
             Message::Link { context, to } => {
-                self.change(context, |span| span.links.push(to.into()))
+                self.change(context, |span| span.links.push(to.into()));
             }
             Message::Close { context, time } => self.close(context, time),
             Message::Line(line) => self.batch.push(Some(Record::Log(log(*line)))),

@@ -5,7 +5,7 @@
 use std::{fs::File, io, path::Path};
 
 /// Fills `into` from the place on.
-pub(super) fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
+pub(crate) fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::read_exact_at(file, into, at);
     #[cfg(windows)]
@@ -26,7 +26,7 @@ pub(super) fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
 }
 
 /// Writes all of `bytes` at the place.
-pub(super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::write_all_at(file, bytes, at);
     #[cfg(windows)]
@@ -41,7 +41,7 @@ pub(super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
 }
 
 /// Returns when files that were created, renamed or removed in the folder are so for good.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     // Windows cannot open folders, and does not need it.
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
@@ -51,11 +51,11 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Writes a whole file so that, whatever happens, there is either the old one or the new one.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("tmp");
     let mut file = File::create(&fresh)?;
     io::Write::write_all(&mut file, bytes)?;
     file.sync_all()?;
     std::fs::rename(&fresh, path)?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    sync_folder(path.parent().unwrap_or_else(|| Path::new(".")))
 }

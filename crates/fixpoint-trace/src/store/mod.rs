@@ -4,7 +4,7 @@
 //! whoever follows a trace is told of records only after they are durable.
 
 pub mod engine;
-mod file;
+pub(crate) mod file;
 pub mod memory;
 mod rollup;
 mod segment;
@@ -113,6 +113,16 @@ pub enum Signal {
     Traces,
     /// `ExportLogsServiceRequest`
     Logs,
+}
+
+impl Signal {
+    /// `traces` or `logs`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Logs => "logs",
+        }
+    }
 }
 
 /// What became of an OTLP request: its partial success.

@@ -108,8 +108,12 @@ impl Histogram {
 /// Rates of all operations by minute, as they are gathered.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rollup {
-    operations: BTreeMap<String, BTreeMap<String, (Kind, BTreeMap<UnixNanos, RateBucket>)>>,
+    /// By service, then by name.
+    operations: BTreeMap<String, BTreeMap<String, Operation>>,
 }
+
+/// The kind of an operation's spans, and what happened minute by minute.
+type Operation = (Kind, BTreeMap<UnixNanos, RateBucket>);
 
 fn number(from: &mut &[u8]) -> Option<u64> {
     prost::encoding::decode_varint(from).ok()
@@ -159,7 +163,7 @@ impl Rollup {
         }
         let of = self.operations.entry(service.to_owned()).or_default();
         let (_, minutes) = of.entry(name.to_owned()).or_insert((kind, BTreeMap::new()));
-        minutes.entry(time).or_insert(RateBucket { time, ..RateBucket::default() })
+        minutes.entry(time).or_insert_with(|| RateBucket { time, ..RateBucket::default() })
     }
 
     /// As a segment keeps it: for each operation its service, name and kind, then for each minute
@@ -239,8 +243,9 @@ impl Rollup {
             for bucket in minutes.range(since..query.until.unwrap_or(UnixNanos::MAX)).map(|it| it.1)
             {
                 let time = if step == 0 { since } else { bucket.time - bucket.time % step };
-                let into =
-                    buckets.entry(time).or_insert(RateBucket { time, ..RateBucket::default() });
+                let into = buckets
+                    .entry(time)
+                    .or_insert_with(|| RateBucket { time, ..RateBucket::default() });
                 into.spans += bucket.spans;
                 into.errors += bucket.errors;
                 into.durations.merge(&bucket.durations);

@@ -8,6 +8,7 @@ mod exporting;
 mod formats;
 mod jaeger;
 mod matching;
+mod other_readers;
 mod otlp_proto;
 mod queries;
 mod recording;

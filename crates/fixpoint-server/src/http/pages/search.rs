@@ -183,10 +183,7 @@ async fn search(
     let last = page.items.get(ROWS - 1).filter(|_| drawn > ROWS || more);
     let next = last.map(|last| (last.start, last.trace_id));
 
-    let rows = page.items.iter().take(ROWS).cloned().map(async |trace| {
-        let shape = shape(app, &trace, now).await?;
-        Ok::<_, Problem>(TraceRow::new(summary(trace), shape, now))
-    });
+    let rows = page.items.iter().take(ROWS).cloned().map(|trace| row(app, trace, now));
     let rows = stream::iter(rows).buffered(AT_ONCE).try_collect().await?;
     let items: Vec<_> = page.items.into_iter().map(summary).collect();
     // What is not drawn leaves no empty space.
@@ -205,13 +202,13 @@ async fn search(
     Ok(Searched { found, next })
 }
 
-/// The picture of a trace, unless it is too large.
-async fn shape(app: &App, trace: &TraceSummary, now: Timestamp) -> Result<Option<Shape>, Problem> {
-    if trace.spans > MOST_SPANS {
-        return Ok(None);
-    }
-    let now = UnixNanos::try_from(now.as_nanosecond()).unwrap_or_default();
-    Ok(app.traces.trace(trace.trace_id).await?.map(|trace| Shape::new(&trace, now)))
+/// The row of a trace, with its picture unless it is too large.
+async fn row(app: &App, trace: TraceSummary, now: Timestamp) -> Result<TraceRow, Problem> {
+    let whole =
+        if trace.spans > MOST_SPANS { None } else { app.traces.trace(trace.trace_id).await? };
+    let nanos = UnixNanos::try_from(now.as_nanosecond()).unwrap_or_default();
+    let shape = whole.map(|trace| Shape::new(&trace, nanos));
+    Ok(TraceRow::new(summary(trace), shape, now))
 }
 
 #[derive(Deserialize, Default)]

@@ -79,11 +79,7 @@ impl Intake {
     /// Counts what became of a request that was taken in, and adds what this receiver left out.
     fn count(&self, signal: Signal, mut stored: Accepted, too_large: u64) -> Accepted {
         let protocol = self.name;
-        let signal = match signal {
-            Signal::Traces => "traces",
-            Signal::Logs => "logs",
-        };
-        self.metrics.received(protocol, signal, stored.accepted);
+        self.metrics.received(protocol, signal.as_str(), stored.accepted);
         self.metrics.rejected(protocol, "invalid", stored.rejected);
         self.metrics.rejected(protocol, "too-large", too_large);
         if too_large > 0 {

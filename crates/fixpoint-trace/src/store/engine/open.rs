@@ -4,9 +4,11 @@
 //! used at once; sealing goes on behind it.
 
 use std::{
-    fs::{self, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     path::Path,
     sync::{Arc, Mutex, RwLock},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -19,6 +21,9 @@ use super::{
 };
 use crate::store::{BoxError, FOLLOW, segment::Segment};
 
+/// How long a folder that is in use is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Shared {
     pub(super) fn open(folder: &Path, options: Options) -> Result<Self, BoxError> {
         fs::create_dir_all(folder)?;
@@ -28,13 +33,7 @@ impl Shared {
             .create(true)
             .truncate(false)
             .open(folder.join("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err("another Fixpoint server is using this folder".into());
-            }
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
+        lock_for_us(&lock)?;
         let manifest = Manifest::load(folder)?;
         manifest.sweep(folder)?;
         let segments = manifest
@@ -59,6 +58,21 @@ impl Shared {
             sealed: Notify::new(),
             counts: Counts::default(),
         })
+    }
+}
+
+/// A store that was just closed may still be finishing what it acknowledged, for a moment.
+fn lock_for_us(lock: &File) -> Result<(), BoxError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(PATIENCE / 50),
+            Err(TryLockError::WouldBlock) => {
+                return Err("another Fixpoint server is using this folder".into());
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
     }
 }
 

@@ -219,7 +219,7 @@ impl State {
             match segment.ordinal(id) {
                 Ok(None) => {}
                 Ok(Some(ordinal)) if only.is_none() && !in_tables => {
-                    only = Some((&**segment, ordinal))
+                    only = Some((&**segment, ordinal));
                 }
                 // Reading it all will tell what is wrong with it.
                 Ok(Some(_)) | Err(_) => return Places::Several,

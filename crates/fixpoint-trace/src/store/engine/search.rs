@@ -142,10 +142,10 @@ impl State {
         page: &mut TracePage,
     ) -> Result<Option<TraceSummary>, BoxError> {
         let id = offer.place.1;
-        if let Places::One(segment, ordinal) = self.places(id) {
-            if offer.sure == Some(ordinal) || query.filter.any.is_empty() {
-                return Ok(Some(segment.summary(ordinal)?));
-            }
+        if let Places::One(segment, ordinal) = self.places(id)
+            && (offer.sure == Some(ordinal) || query.filter.any.is_empty())
+        {
+            return Ok(Some(segment.summary(ordinal)?));
         }
         let needs = query.filter.needs();
         let columns = if needs.attributes || needs.logs { Columns::All } else { Columns::Light };

@@ -66,7 +66,6 @@ impl Shared {
                 Ok(()) => failing = false,
                 // Said once; tried again all the time, since a full disk may be emptied.
                 Err(error) if !std::mem::replace(&mut failing, true) => {
-                    eprintln!("TEND {error:?}");
                     tracing::error!(error = &*error, "the trace store cannot tend to its files");
                 }
                 Err(_) => {}
@@ -110,18 +109,20 @@ impl Shared {
             let table = read(&table);
             table.spans() + table.logs() > 0 && table.age() >= self.options.seal_age
         };
-        Ok(if old {
-            self.next_log()?
-        })
+        if old {
+            self.next_log()?;
+        }
+        Ok(())
     }
 
     /// So that nobody has to wait for the index when he searches.
     fn index_an_idle_log(&self) -> Result<(), BoxError> {
         let table = self.last();
         let idle = read(&table).idle() > ROUND;
-        Ok(if idle {
-            read(&table).index_words()?
-        })
+        if idle {
+            read(&table).index_words()?;
+        }
+        Ok(())
     }
 
     /// Seals the oldest log that is no longer written to, if there is one.

@@ -28,8 +28,11 @@ use crate::{
 #[derive(Debug, Default)]
 struct Origins {
     /// By address. The `Arc`s are kept, so that no address is used for another one.
-    texts: HashMap<(usize, usize), (Arc<Resource>, Arc<Scope>, [String; 2])>,
+    texts: HashMap<(usize, usize), Origin>,
 }
+
+/// A resource and a scope, and their texts.
+type Origin = (Arc<Resource>, Arc<Scope>, [String; 2]);
 
 impl Origins {
     fn texts(&mut self, resource: &Arc<Resource>, scope: &Arc<Scope>) -> &[String; 2] {
