@@ -123,7 +123,7 @@ impl TraceStore for MemoryStore {
         let mut traces = Vec::new();
         for record in self.records().iter() {
             tokens::words(record, &mut |word| {
-                let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(wanted.as_str());
+                let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(&*wanted);
                 if !wanted.is_empty() && (prefix || word == wanted) {
                     traces.extend(record.trace_id());
                 }

@@ -143,27 +143,31 @@ impl Rollup {
         failed: bool,
     ) {
         let Some(end) = end else { return };
-        let bucket = self.bucket(service, name, kind, start - start % MINUTE);
-        bucket.spans += 1;
-        bucket.errors += u64::from(failed);
-        bucket.durations.add(end.saturating_sub(start));
+        self.change(service, name, kind, start - start % MINUTE, |bucket| {
+            bucket.spans += 1;
+            bucket.errors += u64::from(failed);
+            bucket.durations.add(end.saturating_sub(start));
+        });
     }
 
-    fn bucket(
+    /// Changes a bucket. Texts are copied for a new operation only.
+    fn change(
         &mut self,
         service: &str,
         name: &str,
         kind: Kind,
         time: UnixNanos,
-    ) -> &mut RateBucket {
-        // Texts are copied for a new operation only.
-        if !self.operations.get(service).is_some_and(|of| of.contains_key(name)) {
-            let of = self.operations.entry(service.to_owned()).or_default();
-            of.insert(name.to_owned(), (kind, BTreeMap::new()));
-        }
-        let of = self.operations.entry(service.to_owned()).or_default();
-        let (_, minutes) = of.entry(name.to_owned()).or_insert((kind, BTreeMap::new()));
-        minutes.entry(time).or_insert_with(|| RateBucket { time, ..RateBucket::default() })
+        change: impl FnOnce(&mut RateBucket),
+    ) {
+        let names = match self.operations.get_mut(service) {
+            Some(names) => names,
+            None => self.operations.entry(service.to_owned()).or_default(),
+        };
+        let (_, minutes) = match names.get_mut(name) {
+            Some(operation) => operation,
+            None => names.entry(name.to_owned()).or_insert((kind, BTreeMap::new())),
+        };
+        change(minutes.entry(time).or_insert_with(|| RateBucket { time, ..RateBucket::default() }));
     }
 
     /// As a segment keeps it: for each operation its service, name and kind, then for each minute
@@ -216,10 +220,11 @@ impl Rollup {
                     add.spans = add.spans.checked_add(count)?;
                 }
                 if wanted && inside {
-                    let into = self.bucket(service, name, kind, time);
-                    into.spans += add.spans;
-                    into.errors += errors;
-                    into.durations.merge(&add.durations);
+                    self.change(service, name, kind, time, |into| {
+                        into.spans += add.spans;
+                        into.errors += errors;
+                        into.durations.merge(&add.durations);
+                    });
                 }
             }
         }

@@ -3,6 +3,8 @@
 //! Its own ids, the values of its attributes, and AWS ids anywhere in a recorded request or response. Not here: how they are indexed. The surprise: `clusters/idg` is found by
 //! `idg` too, since people know a resource by its name.
 
+use std::borrow::Cow;
+
 use crate::{
     model::{Attributes, Record, Value},
     semconv,
@@ -14,8 +16,14 @@ pub(super) const LONGEST: usize = 128;
 pub(super) const PREFIX: usize = 8;
 
 /// How a word is written in the index, and what is looked up for it: without regard to case.
-pub(super) fn normal(word: &str) -> String {
-    word.trim().to_lowercase()
+pub(super) fn normal(word: &str) -> Cow<'_, str> {
+    let word = word.trim();
+    // Most are as they should be.
+    if word.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+        word.into()
+    } else {
+        word.to_lowercase().into()
+    }
 }
 
 /// Calls `found` for each word of the record, as [`normal`] writes it. Words may repeat.
@@ -76,8 +84,10 @@ pub(super) fn whole(number: f64) -> Option<String> {
 /// The words of an attribute's value: the value itself or, if it is a text and no name, the ids in it.
 pub(super) fn text_words(name: &str, text: &str, found: &mut impl FnMut(&str)) {
     if !is_indexed(name, text) {
-        let pieces = text.split(['"', '\'', '<', '>', '\\', ' ', ',']);
-        pieces.filter(|piece| is_aws_id(piece)).for_each(|piece| found(&normal(piece)));
+        // Bodies are long; byte by byte they are gone through four times as fast.
+        let edge = |b: &u8| matches!(b, b'"' | b'\'' | b'<' | b'>' | b'\\' | b' ' | b',');
+        let ids = text.as_bytes().split(edge).filter(|piece| is_aws_id(piece));
+        ids.filter_map(|id| std::str::from_utf8(id).ok()).for_each(|id| found(&normal(id)));
         return;
     }
     found(&normal(text));
@@ -87,17 +97,18 @@ pub(super) fn text_words(name: &str, text: &str, found: &mut impl FnMut(&str)) {
 }
 
 /// Whether the text is an ARN or an id such as `i-0123456789abcdef0`.
-fn is_aws_id(text: &str) -> bool {
-    if text.len() > LONGEST {
-        return false;
-    }
-    text.starts_with("arn:aws")
-        || text.rsplit_once('-').is_some_and(|(kind, id)| {
-            matches!(id.len(), 8 | 17)
-                && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-                && (1..=20).contains(&kind.len())
-                && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-        })
+fn is_aws_id(text: &[u8]) -> bool {
+    let ends_with_id = |digits: usize| {
+        let Some((kind, id)) = text.len().checked_sub(digits + 1).map(|at| text.split_at(at))
+        else {
+            return false;
+        };
+        id[0] == b'-'
+            && id[1..].iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            && (1..=20).contains(&kind.len())
+            && kind.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
+    };
+    text.len() <= LONGEST && (text.starts_with(b"arn:aws") || ends_with_id(8) || ends_with_id(17))
 }
 
 #[cfg(test)]

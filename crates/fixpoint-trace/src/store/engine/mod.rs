@@ -237,7 +237,7 @@ impl TraceStore for Engine {
     }
 
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
-        let word = super::tokens::normal(id);
+        let word = super::tokens::normal(id).into_owned();
         self.blocking(move |shared| shared.state().find(&word, limit)).await
     }
 

@@ -238,7 +238,7 @@ fn word_of(query: &Query) -> Option<String> {
                     && text.parse::<f64>().is_err()
                     && !text.starts_with(['{', '[']) =>
             {
-                Some(tokens::normal(text))
+                Some(tokens::normal(text).into_owned())
             }
             _ => None,
         }

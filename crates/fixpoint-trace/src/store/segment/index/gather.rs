@@ -4,14 +4,14 @@
 //! the trace took, to the power of two, so that a search for slow ones passes over fast traces
 //! without reading them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    io::Write,
-};
+use std::{cmp::Reverse, collections::BTreeSet, io::Write};
+
+use hashbrown::HashMap;
 
 use super::{
     super::SegmentError,
     bytes::{Blocks, put_number, put_text},
+    interner::Interner,
     spans, terms,
     traces::{self, Piece},
 };
@@ -30,8 +30,10 @@ pub(in super::super) struct Gather {
     spans: spans::Gathered,
     rollup: Rollup,
     pieces: Vec<Piece>,
-    attributes: BTreeMap<String, Known>,
-    trace: Open,
+    attributes: HashMap<String, Known>,
+    operations: Operations,
+    /// The span that the trace goes by: whether it is a root, and when it starts.
+    head: Option<(bool, UnixNanos)>,
     scratch: Vec<u8>,
 }
 
@@ -52,12 +54,15 @@ pub(in super::super) enum Owner {
     Scope = 4,
 }
 
-/// The trace that is being gathered.
+/// Operations, and how long the longest of each took in the trace that is being gathered.
 #[derive(Debug, Default)]
-struct Open {
-    /// The longest of each operation, as a power of two and one more; 0 if none has ended.
-    operations: HashMap<(String, String), u8>,
-    head: Option<(bool, UnixNanos, SpanId)>,
+struct Operations {
+    /// The length of the service (4 bytes), the service, the name.
+    known: Interner,
+    /// Of each, if the trace has it: a power of two and one more; 0 if none has ended.
+    longest: Vec<Option<u8>>,
+    /// Those that the trace has.
+    of_trace: Vec<u32>,
 }
 
 /// A span, as far as the index needs it.
@@ -73,6 +78,35 @@ pub(in super::super) struct Noted<'a> {
     /// Why it failed, if it did; and whether it is said to be ok.
     pub(in super::super) status: u8,
     pub(in super::super) message: &'a str,
+}
+
+impl Operations {
+    fn add(&mut self, service: &str, name: &str, longest: u8, scratch: &mut Vec<u8>) {
+        scratch.clear();
+        scratch.extend_from_slice(&(service.len() as u32).to_le_bytes());
+        scratch.extend_from_slice(service.as_bytes());
+        scratch.extend_from_slice(name.as_bytes());
+        let number = self.known.number(scratch);
+        if number as usize == self.longest.len() {
+            self.longest.push(None);
+        }
+        let known = &mut self.longest[number as usize];
+        if known.is_none() {
+            self.of_trace.push(number);
+        }
+        *known = (*known).max(Some(longest));
+    }
+
+    /// The trace is complete: service and name of its operations, and the longest.
+    fn drain(&mut self, mut each: impl FnMut(&[u8], &[u8], u8)) {
+        for number in self.of_trace.drain(..) {
+            let longest = self.longest[number as usize].take().unwrap_or_default();
+            if let Some((len, texts)) = self.known.get(number).split_first_chunk() {
+                let (service, name) = texts.split_at(u32::from_le_bytes(*len) as usize);
+                each(service, name, longest);
+            }
+        }
+    }
 }
 
 impl Gather {
@@ -113,14 +147,7 @@ impl Gather {
             span.status == 2,
         );
         let longest = span.end.map_or(0, |end| power(end.saturating_sub(span.start)));
-        let operations = &mut self.trace.operations;
-        // Most spans of a trace are of an operation that it has had: no text is copied for them.
-        match operations.iter_mut().find(|((s, n), _)| s == span.service && n == span.name) {
-            Some((_, known)) => *known = longest.max(*known),
-            None => {
-                operations.insert((span.service.to_owned(), span.name.to_owned()), longest);
-            }
-        }
+        self.operations.add(span.service, span.name, longest, &mut self.scratch);
         let piece = &mut self.pieces[ordinal as usize];
         if piece.spans == 0 || span.start < piece.start {
             piece.start = span.start;
@@ -129,11 +156,11 @@ impl Gather {
         piece.latest = piece.latest.max(span.end.unwrap_or(0));
         piece.open += u32::from(span.end.is_none());
         piece.errors += u32::from(span.status == 2);
-        let leads = self.trace.head.is_none_or(|(root, start, _)| {
-            (span.root, std::cmp::Reverse(span.start)) > (root, std::cmp::Reverse(start))
-        });
+        let leads = self
+            .head
+            .is_none_or(|(root, start)| (span.root, Reverse(span.start)) > (root, Reverse(start)));
         if leads {
-            self.trace.head = Some((span.root, span.start, span.id));
+            self.head = Some((span.root, span.start));
             piece.root = span.root.then_some(span.id);
             span.name.clone_into(&mut piece.name);
             span.service.clone_into(&mut piece.service);
@@ -223,11 +250,14 @@ impl Gather {
         if failed {
             self.term(terms::ERROR, &[]);
         }
-        for ((service, name), longest) in std::mem::take(&mut self.trace).operations {
-            self.term(terms::SERVICE, &[service.as_bytes()]);
-            self.term(terms::NAME, &[name.as_bytes()]);
-            self.term(terms::OPERATION, &[service.as_bytes(), name.as_bytes(), &[longest]]);
-        }
+        self.head = None;
+        let mut operations = std::mem::take(&mut self.operations);
+        operations.drain(|service, name, longest| {
+            self.term(terms::SERVICE, &[service]);
+            self.term(terms::NAME, &[name]);
+            self.term(terms::OPERATION, &[service, name, &[longest]]);
+        });
+        self.operations = operations;
     }
 
     /// The traces gathered, closed.
@@ -240,7 +270,9 @@ impl Gather {
     pub(in super::super) fn write(self, out: impl Write) -> Result<u64, SegmentError> {
         let mut out = Blocks::new(out);
         let mut attributes = Vec::new();
-        for (name, Known { owners, doubtful, values }) in &self.attributes {
+        let mut known: Vec<_> = self.attributes.iter().collect();
+        known.sort_unstable_by_key(|(name, _)| *name);
+        for (name, Known { owners, doubtful, values }) in known {
             put_text(&mut attributes, name.as_bytes());
             put_number(&mut attributes, u64::from(owners.count_ones() > 1 || *doubtful));
             let told = if values.len() > VALUES { &BTreeSet::new() } else { values };

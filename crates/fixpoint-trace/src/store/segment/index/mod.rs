@@ -9,6 +9,7 @@
 
 mod bytes;
 mod gather;
+mod interner;
 mod spans;
 mod terms;
 mod traces;

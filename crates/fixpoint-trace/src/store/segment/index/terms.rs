@@ -5,11 +5,12 @@
 //! one trace only, such as an AWS request id, is cut down to what tells it from its neighbours and
 //! a little more; that makes it cheap, and whoever finds it must look whether it is meant.
 
-use std::{collections::HashMap, fs::File, io::Write};
+use std::{fs::File, io::Write};
 
 use super::{
     super::SegmentError,
     bytes::{self, Block, Blocks, Bytes, put_number, put_text},
+    interner::Interner,
 };
 
 /// The name of the trace's root.
@@ -39,7 +40,9 @@ const BLOCK: usize = 16 << 10;
 /// Gathers terms, trace by trace.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    terms: HashMap<Box<[u8]>, Ordinals>,
+    terms: Interner,
+    /// Of each term.
+    traces: Vec<Ordinals>,
 }
 
 /// Rising numbers of traces, as differences.
@@ -47,16 +50,22 @@ pub(super) struct Gathered {
 struct Ordinals {
     last: u32,
     count: u32,
+    /// Empty as long as there is but one.
     coded: Vec<u8>,
 }
 
 impl Ordinals {
     fn add(&mut self, ordinal: u32) {
-        if self.count > 0 && self.last == ordinal {
-            return;
+        match self.count {
+            0 => {}
+            _ if self.last == ordinal => return,
+            count => {
+                if count == 1 {
+                    put_number(&mut self.coded, self.last.into());
+                }
+                put_number(&mut self.coded, (ordinal - self.last).into());
+            }
         }
-        let step = if self.count == 0 { ordinal } else { ordinal - self.last };
-        put_number(&mut self.coded, step.into());
         (self.last, self.count) = (ordinal, self.count + 1);
     }
 }
@@ -64,20 +73,16 @@ impl Ordinals {
 impl Gathered {
     /// A term of a trace; the traces come in rising order.
     pub(super) fn add(&mut self, term: &[u8], ordinal: u32) {
-        match self.terms.get_mut(term) {
-            Some(ordinals) => ordinals.add(ordinal),
-            None => {
-                let mut ordinals = Ordinals::default();
-                ordinals.add(ordinal);
-                self.terms.insert(term.into(), ordinals);
-            }
+        let number = self.terms.number(term) as usize;
+        if number == self.traces.len() {
+            self.traces.push(Ordinals::default());
         }
+        self.traces[number].add(ordinal);
     }
 
     /// Writes the dictionary, and returns what a reader keeps of it.
     pub(super) fn write(self, out: &mut Blocks<impl Write>) -> Result<Vec<u8>, SegmentError> {
-        let mut terms: Vec<(Box<[u8]>, Ordinals)> = self.terms.into_iter().collect();
-        terms.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let order = self.terms.sorted();
         let (mut fences, mut block) = (Vec::new(), Vec::with_capacity(BLOCK + 1024));
         let (mut before, mut first): (&[u8], &[u8]) = (&[], &[]);
         let mut close = |block: &mut Vec<u8>, first: &[u8]| {
@@ -88,10 +93,14 @@ impl Gathered {
             }
             Ok::<_, SegmentError>(())
         };
-        for (n, (term, ordinals)) in terms.iter().enumerate() {
-            let alike = |other: usize| terms.get(other).map_or(0, |(it, _)| shared(term, it));
-            let needed = alike(n + 1).max(n.checked_sub(1).map_or(0, alike)) + 1 + MORE;
-            let cuts = ordinals.count == 1
+        // What the term has in common with the one before.
+        let mut alike = 0;
+        for (n, &number) in order.iter().enumerate() {
+            let (term, traces) = (self.terms.get(number), &self.traces[number as usize]);
+            let with_next = order.get(n + 1).map_or(0, |it| shared(term, self.terms.get(*it)));
+            let needed = alike.max(with_next) + 1 + MORE;
+            alike = with_next;
+            let cuts = traces.count == 1
                 && needed < term.len()
                 && term.first().is_some_and(|kind| [ATTRIBUTE, WORD].contains(kind));
             let kept = if cuts { &term[..needed] } else { term };
@@ -104,11 +113,12 @@ impl Gathered {
             let common = shared(before, kept);
             put_number(&mut block, common as u64);
             put_text(&mut block, &kept[common..]);
-            put_number(&mut block, u64::from(ordinals.count) << 1 | u64::from(cuts));
-            if ordinals.count > 1 {
-                put_number(&mut block, ordinals.coded.len() as u64);
+            put_number(&mut block, u64::from(traces.count) << 1 | u64::from(cuts));
+            if traces.count == 1 {
+                put_number(&mut block, traces.last.into());
+            } else {
+                put_text(&mut block, &traces.coded);
             }
-            block.extend_from_slice(&ordinals.coded);
             before = kept;
         }
         close(&mut block, first)?;

@@ -77,7 +77,7 @@ impl Texts {
 /// The cells of a column, in the group being gathered.
 #[derive(Debug)]
 enum Cells {
-    Ids { values: Vec<FixedLenByteArray>, present: Vec<i16> },
+    Ids { ids: Texts, present: Vec<i16> },
     Numbers { values: Vec<i64>, present: Vec<i16> },
     Texts(Texts),
     Maps { keys: Texts, values: Texts, present: Vec<i16>, goes_on: Vec<i16> },
@@ -169,7 +169,7 @@ fn next<'g>(group: &'g mut Group<'_>) -> Result<SerializedColumnWriter<'g>, Segm
 impl Cells {
     fn of(kind: Kind) -> Self {
         match kind {
-            Kind::Id => Self::Ids { values: Vec::new(), present: Vec::new() },
+            Kind::Id => Self::Ids { ids: Texts::default(), present: Vec::new() },
             Kind::Number => Self::Numbers { values: Vec::new(), present: Vec::new() },
             Kind::Word | Kind::Text => Self::Texts(Texts::default()),
             Kind::Map => Self::Maps {
@@ -183,11 +183,11 @@ impl Cells {
 
     fn write(&mut self, group: &mut Group<'_>) -> Result<(), SegmentError> {
         match self {
-            Self::Ids { values, present } => {
+            Self::Ids { ids, present } => {
                 let mut column = next(group)?;
-                column.typed::<FixedLenByteArrayType>().write_batch(values, Some(present), None)?;
+                let ids: Vec<FixedLenByteArray> = ids.take().into_iter().map(Into::into).collect();
+                column.typed::<FixedLenByteArrayType>().write_batch(&ids, Some(present), None)?;
                 column.close()?;
-                values.clear();
                 present.clear();
             }
             Self::Numbers { values, present } => {
@@ -247,9 +247,11 @@ pub(super) struct Row<'a> {
 
 impl Row<'_> {
     pub(super) fn id(&mut self, id: Option<&[u8]>) {
-        if let Some(Cells::Ids { values, present }) = self.cells.next() {
+        if let Some(Cells::Ids { ids, present }) = self.cells.next() {
             present.push(i16::from(id.is_some()));
-            values.extend(id.map(|id| FixedLenByteArray::from(id.to_vec())));
+            if let Some(id) = id {
+                ids.push(id);
+            }
         }
     }
 

@@ -3,7 +3,10 @@
 //! Not run by itself:
 //! `cargo test --release -p fixpoint-trace --lib segment::tests::measure -- --ignored --nocapture`
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
@@ -21,6 +24,14 @@ const CALLS: [(&str, &str); 6] = [
 ];
 const SERVICES: [&str; 8] =
     ["gateway", "checkout", "cart", "catalog", "pricing", "stock", "billing", "ledger"];
+
+/// How long this thread has been at work, wherever the system says so: others may be at it too.
+fn busy() -> Duration {
+    static BEGAN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    nanos.map_or_else(|| BEGAN.elapsed(), Duration::from_nanos)
+}
 
 /// Digits that are never the same twice.
 fn hex(random: &mut fastrand::Rng, digits: usize) -> String {
@@ -123,6 +134,7 @@ fn body(random: &mut fastrand::Rng) -> String {
 struct Shared {
     resources: std::collections::HashMap<String, Arc<Resource>>,
     scope: Arc<Scope>,
+    parent: Option<SpanContext>,
 }
 
 impl Shared {
@@ -141,12 +153,14 @@ impl Shared {
             let of: Attributes = of.map(|(name, value)| (name.to_owned(), text(value))).into();
             Arc::new(of)
         });
-        let context = SpanContext {
-            trace_id: id,
-            span_id: SpanId::from_bytes(random.u64(..).to_be_bytes()).unwrap(),
-        };
+        let span_id = SpanId::from_bytes(random.u64(..).to_be_bytes()).unwrap();
+        let context = SpanContext { trace_id: id, span_id };
+        // One in eight is called by the one before, as are those after it.
+        if random.u8(..8) == 0 || self.parent.is_none_or(|parent| parent.trace_id != id) {
+            self.parent = Some(context);
+        }
         Span {
-            parent: SpanId::from_bytes(random.u64(..).to_be_bytes()),
+            parent: self.parent.map(|parent| parent.span_id).filter(|it| *it != span_id),
             kind: Kind::Client,
             end: Some(start + took),
             attributes: attributes.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
@@ -173,6 +187,16 @@ fn lines(trace: &Trace) -> Vec<LogRecord> {
     spans.map(line).collect()
 }
 
+/// Parses spans one after the other, as sealing does.
+fn each_view(encoded: &[Vec<u8>], mut each: impl FnMut(&SpanView<'_>)) {
+    let mut spare = Spare::default();
+    for bytes in encoded {
+        let view = SpanView::parse(bytes, &mut spare).unwrap();
+        each(&view);
+        view.recycle(&mut spare);
+    }
+}
+
 fn measure(
     what: &str,
     with_logs: bool,
@@ -195,29 +219,50 @@ fn measure(
     let raw: usize = encoded.iter().flatten().map(Vec::len).sum();
 
     let folder = tempfile::tempdir().unwrap();
-    let began = Instant::now();
+    let began = busy();
+    encoded.iter().for_each(|bytes| each_view(bytes, |_| ()));
+    let parsed = busy() - began;
+    let began = busy();
+    let mut rows = rows::SpansWriter::create(&folder.path().join("rows"), 1).unwrap();
+    for (trace, bytes) in traces.iter().zip(&encoded) {
+        let mut spans = trace.spans.iter();
+        each_view(bytes, |view| {
+            let span = spans.next().unwrap();
+            rows.push(&span.resource, &span.scope, view, &view.attributes).unwrap();
+        });
+    }
+    rows.finish().unwrap();
+    let of_rows = busy() - began;
+    let began = busy();
     let mut writer = Writer::create(folder.path(), 7, WriterOptions { zstd_level: 1 }).unwrap();
-    let mut spare = Spare::default();
     for (trace, bytes) in traces.iter().zip(&encoded) {
         writer.trace(Some(id(trace))).unwrap();
-        for (span, bytes) in trace.spans.iter().zip(bytes) {
-            let view = SpanView::parse(bytes, &mut spare).unwrap();
-            writer.span(&span.resource, &span.scope, &view).unwrap();
-            view.recycle(&mut spare);
-        }
+        let mut spans = trace.spans.iter();
+        each_view(bytes, |view| {
+            let span = spans.next().unwrap();
+            writer.span(&span.resource, &span.scope, view).unwrap();
+        });
         write_logs(&mut writer, &trace.logs);
     }
-    let gathered = began.elapsed();
+    let until_end = busy() - began;
     let meta = writer.finish().unwrap();
-    let took = began.elapsed();
+    let took = busy() - began;
     let per = |bytes: u64| bytes as f64 / spans as f64;
+    let nanos = |took: Duration| took.as_nanos() / spans as u128;
     println!(
-        "\n{what}: {spans} spans of {:.0} B, {} lines, written in {took:.1?} ({gathered:.1?} \
-         before the end): {:.0} spans/s; {:.1} B a span",
+        "\n{what}: {spans} spans of {:.0} B, {} lines; {:.1} B a span",
         per(raw as u64),
         meta.logs,
-        spans as f64 / took.as_secs_f64(),
         per(meta.bytes)
+    );
+    println!(
+        "  {} ns a span, or {:.0} spans/s; of that parsing {}, rows {}, index {} and at the end {}",
+        nanos(took),
+        spans as f64 / took.as_secs_f64(),
+        nanos(parsed),
+        nanos(of_rows.saturating_sub(parsed)),
+        nanos(until_end.saturating_sub(of_rows)),
+        nanos(took - until_end)
     );
     let files = Files::of(folder.path(), 7);
     for path in [&files.spans, &files.logs] {
@@ -238,9 +283,9 @@ fn measure(
         println!("    {:>7.2} {part}", per(bytes));
     }
     let ask = |what: &str, times: u32, mut ask: Box<dyn FnMut(usize) + '_>| {
-        let began = Instant::now();
+        let began = busy();
         (0..times as usize).for_each(|n| ask(n * 7919 % traces.len()));
-        println!("  {:>9.1?} {what}", began.elapsed() / times);
+        println!("  {:>9.1?} {what}", (busy() - began) / times);
     };
     ask(
         "a trace by id",
