@@ -50,5 +50,10 @@ fn a_server_that_would_copy_to_itself_does_not_start() {
         .args(["--otlp-http", &address, "--data"])
         .arg(folder.path())
         .env(ENDPOINT, format!("http://{address}")));
-    insta::assert_snapshot!(said.replace(&address, "ADDRESS"), @"");
+    insta::assert_snapshot!(said.replace(&address, "ADDRESS"), @r"
+    exit 2
+    -- stderr
+    error: traces cannot be exported to ADDRESS, which is this server itself
+    Hint: OTEL_EXPORTER_OTLP_ENDPOINT names where this server copies to; unset it, or move the receiver with --otlp-grpc or --otlp-http
+    ");
 }
