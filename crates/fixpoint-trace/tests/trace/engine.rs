@@ -107,7 +107,7 @@ async fn what_is_too_old_is_removed_but_for_pinned_traces() {
 
 #[tokio::test]
 async fn what_is_too_much_is_removed_oldest_first_but_for_pinned_traces() {
-    const KEEP: u64 = 100_000;
+    const KEEP: u64 = 50_000;
     let folder = tempfile::tempdir().unwrap();
     let options = Options { keep_bytes: Some(KEEP), ..sealing(10) };
     let store = Engine::open(folder.path(), options).unwrap();

@@ -10,14 +10,13 @@ use super::{
     super::SegmentError,
     bytes::{self, Block, Blocks, Bytes, put_number, put_text},
 };
-use crate::{
-    model::{SpanId, Status, TraceId, UnixNanos},
-    store::file::read_at,
-};
+use crate::model::{SpanId, Status, TraceId, UnixNanos};
 
 /// Ids in a block, and what one takes: the id and the trace's number.
 const IDS: usize = 64;
 const ID: usize = 20;
+/// What a block has beside its content.
+const CHECKSUM: usize = 4;
 /// Lines in a block.
 const LINES: u32 = 128;
 /// Bits and probes of the Bloom filter per id: one in a hundred passes wrongly.
@@ -65,16 +64,22 @@ pub(super) fn write(
     let mut ids: Vec<(TraceId, u32)> = (0..).zip(pieces).map(|(n, it)| (it.id, n)).collect();
     ids.sort_unstable();
     let mut bloom = vec![0u8; ((ids.len() as u64 * BITS).div_ceil(8).max(8)) as usize];
-    let (mut plain, mut head) = (Vec::with_capacity(ids.len() * ID), Vec::new());
+    let (mut plain, mut head) = (Vec::with_capacity(IDS * ID), Vec::new());
     put_number(&mut head, ids.len() as u64);
-    for (id, ordinal) in &ids {
-        plain.extend_from_slice(&id.to_bytes());
-        plain.extend_from_slice(&ordinal.to_le_bytes());
-        for bit in bits(*id, bloom.len()) {
-            bloom[bit / 8] |= 1 << (bit % 8);
+    let at = out.at;
+    for block in ids.chunks(IDS) {
+        plain.clear();
+        for (id, ordinal) in block {
+            plain.extend_from_slice(&id.to_bytes());
+            plain.extend_from_slice(&ordinal.to_le_bytes());
+            for bit in bits(*id, bloom.len()) {
+                bloom[bit / 8] |= 1 << (bit % 8);
+            }
         }
+        out.plain(&plain)?;
     }
-    out.plain(&plain)?.put(&mut head);
+    let len = u32::try_from(out.at - at).map_err(|_| SegmentError::TOO_LARGE)?;
+    Block { at, len }.put(&mut head);
     put_text(&mut head, &bloom);
     for block in ids.chunks(IDS) {
         head.extend_from_slice(&fence(block[0].0).to_le_bytes());
@@ -114,7 +119,8 @@ impl Traces {
         let count: u32 = head.short()?;
         let ids = Block::get(&mut head)?;
         let bloom = head.bytes()?.to_vec();
-        if bloom.is_empty() || u64::from(ids.len) != count as u64 * ID as u64 + 4 {
+        let checksums = u64::from(count).div_ceil(IDS as u64) * CHECKSUM as u64;
+        if bloom.is_empty() || u64::from(ids.len) != u64::from(count) * ID as u64 + checksums {
             return Err(SegmentError::DAMAGED);
         }
         let mut fences = Vec::new();
@@ -185,12 +191,9 @@ impl Traces {
         let first = self.fences.partition_point(|fence| *fence < wanted).saturating_sub(1);
         for block in first..self.fences.len() {
             let len = (self.count as usize - block * IDS).min(IDS) * ID;
-            let at = self.ids.at + 4 + (block * IDS * ID) as u64;
-            if at + len as u64 > size {
-                return Err(SegmentError::DAMAGED);
-            }
-            let mut bytes = vec![0; len];
-            read_at(file, &mut bytes, at)?;
+            let at = self.ids.at.checked_add((block * (IDS * ID + CHECKSUM)) as u64);
+            let at = at.ok_or(SegmentError::DAMAGED)?;
+            let bytes = bytes::plain(file, size, Block { at, len: (len + CHECKSUM) as u32 })?;
             let mut bytes = Bytes(&bytes);
             while !bytes.is_empty() {
                 let (id, ordinal) = (bytes.array()?, u32::from_le_bytes(bytes.array()?));
