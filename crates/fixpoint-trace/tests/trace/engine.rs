@@ -225,13 +225,13 @@ async fn a_damaged_file_of_a_segment_gives_errors_and_never_a_panic() {
         store.settle().await.unwrap();
     }
     // Enough of them to have several blocks of each kind; asking for each would take long.
-    let asked: Vec<TraceId> = traces.iter().copied().step_by(10).collect();
+    let asked: Vec<TraceId> = traces.iter().copied().step_by(30).collect();
     let open = |at: &Path| Engine::open(at, Options::default());
     let expected = answers(&open(folder.path()).unwrap(), &asked).await;
     let mut random = Rng::with_seed(7);
     let mut silent = 0;
-    for (end, checked) in [(".index", true), (".logs.parquet", false), (".parquet", false)] {
-        for trial in 0..40 {
+    for (end, trials) in [(".index", 32), (".logs.parquet", 8), (".parquet", 8)] {
+        for trial in 0..trials {
             let copy = tempfile::tempdir().unwrap();
             let mut files = copy_store(folder.path(), copy.path());
             files.retain(|name| name.split_once('.').is_some_and(|it| end == format!(".{}", it.1)));
@@ -258,7 +258,7 @@ async fn a_damaged_file_of_a_segment_gives_errors_and_never_a_panic() {
                     Err(error) => assert_no_panic(&error, &context),
                     Ok(found) if found == PARTIAL || found == *right.as_ref().unwrap() => {}
                     Ok(found) => {
-                        assert!(!checked, "{context}: {what} is wrong: {found}");
+                        assert!(end != ".index", "{context}: {what} is wrong: {found}");
                         silent += 1;
                     }
                 }
@@ -328,7 +328,7 @@ async fn a_search_is_exact_over_pages_while_spans_arrive_and_segments_are_sealed
         "log ~ began",
         "n = 3",
     ];
-    for (seed, records) in (0..16).zip([2, 6, 40, 150].into_iter().cycle()) {
+    for (seed, records) in (0..8).zip([2, 6, 40, 150].into_iter().cycle()) {
         let (mut random, folder) = (Rng::with_seed(seed), tempfile::tempdir().unwrap());
         let memory = MemoryStore::default();
         let disk = Engine::open(folder.path(), sealing(records)).unwrap();
