@@ -3,7 +3,7 @@
 //! Not for production: nothing is ever forgotten, and everything is searched from end to end.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -41,28 +41,22 @@ impl MemoryStore {
 
     /// Summaries of all traces, newest first.
     fn summaries(&self) -> Vec<TraceSummary> {
-        let mut found: Vec<Tally> = Vec::new();
-        let mut spans: Vec<Span> = Vec::new();
+        let mut traces: BTreeMap<TraceId, Trace> = BTreeMap::new();
+        for span in self.spans() {
+            traces.entry(span.trace_id).or_default().spans.push(span);
+        }
         for record in self.records().iter() {
-            let Some(id) = record.trace_id() else { continue };
-            let place = found.iter().position(|tally| tally.summary().trace_id == id);
-            let place = place.unwrap_or_else(|| {
-                found.push(Tally::new(id));
-                found.len() - 1
-            });
-            match record {
-                Record::Span(span) => {
-                    let at = spans.iter().position(|known| known.context() == span.context());
-                    found[place].span(at.map(|at| &spans[at]), span);
-                    match at {
-                        Some(at) => spans[at] = span.clone(),
-                        None => spans.push(span.clone()),
-                    }
-                }
-                Record::Log(log) => found[place].log(log.time),
+            if let Record::Log(log) = record
+                && let Some(id) = log.trace_id
+            {
+                traces.entry(id).or_default().logs.push(log.clone());
             }
         }
-        let mut found: Vec<_> = found.into_iter().map(Tally::into_summary).collect();
+        let mut found = Vec::new();
+        for (id, mut trace) in traces {
+            trace.sort();
+            found.push(Tally::of(id, &trace).into_summary());
+        }
         found.sort_by_key(|summary| std::cmp::Reverse((summary.start, summary.trace_id)));
         found
     }

@@ -1,28 +1,26 @@
-//! Keeps a trace's summary while its records come in, one at a time and in any order.
+//! Sums up a trace in a line, from its spans and lines in any order.
 //!
 //! The surprise: a trace continued from a caller elsewhere has no root here, so the earliest span
 //! stands in for it.
 
-use serde::{Deserialize, Serialize};
-
 use super::TraceSummary;
 use crate::{
-    model::{Resource, Span, SpanId, Status, Trace, TraceId, UnixNanos, Value},
+    model::{Resource, Span, Status, Trace, TraceId, UnixNanos, Value},
     semconv,
 };
 
-/// A summary, and what is needed to bring it up to date without reading the trace again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A summary, and what is needed to go on with it.
+#[derive(Debug)]
 pub(super) struct Tally {
     summary: TraceSummary,
     /// The latest end so far, also while other spans are open.
     latest: UnixNanos,
-    /// The span that the trace is named after, and when it started.
-    head: Option<(SpanId, UnixNanos)>,
+    /// When the span started that the trace is named after.
+    head: Option<UnixNanos>,
 }
 
 impl Tally {
-    pub(super) fn new(trace_id: TraceId) -> Self {
+    fn new(trace_id: TraceId) -> Self {
         Self {
             summary: TraceSummary {
                 trace_id,
@@ -46,22 +44,16 @@ impl Tally {
     pub(super) fn of(id: TraceId, trace: &Trace) -> Self {
         let mut tally = Self::new(id);
         trace.logs.iter().for_each(|log| tally.log(log.time));
-        trace.spans.iter().for_each(|span| tally.span(None, span));
+        trace.spans.iter().for_each(|span| tally.span(span));
         tally
     }
 
-    /// A span came, in the place of `before` if it was known.
-    pub(super) fn span(&mut self, before: Option<&Span>, span: &Span) {
+    fn span(&mut self, span: &Span) {
         let summary = &mut self.summary;
-        let count = |counter: &mut u32, was: bool, is: bool| {
-            *counter = counter.saturating_add_signed(i32::from(is) - i32::from(was));
-        };
-        let failed = |span: &Span| matches!(span.status, Status::Error(_));
-        count(&mut summary.spans, before.is_some(), true);
-        count(&mut summary.open, before.is_some_and(|span| span.end.is_none()), span.end.is_none());
-        count(&mut summary.errors, before.is_some_and(failed), failed(span));
-
-        if summary.spans == 1 && before.is_none() || span.start < summary.start {
+        summary.spans = summary.spans.saturating_add(1);
+        summary.open = summary.open.saturating_add(span.end.is_none().into());
+        summary.errors = summary.errors.saturating_add(span.failed().into());
+        if summary.spans == 1 || span.start < summary.start {
             summary.start = span.start;
         }
         self.latest = self.latest.max(span.end.unwrap_or(0));
@@ -69,14 +61,11 @@ impl Tally {
 
         let leads = match self.head {
             None => true,
-            Some((head, _)) if head == span.span_id => true,
-            Some((_, start)) if summary.root.is_none() == span.parent.is_some() => {
-                span.start < start
-            }
+            Some(start) if summary.root.is_none() == span.parent.is_some() => span.start < start,
             Some(_) => span.parent.is_none(),
         };
         if leads {
-            self.head = Some((span.span_id, span.start));
+            self.head = Some(span.start);
             summary.root = span.parent.is_none().then_some(span.span_id);
             summary.name.clone_from(&span.name);
             summary.service = service(&span.resource).to_owned();
@@ -85,16 +74,12 @@ impl Tally {
     }
 
     /// A log line came. A trace of which only lines are known starts with the earliest.
-    pub(super) fn log(&mut self, time: UnixNanos) {
+    fn log(&mut self, time: UnixNanos) {
         let summary = &mut self.summary;
         if summary.spans == 0 && (summary.logs == 0 || time < summary.start) {
             summary.start = time;
         }
         summary.logs = summary.logs.saturating_add(1);
-    }
-
-    pub(super) fn summary(&self) -> &TraceSummary {
-        &self.summary
     }
 
     pub(super) fn into_summary(self) -> TraceSummary {

@@ -4,6 +4,7 @@
 
 mod any;
 mod crash;
+mod engine;
 mod exporting;
 mod formats;
 mod jaeger;

@@ -43,12 +43,18 @@ pub(super) struct Frame {
 }
 
 impl Journal {
-    /// Starts a new log.
+    /// Starts a new log. It does not count until it is [published](Self::publish).
     pub(super) fn create(folder: &Path, number: u64) -> io::Result<Self> {
-        let path = path(folder, number);
+        let path = path(folder, number).with_extension("new");
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
         Ok(Self { file, number, len: AtomicU64::new(0) })
+    }
+
+    /// From now on it counts, with all that moved into it: a crash must not leave half of that.
+    pub(super) fn publish(&self, folder: &Path) -> io::Result<()> {
+        let path = path(folder, self.number);
+        std::fs::rename(path.with_extension("new"), path)
     }
 
     /// Opens a log that a process left behind. Nothing of it is known until it is replayed.
@@ -216,6 +222,7 @@ mod tests {
 
     fn three(folder: &Path) -> Journal {
         let journal = Journal::create(folder, 1).unwrap();
+        journal.publish(folder).unwrap();
         let payloads: [&[u8]; 3] = [b"first", b"", b"third, the longest"];
         let frames = payloads.map(|payload| (Signal::Traces, payload));
         assert_eq!(journal.append(frames, false).unwrap().len(), 3);

@@ -7,10 +7,12 @@ use std::{
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
+use super::split::Split;
 use crate::{
     model::TraceId,
     store::{
@@ -45,6 +47,9 @@ pub(super) struct Entry {
     /// What is left of one that is past the retention: the traces that were pinned.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) only_pinned: bool,
+    /// Traces of which older segments hold something, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) split: Vec<Split>,
     #[serde(flatten)]
     pub(super) meta: Meta,
 }
@@ -85,6 +90,11 @@ impl Manifest {
     pub(super) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next - 1
+    }
+
+    /// The traces that lie in several segments.
+    pub(super) fn split(&self) -> Arc<Vec<Split>> {
+        Arc::new(self.segments.iter().flat_map(|entry| entry.split.iter().copied()).collect())
     }
 
     /// Removes the files of segments that it does not name.

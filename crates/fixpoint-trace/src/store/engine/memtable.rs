@@ -51,10 +51,8 @@ pub(super) struct Memtable {
     traces: Vec<TraceRow>,
     trace_of: HashMap<TraceId, u32>,
     by_start: BTreeSet<(UnixNanos, TraceId)>,
-    /// Traces that moved here whole: older tables say nothing of them that is not here too.
-    moved_in: HashSet<TraceId>,
-    /// Traces that moved into the next table.
-    moved_out: HashSet<TraceId>,
+    /// Traces that moved here whole: the table before says nothing of them that is not here too.
+    moved_in: Arc<HashSet<TraceId>>,
     /// When the first of it came,
     since: Option<Instant>,
     /// and the last, in milliseconds after the first.
@@ -124,8 +122,7 @@ impl Memtable {
             traces: Vec::new(),
             trace_of: HashMap::new(),
             by_start: BTreeSet::new(),
-            moved_in: HashSet::new(),
-            moved_out: HashSet::new(),
+            moved_in: Arc::default(),
             since: None,
             last: 0,
             words: Mutex::default(),
@@ -138,7 +135,8 @@ impl Memtable {
         self.last = now;
         if frame.moved {
             let traces = arrived.spans.iter().map(|span| span.trace_id);
-            self.moved_in.extend(traces.chain(arrived.logs.iter().filter_map(|log| log.trace_id)));
+            let traces = traces.chain(arrived.logs.iter().filter_map(|log| log.trace_id));
+            Arc::make_mut(&mut self.moved_in).extend(traces);
         }
         let origins: Vec<u32> =
             (0..arrived.origins.len()).map(|n| self.origin(arrived, n)).collect();
@@ -353,18 +351,18 @@ impl Memtable {
         self.words.lock().unwrap_or_else(PoisonError::into_inner).catch_up(self)
     }
 
-    /// Spans that have not ended.
-    pub(super) fn open_spans(&self) -> io::Result<Vec<Span>> {
-        let open =
-            (0..number(self.spans.len())).filter(|&row| self.is_open(row) && self.stays(row));
+    /// Spans that have not ended, but for those of traces that have moved on.
+    pub(super) fn open_spans(&self, moved: &HashSet<TraceId>) -> io::Result<Vec<Span>> {
+        let rows = 0..number(self.spans.len());
+        let open = rows.filter(|&row| self.is_open(row) && self.stays(row, moved));
         open.map(|row| self.span(row)).collect()
     }
 
-    /// Counts all spans that have ended.
-    pub(super) fn count(&self, rollup: &mut Rollup) {
+    /// Counts all spans that have ended, but for those of traces that have moved on.
+    pub(super) fn count(&self, rollup: &mut Rollup, moved: &HashSet<TraceId>) {
         for number in 0..number(self.spans.len()) {
             let row = &self.spans[number as usize];
-            if row.end.is_some() && self.stays(number) {
+            if row.end.is_some() && self.stays(number, moved) {
                 let resource = &self.origins[row.place.origin as usize].resource;
                 let service = resource.get(semconv::SERVICE_NAME).and_then(Value::as_str);
                 let (service, name) =
@@ -378,9 +376,9 @@ impl Memtable {
         self.spans[row as usize].end.is_none()
     }
 
-    fn stays(&self, row: u32) -> bool {
+    fn stays(&self, row: u32, moved: &HashSet<TraceId>) -> bool {
         let trace = self.spans[row as usize].trace;
-        self.moved_out.is_empty() || !self.moved_out.contains(&self.traces[trace as usize].id)
+        moved.is_empty() || !moved.contains(&self.traces[trace as usize].id)
     }
 
     /// What should be in the next table rather than be sealed: traces that are going on, whole, as
@@ -417,21 +415,16 @@ impl Memtable {
         Ok(found)
     }
 
-    /// These traces have moved into the next table.
-    pub(super) fn leave(&mut self, moved: HashSet<TraceId>) {
-        self.moved_out = moved;
+    /// Traces that moved here whole from the table before.
+    pub(super) fn moved_in(&self) -> Arc<HashSet<TraceId>> {
+        Arc::clone(&self.moved_in)
     }
 
-    /// Traces that moved here whole.
-    pub(super) fn moved_in(&self) -> &HashSet<TraceId> {
-        &self.moved_in
-    }
-
-    /// Times and places of all log lines, by time.
-    pub(super) fn log_rows(&self) -> Vec<(UnixNanos, u32)> {
+    /// Times and places of log lines, by time, but for those of traces that have moved on.
+    pub(super) fn log_rows(&self, moved: &HashSet<TraceId>) -> Vec<(UnixNanos, u32)> {
         let stays = |row: &LogRow| {
             let id = row.trace.map(|trace| self.traces[trace as usize].id);
-            id.is_none_or(|id| !self.moved_out.contains(&id))
+            id.is_none_or(|id| !moved.contains(&id))
         };
         let rows = (0..).zip(&self.logs).filter(|(_, row)| stays(row));
         let mut rows: Vec<_> = rows.map(|(n, row)| (row.time, n)).collect();
@@ -465,9 +458,13 @@ impl Memtable {
         self.logs[row as usize].trace
     }
 
-    /// The traces, for sealing: by start, each with its ended spans and its lines by time.
-    pub(super) fn sealable(&self) -> impl Iterator<Item = Sealable> + '_ {
-        let stays = self.by_start.iter().filter(|(_, id)| !self.moved_out.contains(id));
+    /// The traces that have not moved on, for sealing: by start, each with its ended spans and its
+    /// lines by time.
+    pub(super) fn sealable<'a>(
+        &'a self,
+        moved: &'a HashSet<TraceId>,
+    ) -> impl Iterator<Item = Sealable> + 'a {
+        let stays = self.by_start.iter().filter(|(_, id)| !moved.contains(id));
         stays.filter_map(|(_, id)| {
             let trace = &self.traces[*self.trace_of.get(id)? as usize];
             let ended = |row: &&u32| self.spans[**row as usize].end.is_some();

@@ -17,6 +17,7 @@ use super::{
     Shared,
     manifest::{Entry, Manifest},
     read::Gathered,
+    split,
 };
 use crate::{
     model::{self, Trace, TraceId, UnixNanos},
@@ -44,7 +45,7 @@ impl Shared {
     pub(super) fn merge_some(&self, stop: &AtomicBool) -> Result<bool, BoxError> {
         let _tending = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(run) = worth_merging(&self.manifest().segments) else { return Ok(false) };
-        self.rewrite(run, |_| true, stop)
+        Ok(self.rewrite(run, |_| true, stop)?.is_some())
     }
 
     /// Removes what is past the retention.
@@ -53,10 +54,10 @@ impl Shared {
         while let Some(at) = self.expired() {
             let pins = self.manifest().pins.clone();
             let before = self.manifest().segments[at].meta.clone();
-            if !self.rewrite(at..at + 1, |id| pins.contains(&id), stop)? {
-                break;
-            }
-            self.counts.expired.fetch_add(before.spans + before.logs, Relaxed);
+            let keep = |id: Option<TraceId>| id.is_some_and(|id| pins.contains(&id));
+            let Some(kept) = self.rewrite(at..at + 1, keep, stop)? else { break };
+            let removed = (before.spans + before.logs).saturating_sub(kept);
+            self.counts.expired.fetch_add(removed, Relaxed);
         }
         Ok(())
     }
@@ -77,38 +78,46 @@ impl Shared {
     }
 
     /// Writes one segment, or none, in the place of several: those of their traces that are to
-    /// be kept. False if it was told to stop.
+    /// be kept, and lines of no trace if these are. How many spans and lines it has; nothing if it
+    /// was told to stop.
     fn rewrite(
         &self,
         run: Range<usize>,
-        keep: impl Fn(TraceId) -> bool,
+        keep: impl Fn(Option<TraceId>) -> bool,
         stop: &AtomicBool,
-    ) -> Result<bool, BoxError> {
-        let segments: Vec<Arc<Segment>> = self.state().segments[run.clone()].to_vec();
+    ) -> Result<Option<u64>, BoxError> {
+        let all = self.state().segments;
+        let segments = all[run.clone()].to_vec();
         let id = self.manifest().number();
-        let Some(meta) = write_merged(&segments, &self.folder, id, &keep, stop)? else {
-            return Ok(false);
+        let write = || write_merged(&segments, &self.folder, id, &keep, stop);
+        let Some(meta) = self.whole(id, write)? else { return Ok(None) };
+        let kept = meta.as_ref().map_or(0, |meta| meta.spans + meta.logs);
+        let merged = match &meta {
+            Some(meta) => Some(Arc::new(Segment::open(&self.folder, id, meta.clone())?)),
+            None => None,
+        };
+        let split = match &merged {
+            Some(merged) => split::of(merged, &all[..run.start])?,
+            None => Vec::new(),
         };
         let mut manifest = self.manifest();
         let mut changed: Manifest = manifest.clone();
         let level = manifest.segments[run.clone()].iter().map(|it| it.level).max().unwrap_or(0) + 1;
-        let entry = meta.map(|meta| Entry { id, level, only_pinned: segments.len() == 1, meta });
-        changed.segments.splice(run.clone(), entry.clone());
+        let only_pinned = segments.len() == 1;
+        let entry = meta.map(|meta| Entry { id, level, only_pinned, split, meta });
+        changed.segments.splice(run.clone(), entry);
         changed.save(&self.folder)?;
-        let merged = match entry {
-            Some(entry) => Some(Arc::new(Segment::open(&self.folder, entry.id, entry.meta)?)),
-            None => None,
-        };
         *manifest = changed;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut state.segments).splice(run, merged);
+        state.split = manifest.split();
         drop(state);
         drop(manifest);
         // Whoever reads them still has them open.
         for segment in segments {
             segment::remove(&self.folder, segment.id())?;
         }
-        Ok(true)
+        Ok(Some(kept))
     }
 
     /// Keeps a trace past the retention, or no longer.
@@ -158,7 +167,7 @@ fn write_merged(
     segments: &[Arc<Segment>],
     folder: &std::path::Path,
     id: u64,
-    keep: &impl Fn(TraceId) -> bool,
+    keep: &impl Fn(Option<TraceId>) -> bool,
     stop: &AtomicBool,
 ) -> Result<Option<Option<Meta>>, BoxError> {
     // Where each trace lies, and where it begins.
@@ -166,14 +175,21 @@ fn write_merged(
     for (n, segment) in segments.iter().enumerate() {
         let all: Vec<u32> = (0..segment.meta().traces).collect();
         for ((start, id), ordinal) in segment.starts(&all)?.into_iter().zip(all) {
-            if keep(id) {
+            if keep(Some(id)) {
                 let place = places.entry(id).or_insert((start, Vec::new()));
                 place.0 = place.0.min(start);
                 place.1.push((n, ordinal));
             }
         }
     }
-    if places.is_empty() {
+    let mut loose = Vec::new();
+    if keep(None) {
+        for segment in segments {
+            loose.extend(segment.loose()?);
+        }
+        loose.sort_by_key(|log| log.time);
+    }
+    if places.is_empty() && loose.is_empty() {
         return Ok(Some(None));
     }
     let mut order: Vec<_> = places.into_iter().map(|(id, (start, at))| (start, id, at)).collect();
@@ -204,11 +220,6 @@ fn write_merged(
             }
         }
     }
-    let mut loose = Vec::new();
-    for segment in segments {
-        loose.extend(segment.loose()?);
-    }
-    loose.sort_by_key(|log| log.time);
     if !loose.is_empty() {
         write_trace(&mut writer, None, &Trace { logs: loose, ..Trace::default() })?;
     }

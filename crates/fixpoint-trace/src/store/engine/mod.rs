@@ -22,7 +22,10 @@ mod merge;
 mod open;
 mod read;
 mod search;
+mod split;
 mod tend;
+#[cfg(test)]
+mod tests;
 mod words;
 mod write;
 
@@ -42,7 +45,9 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use self::{arrived::Arrived, commit::Commits, manifest::Manifest, memtable::Memtable};
+use self::{
+    arrived::Arrived, commit::Commits, manifest::Manifest, memtable::Memtable, split::Split,
+};
 use super::{
     Accepted, LogQuery, RateQuery, Rates, Signal, Stats, StoreError, TracePage, TraceQuery,
     TraceStore, TraceSummary, segment::Segment,
@@ -130,6 +135,8 @@ struct State {
     tables: Vec<Arc<RwLock<Memtable>>>,
     /// Old to new.
     segments: Arc<Vec<Arc<Segment>>>,
+    /// Traces that lie in several segments.
+    split: Arc<Vec<Split>>,
 }
 
 #[derive(Debug, Default)]

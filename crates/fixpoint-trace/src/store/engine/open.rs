@@ -19,7 +19,7 @@ use super::{
     arrived::Arrived,
     journal::{self, Journal},
 };
-use crate::store::{BoxError, FOLLOW, segment::Segment};
+use crate::store::{BoxError, FOLLOW, file, segment::Segment};
 
 /// How long a folder that is in use is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -46,6 +46,7 @@ impl Shared {
             state: RwLock::new(State {
                 tables: tables(folder, manifest.sealed)?,
                 segments: Arc::new(segments),
+                split: manifest.split(),
             }),
             writing: Mutex::default(),
             tending: Mutex::default(),
@@ -94,14 +95,13 @@ fn tables(folder: &Path, sealed: u64) -> Result<Vec<Arc<RwLock<Memtable>>>, BoxE
             table.insert(&Arrived::look_through(frame.signal, payload)?, frame);
             Ok::<_, BoxError>(())
         })?;
-        if let Some(before) = tables.last() {
-            super::write::write(before).leave(table.moved_in().clone());
-        }
         tables.push(Arc::new(RwLock::new(table)));
         last = number;
     }
     if tables.is_empty() {
         let journal = Journal::create(folder, last + 1)?;
+        journal.publish(folder)?;
+        file::sync_folder(folder)?;
         tables.push(Arc::new(RwLock::new(Memtable::new(journal))));
     }
     Ok(tables)

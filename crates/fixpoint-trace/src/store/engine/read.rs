@@ -3,11 +3,14 @@
 //! Not here: searching (`search.rs`). The surprise: a file that cannot be read takes nothing else
 //! with it; what is answered then says that it is not all, and why.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::{Arc, RwLock},
+};
 
 use indexmap::IndexMap;
 
-use super::{State, write::read};
+use super::{Memtable, State, write::read};
 use crate::{
     model::{LogRecord, Record, Span, SpanId, Trace, TraceId, UnixNanos},
     store::{
@@ -67,7 +70,10 @@ impl State {
                 Err(why) => found.failed(&format!("segment {}", segment.id()), &why),
             }
         }
-        for table in self.tables_with(id) {
+        for (table, moved) in self.tables_now() {
+            if moved.contains(&id) {
+                continue;
+            }
             match read(table).trace(id, columns) {
                 Ok(piece) => piece.into_iter().for_each(|piece| found.add(piece)),
                 Err(why) => found.failed("the write-ahead log", &why),
@@ -76,10 +82,13 @@ impl State {
         found
     }
 
-    /// The tables that hold something of a trace; none that is older than where it moved whole.
-    fn tables_with(&self, id: TraceId) -> &[Arc<std::sync::RwLock<super::Memtable>>] {
-        let moved = self.tables.iter().rposition(|table| read(table).moved_in().contains(&id));
-        &self.tables[moved.unwrap_or(0)..]
+    /// The tables, each with the traces that moved on whole into the next one. That one says it,
+    /// so that whoever does not know it yet still finds them where they were.
+    fn tables_now(
+        &self,
+    ) -> impl Iterator<Item = (&Arc<RwLock<Memtable>>, Arc<HashSet<TraceId>>)> + '_ {
+        let moved = self.tables.iter().skip(1).map(|next| read(next).moved_in());
+        self.tables.iter().zip(moved.chain([Arc::default()]))
     }
 
     /// A trace in a line.
@@ -124,9 +133,9 @@ impl State {
     /// Spans that have not ended, oldest first.
     pub(super) fn open_spans(&self) -> Result<Vec<Span>, StoreError> {
         let mut spans: IndexMap<_, Span> = IndexMap::new();
-        for table in &self.tables {
+        for (table, moved) in self.tables_now() {
             let table = read(table);
-            let open = table.open_spans();
+            let open = table.open_spans(&moved);
             let open = open.map_err(|why| StoreError::new("list open spans", why))?;
             // What a younger table says of a span counts.
             spans.retain(|context, _| !table.has_span(*context));
@@ -151,10 +160,10 @@ impl State {
                 let logs = segment.logs(query.span_id, limit);
                 found.extend(logs.map_err(|why| unreadable(why.into()))?);
             }
-            for table in &self.tables {
+            for (table, moved) in self.tables_now() {
                 let table = read(table);
                 let mut taken = 0;
-                for (_, row) in table.log_rows().into_iter().rev() {
+                for (_, row) in table.log_rows(&moved).into_iter().rev() {
                     if taken == limit {
                         break;
                     }
@@ -179,8 +188,8 @@ impl State {
             let added = segment.rates(query, &mut rollup);
             added.map_err(|why| StoreError::new("count operations", why))?;
         }
-        for table in &self.tables {
-            read(table).count(&mut rollup);
+        for (table, moved) in self.tables_now() {
+            read(table).count(&mut rollup, &moved);
         }
         Ok(rollup.rates(query))
     }

@@ -3,8 +3,9 @@
 //! Each source offers the traces that may match, newest first; they are looked at in the order of
 //! their start until a page is full. Not here: what a query means (`query/`), or which traces a
 //! segment offers (its index knows). The surprise: a source dates a trace by what it holds of it,
-//! so a trace is put in its place only when it has been looked at, and a page is told only as far
-//! as no source can offer anything newer.
+//! so a trace is put in its place only when it has been looked at, a page is told only as far as no
+//! source can offer anything newer, and it begins with traces that lie across its beginning
+//! (`split.rs`).
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -70,6 +71,18 @@ impl State {
         // What was found and may still be preceded by something newer.
         let mut found: BTreeMap<Place, TraceSummary> = BTreeMap::new();
         let mut page = TracePage::default();
+        if let Some(place) = bound(query) {
+            let some = word_of(&query.filter).is_some();
+            for id in self.across(place, some).map_err(|why| failed(why.into()))? {
+                let offer = Offer { place: (place.0, id), sure: None };
+                if seen.insert(id)
+                    && let Some(summary) = self.look(offer, query, &mut page).map_err(failed)?
+                    && query.spans_over(summary.start, summary.trace_id)
+                {
+                    found.insert((summary.start, summary.trace_id), summary);
+                }
+            }
+        }
         loop {
             let mut newest: Option<(Place, usize)> = None;
             for (n, source) in sources.iter_mut().enumerate() {

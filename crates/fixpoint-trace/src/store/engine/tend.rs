@@ -5,6 +5,7 @@
 //! it is left, its unfinished files are swept at the next start, and it is done again then.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -13,12 +14,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, journal::Journal, manifest::Entry, memtable::Memtable, write::read};
+use super::{Shared, journal::Journal, manifest::Entry, memtable::Memtable, split, write::read};
 use crate::{
+    model::TraceId,
     otlp::view::{LogView, SpanView, Spare},
     store::{
         BoxError, Stats, StoreError,
-        segment::{Segment, Writer, WriterOptions},
+        segment::{self, Segment, Writer, WriterOptions},
     },
 };
 
@@ -88,7 +90,8 @@ impl Shared {
     pub(super) fn settle(&self) -> Result<(), BoxError> {
         {
             let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-            self.next_log()?;
+            // Nothing but open spans is to be left.
+            self.next_log(0)?;
         }
         let never = AtomicBool::new(false);
         while self.seal_one(&never)? {}
@@ -109,10 +112,16 @@ impl Shared {
             let table = read(&table);
             table.spans() + table.logs() > 0 && table.age() >= self.options.seal_age
         };
+<<<<<<< HEAD
         if old {
             self.next_log()?;
         }
         Ok(())
+=======
+        Ok(if old {
+            self.next_log(self.moves())?
+        })
+>>>>>>> 384b069
     }
 
     /// So that nobody has to wait for the index when he searches.
@@ -129,15 +138,17 @@ impl Shared {
     fn seal_one(&self, stop: &AtomicBool) -> Result<bool, BoxError> {
         let _tending = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
         let tables = self.state().tables;
-        let [table, _, ..] = tables.as_slice() else { return Ok(false) };
-        let id = self.manifest().number();
-        let Some(meta) = self.seal(&read(table), id, stop)? else { return Ok(false) };
+        let [table, next, ..] = tables.as_slice() else { return Ok(false) };
+        let (moved, id) = (read(next).moved_in(), self.manifest().number());
+        let sealed = self.whole(id, || self.seal(&read(table), &moved, id, stop))?;
+        let Some(sealed) = sealed else { return Ok(false) };
         let journal = read(table).journal().number();
-        let segment = match meta {
+        let segment = match sealed {
             Sealed::Nothing => None,
             Sealed::Segment(meta) => {
                 let segment = Arc::new(Segment::open(&self.folder, id, meta.clone())?);
-                Some((Entry { id, level: 0, only_pinned: false, meta }, segment))
+                let split = split::of(&segment, &self.state().segments)?;
+                Some((Entry { id, level: 0, only_pinned: false, split, meta }, segment))
             }
         };
         let mut manifest = self.manifest();
@@ -152,6 +163,7 @@ impl Shared {
                 Arc::make_mut(&mut state.segments).push(segment);
             }
             state.tables.remove(0);
+            state.split = manifest.split();
         }
         drop(manifest);
         self.sealed.notify_waiters();
@@ -159,14 +171,29 @@ impl Shared {
         Ok(Journal::delete(&self.folder, journal).map(|()| true)?)
     }
 
-    /// Writes a segment of a table; none if it was told to stop.
+    /// Writes a segment, or leaves nothing of it: on a full disk this is tried again and again.
+    pub(super) fn whole<T>(
+        &self,
+        id: u64,
+        write: impl FnOnce() -> Result<Option<T>, BoxError>,
+    ) -> Result<Option<T>, BoxError> {
+        let written = write();
+        if !matches!(written, Ok(Some(_))) {
+            // What is still left is swept away at the next start.
+            let _ = segment::remove(&self.folder, id);
+        }
+        written
+    }
+
+    /// Writes a segment of a table, without what moved on; none if it was told to stop.
     fn seal(
         &self,
         table: &Memtable,
+        moved: &HashSet<TraceId>,
         id: u64,
         stop: &AtomicBool,
     ) -> Result<Option<Sealed>, BoxError> {
-        let mut traces = table.sealable().peekable();
+        let mut traces = table.sealable(moved).peekable();
         let loose = table.loose();
         if traces.peek().is_none() && loose.is_empty() {
             return Ok(Some(Sealed::Nothing));

@@ -15,10 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Durability, Shared, arrived::Arrived, commit::Pending, journal::Journal, memtable::Memtable,
 };
-use crate::{
-    model::Record,
-    store::{Fault, StoreError},
-};
+use crate::store::{Fault, StoreError, file};
 
 /// How many logs may wait to be sealed before senders are told to come again.
 const UNSEALED: usize = 3;
@@ -88,7 +85,7 @@ impl Shared {
                 // What a failed sync has left on the disk nobody knows, so this log is not written
                 // to again. What was refused must not come back at the next start either.
                 let cut = journal.cut(before).and_then(|()| journal.sync());
-                if let Err(error) = cut.and_then(|()| self.next_log()) {
+                if let Err(error) = cut.and_then(|()| self.next_log(self.moves())) {
                     tracing::error!(%error, "the log could not be changed for a new one");
                 }
                 return Err(error);
@@ -103,7 +100,7 @@ impl Shared {
                 || journal.len() >= self.options.seal_bytes
         };
         // The requests are stored, whatever becomes of the change.
-        if full && let Err(error) = self.next_log() {
+        if full && let Err(error) = self.next_log(self.moves()) {
             tracing::error!(%error, "the log could not be changed for a new one");
         }
         Ok(())
@@ -116,14 +113,18 @@ impl Shared {
         Arc::clone(&state.tables[state.tables.len() - 1])
     }
 
-    /// Changes the log for a new one, and has the old one sealed. `writing` is held.
-    pub(super) fn next_log(&self) -> io::Result<()> {
+    /// How many records of traces that are going on move along into the next log.
+    pub(super) fn moves(&self) -> usize {
+        self.options.seal_records / MOVES
+    }
+
+    /// Changes the log for a new one, into which so many records move along, and has the old one
+    /// sealed. `writing` is held.
+    pub(super) fn next_log(&self, moves: usize) -> io::Result<()> {
         let old = self.current();
         let journal = Journal::create(&self.folder, read(&old).journal().number() + 1)?;
-        crate::store::file::sync_folder(&self.folder)?;
         let mut table = Memtable::new(journal);
-        let going_on = read(&old).going_on(self.options.seal_records / MOVES)?;
-        let moved = going_on.whole.iter().filter_map(Record::trace_id).collect();
+        let going_on = read(&old).going_on(moves)?;
         for (records, whole) in [(going_on.whole, true), (going_on.open, false)] {
             let requests = Arrived::of_records(&records).map_err(io::Error::other)?;
             let frames = requests.iter().map(|request| (request.signal, &*request.request));
@@ -135,12 +136,13 @@ impl Shared {
         if self.options.durability == Durability::PowerLoss {
             table.journal().sync()?;
         }
-        write(&old).leave(moved);
+        table.journal().publish(&self.folder)?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.tables.push(Arc::new(RwLock::new(table)));
         drop(state);
         self.bell.ring();
-        Ok(())
+        // Last: once it is published it is the one to write to, whatever becomes of this.
+        file::sync_folder(&self.folder)
     }
 
     /// Tells followers of what came, if there are any.

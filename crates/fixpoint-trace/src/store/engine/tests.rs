@@ -1,0 +1,69 @@
+//! What happens between two logs, step by step: no thread tends to the store here.
+
+use std::{path::Path, sync::Arc};
+
+use super::{Options, Shared, arrived::Arrived, write};
+use crate::{
+    model::{Level, LogRecord, Record, Span, SpanContext, SpanId, TraceId},
+    store::LogQuery,
+};
+
+/// Up to four records of a trace move into the next log.
+fn open(folder: &Path) -> Arc<Shared> {
+    let options = Options { seal_records: 64, ..Options::default() };
+    Arc::new(Shared::open(folder, options).unwrap())
+}
+
+async fn store(shared: &Arc<Shared>, trace_id: TraceId, spans: u64) {
+    let mut records = Vec::new();
+    for start in 0..spans {
+        let context = SpanContext { trace_id, span_id: SpanId::random() };
+        records.push(Record::Span(Span { end: Some(9), ..Span::new(context, "step", start) }));
+    }
+    let line = LogRecord::new(1, Level::Info, "line");
+    records.push(Record::Log(LogRecord { trace_id: Some(trace_id), ..line }));
+    let requests = Arrived::of_records(&records).unwrap();
+    write::commit(shared, requests).await.unwrap();
+}
+
+/// How many spans and lines there are of the trace, and lines in all.
+fn there(shared: &Shared, id: TraceId) -> (usize, usize, usize) {
+    let state = shared.state();
+    let trace = state.trace(id).unwrap();
+    let lines = state.logs(&LogQuery::default()).unwrap();
+    (trace.spans.len(), trace.logs.len(), lines.len())
+}
+
+#[tokio::test]
+async fn what_an_older_log_has_of_a_trace_that_moves_on_is_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (shared, id) = (open(folder.path()), TraceId::random());
+    // Too large to move.
+    store(&shared, id, 10).await;
+    shared.next_log(shared.moves()).unwrap();
+    store(&shared, id, 2).await;
+    assert_eq!(there(&shared, id), (12, 2, 2));
+    shared.next_log(shared.moves()).unwrap();
+    assert_eq!(there(&shared, id), (12, 2, 2));
+    drop(shared);
+    assert_eq!(there(&open(folder.path()), id), (12, 2, 2), "after a crash, too");
+}
+
+#[tokio::test]
+async fn a_log_that_a_crash_left_half_written_hides_nothing_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (shared, id) = (open(folder.path()), TraceId::random());
+    store(&shared, id, 2).await;
+    let path = |name: &str| folder.path().join(name);
+    // A crash before the next log was complete leaves it under this name, with as much as was
+    // written: the spans that moved, but not the line.
+    shared.next_log(shared.moves()).unwrap();
+    std::fs::rename(path("journal-00000002.log"), path("journal-00000002.new")).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(path("journal-00000002.new")).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+    drop(shared);
+    let shared = open(folder.path());
+    assert_eq!(there(&shared, id), (2, 1, 1));
+    shared.next_log(shared.moves()).unwrap();
+    assert_eq!(there(&shared, id), (2, 1, 1));
+}
