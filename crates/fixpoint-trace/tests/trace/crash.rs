@@ -2,7 +2,7 @@
 //!
 //! The test runs itself again as a child that stores spans from several tasks, so that logs are
 //! sealed and segments merged all the time, and prints each trace it was told is stored; kills it
-//! at a random moment; and looks for what was printed. `bench/crash/run` has it killed more often.
+//! at a random moment; and looks for what was printed. `bench/crash` kills a whole server under load.
 
 use std::{
     collections::BTreeMap,

@@ -112,16 +112,10 @@ impl Shared {
             let table = read(&table);
             table.spans() + table.logs() > 0 && table.age() >= self.options.seal_age
         };
-<<<<<<< HEAD
         if old {
-            self.next_log()?;
+            self.next_log(self.moves())?;
         }
         Ok(())
-=======
-        Ok(if old {
-            self.next_log(self.moves())?
-        })
->>>>>>> 384b069
     }
 
     /// So that nobody has to wait for the index when he searches.

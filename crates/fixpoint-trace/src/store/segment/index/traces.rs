@@ -15,13 +15,8 @@ use crate::model::{SpanId, Status, TraceId, UnixNanos};
 /// Ids in a block, and what one takes: the id and the trace's number.
 const IDS: usize = 64;
 const ID: usize = 20;
-<<<<<<< HEAD
 /// The checksum before each block.
 const CRC: usize = 4;
-=======
-/// What a block has beside its content.
-const CHECKSUM: usize = 4;
->>>>>>> 384b069
 /// Lines in a block.
 const LINES: u32 = 128;
 /// Bits and probes of the Bloom filter per id: one in a hundred passes wrongly.
@@ -69,31 +64,21 @@ pub(super) fn write(
     let mut ids: Vec<(TraceId, u32)> = (0..).zip(pieces).map(|(n, it)| (it.id, n)).collect();
     ids.sort_unstable();
     let mut bloom = vec![0u8; ((ids.len() as u64 * BITS).div_ceil(8).max(8)) as usize];
-    let (mut plain, mut head) = (Vec::with_capacity(IDS * ID), Vec::new());
+    let (mut plain, mut head) = (Vec::with_capacity(ids.len() * ID), Vec::new());
     put_number(&mut head, ids.len() as u64);
-    let at = out.at;
-    for block in ids.chunks(IDS) {
-        plain.clear();
-        for (id, ordinal) in block {
-            plain.extend_from_slice(&id.to_bytes());
-            plain.extend_from_slice(&ordinal.to_le_bytes());
-            for bit in bits(*id, bloom.len()) {
-                bloom[bit / 8] |= 1 << (bit % 8);
-            }
+    for (id, ordinal) in &ids {
+        plain.extend_from_slice(&id.to_bytes());
+        plain.extend_from_slice(&ordinal.to_le_bytes());
+        for bit in bits(*id, bloom.len()) {
+            bloom[bit / 8] |= 1 << (bit % 8);
         }
-        out.plain(&plain)?;
     }
-<<<<<<< HEAD
     // Blocks of equal size lie one after the other, so that nobody needs to note where.
     let at = out.at;
     for block in plain.chunks(IDS * ID) {
         out.plain(block)?;
     }
     put_number(&mut head, at);
-=======
-    let len = u32::try_from(out.at - at).map_err(|_| SegmentError::TOO_LARGE)?;
-    Block { at, len }.put(&mut head);
->>>>>>> 384b069
     put_text(&mut head, &bloom);
     for block in ids.chunks(IDS) {
         head.extend_from_slice(&fence(block[0].0).to_le_bytes());
@@ -133,12 +118,7 @@ impl Traces {
         let count: u32 = head.short()?;
         let ids = head.number()?;
         let bloom = head.bytes()?.to_vec();
-<<<<<<< HEAD
         if bloom.is_empty() {
-=======
-        let checksums = u64::from(count).div_ceil(IDS as u64) * CHECKSUM as u64;
-        if bloom.is_empty() || u64::from(ids.len) != u64::from(count) * ID as u64 + checksums {
->>>>>>> 384b069
             return Err(SegmentError::DAMAGED);
         }
         let mut fences = Vec::new();
@@ -208,17 +188,10 @@ impl Traces {
         // Two ids with the same fence may lie on both sides of an edge.
         let first = self.fences.partition_point(|fence| *fence < wanted).saturating_sub(1);
         for block in first..self.fences.len() {
-<<<<<<< HEAD
             let len = (self.count as usize - block * IDS).min(IDS) * ID + CRC;
             let at = (block * (IDS * ID + CRC)) as u64;
             let at = self.ids.checked_add(at).ok_or(SegmentError::DAMAGED)?;
             let bytes = bytes::plain(file, size, Block { at, len: len as u32 })?;
-=======
-            let len = (self.count as usize - block * IDS).min(IDS) * ID;
-            let at = self.ids.at.checked_add((block * (IDS * ID + CHECKSUM)) as u64);
-            let at = at.ok_or(SegmentError::DAMAGED)?;
-            let bytes = bytes::plain(file, size, Block { at, len: (len + CHECKSUM) as u32 })?;
->>>>>>> 384b069
             let mut bytes = Bytes(&bytes);
             while !bytes.is_empty() {
                 let (id, ordinal) = (bytes.array()?, u32::from_le_bytes(bytes.array()?));
