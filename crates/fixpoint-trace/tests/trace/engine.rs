@@ -334,14 +334,14 @@ async fn a_search_is_exact_over_pages_while_spans_arrive_and_segments_are_sealed
         let disk = Engine::open(folder.path(), sealing(records)).unwrap();
         let (mut known, mut time) = (Vec::new(), 0);
         let mut going_on: Vec<TraceQuery> = Vec::new();
-        for step in 0..60 {
+        for step in 0..40 {
             let batch = some_batch(&mut random, &mut known, &mut time);
             memory.append(batch.clone()).await.unwrap();
             disk.append(batch).await.unwrap();
             if random.u8(..12) == 0 {
                 disk.settle().await.unwrap();
             }
-            for _ in 0..3 {
+            for _ in 0..2 {
                 let new = TraceQuery {
                     filter: FILTERS[random.usize(..FILTERS.len())].parse().unwrap(),
                     since: random.bool().then(|| random.u64(..1500)),

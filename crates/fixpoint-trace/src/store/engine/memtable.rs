@@ -458,15 +458,11 @@ impl Memtable {
         self.logs[row as usize].trace
     }
 
-    /// The traces that have not moved on, for sealing: by start, each with its ended spans and its
-    /// lines by time.
-    pub(super) fn sealable<'a>(
-        &'a self,
-        moved: &'a HashSet<TraceId>,
-    ) -> impl Iterator<Item = Sealable> + 'a {
-        let stays = self.by_start.iter().filter(|(_, id)| !moved.contains(id));
-        stays.filter_map(|(_, id)| {
-            let trace = &self.traces[*self.trace_of.get(id)? as usize];
+    /// The traces that have not moved on, for sealing: by the start of what is sealed of them, each
+    /// with its ended spans and its lines by time.
+    pub(super) fn sealable(&self, moved: &HashSet<TraceId>) -> Vec<Sealable> {
+        let stays = self.traces.iter().filter(|trace| !moved.contains(&trace.id));
+        let sealable = stays.filter_map(|trace| {
             let ended = |row: &&u32| self.spans[**row as usize].end.is_some();
             let mut spans: Vec<u32> = trace.spans.iter().filter(ended).copied().collect();
             spans.sort_unstable_by_key(|&row| {
@@ -475,9 +471,14 @@ impl Memtable {
             });
             let mut logs = trace.logs.clone();
             logs.sort_by_key(|&row| self.logs[row as usize].time);
-            let any = !spans.is_empty() || !logs.is_empty();
-            any.then_some(Sealable { id: *id, spans, logs })
-        })
+            // An open span, which is not sealed, may have dated the trace before these.
+            let first = spans.first().map(|&row| self.spans[row as usize].start);
+            let start = first.or_else(|| logs.first().map(|&row| self.logs[row as usize].time))?;
+            Some((start, Sealable { id: trace.id, spans, logs }))
+        });
+        let mut sealable: Vec<(UnixNanos, Sealable)> = sealable.collect();
+        sealable.sort_unstable_by_key(|(start, trace)| (*start, trace.id));
+        sealable.into_iter().map(|(_, trace)| trace).collect()
     }
 
     /// Log lines without a trace, by time.

@@ -170,14 +170,15 @@ fn write_merged(
     keep: &impl Fn(Option<TraceId>) -> bool,
     stop: &AtomicBool,
 ) -> Result<Option<Option<Meta>>, BoxError> {
-    // Where each trace lies, and where it begins.
-    let mut places: HashMap<TraceId, (UnixNanos, Vec<(usize, u32)>)> = HashMap::new();
+    // Where each trace lies, and when it begins: with its first span, if it has any.
+    let mut places: HashMap<TraceId, ((bool, UnixNanos), Vec<(usize, u32)>)> = HashMap::new();
     for (n, segment) in segments.iter().enumerate() {
         let all: Vec<u32> = (0..segment.meta().traces).collect();
-        for ((start, id), ordinal) in segment.starts(&all)?.into_iter().zip(all) {
+        for ((start, id, by_span), ordinal) in segment.dates(&all)?.into_iter().zip(all) {
             if keep(Some(id)) {
-                let place = places.entry(id).or_insert((start, Vec::new()));
-                place.0 = place.0.min(start);
+                let date = (!by_span, start);
+                let place = places.entry(id).or_insert((date, Vec::new()));
+                place.0 = place.0.min(date);
                 place.1.push((n, ordinal));
             }
         }
@@ -192,7 +193,8 @@ fn write_merged(
     if places.is_empty() && loose.is_empty() {
         return Ok(Some(None));
     }
-    let mut order: Vec<_> = places.into_iter().map(|(id, (start, at))| (start, id, at)).collect();
+    let mut order: Vec<_> =
+        places.into_iter().map(|(id, ((_, start), at))| (start, id, at)).collect();
     order.sort_unstable();
     let mut writer = Writer::create(folder, id, SQUEEZED)?;
     for traces in order.chunks(AT_ONCE) {

@@ -18,7 +18,7 @@ use super::{
     write::read,
 };
 use crate::{
-    model::TraceId,
+    model::{TraceId, UnixNanos},
     query::{Field, Literal, Op, Query},
     store::{
         Columns, StoreError, TracePage, TraceQuery, TraceSummary,
@@ -71,7 +71,8 @@ impl State {
         // What was found and may still be preceded by something newer.
         let mut found: BTreeMap<Place, TraceSummary> = BTreeMap::new();
         let mut page = TracePage::default();
-        if let Some(place) = bound(query) {
+        let since = query.since.and_then(earliest);
+        for place in [bound(query), since].into_iter().flatten() {
             let some = word_of(&query.filter).is_some();
             for id in self.across(place, some).map_err(|why| failed(why.into()))? {
                 let offer = Offer { place: (place.0, id), sure: None };
@@ -234,10 +235,14 @@ impl Offers<'_> {
     }
 }
 
+/// The least place of a time.
+fn earliest(time: UnixNanos) -> Option<Place> {
+    Some((time, TraceId::from_bytes(1u128.to_be_bytes())?))
+}
+
 /// What is wanted lies before this place.
 fn bound(query: &TraceQuery) -> Option<Place> {
-    let least = TraceId::from_bytes(1u128.to_be_bytes())?;
-    let until = query.until.map(|until| (until, least));
+    let until = query.until.and_then(earliest);
     [query.before, until].into_iter().flatten().min()
 }
 

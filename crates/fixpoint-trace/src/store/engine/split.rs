@@ -1,7 +1,8 @@
 //! Traces that lie in several places, which a search must look for where a page begins.
 //!
 //! A source dates a trace by what it holds of it. So a trace may start before the place where a
-//! page begins, though whatever matches in it lies in a source that dates it after. Not here: the
+//! page begins, though whatever matches in it lies in a source that dates it after; or, if that
+//! source holds only lines of it, start after the place and be dated before. Not here: the
 //! search itself (`search.rs`). The surprise: few traces are split, since those that are going on
 //! move from log to log whole; so they are simply listed, in the manifest.
 
@@ -47,7 +48,7 @@ pub(super) fn of(segment: &Segment, older: &[Arc<Segment>]) -> Result<Vec<Split>
 }
 
 impl State {
-    /// Traces that may start before the place, though some source dates them after. If tables offer
+    /// Traces that may start on one side of the place, though some source dates them on the other. If tables offer
     /// only `some` of theirs, what they date before the place is looked at as well.
     pub(super) fn across(&self, place: Place, some: bool) -> Result<Vec<TraceId>, SegmentError> {
         let crosses =

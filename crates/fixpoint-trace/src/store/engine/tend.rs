@@ -187,9 +187,9 @@ impl Shared {
         id: u64,
         stop: &AtomicBool,
     ) -> Result<Option<Sealed>, BoxError> {
-        let mut traces = table.sealable(moved).peekable();
+        let traces = table.sealable(moved);
         let loose = table.loose();
-        if traces.peek().is_none() && loose.is_empty() {
+        if traces.is_empty() && loose.is_empty() {
             return Ok(Some(Sealed::Nothing));
         }
         let mut writer = Writer::create(&self.folder, id, FRESH)?;

@@ -115,6 +115,14 @@ impl Segment {
         self.index.pieces(ordinals, |piece| (piece.start, piece.id))
     }
 
+    /// Likewise, and whether spans date them; otherwise lines do.
+    pub(super) fn dates(
+        &self,
+        ordinals: &[u32],
+    ) -> Result<Vec<(UnixNanos, TraceId, bool)>, SegmentError> {
+        self.index.pieces(ordinals, |piece| (piece.start, piece.id, piece.spans > 0))
+    }
+
     /// How many traces come before the place.
     pub(super) fn before(&self, place: (UnixNanos, TraceId)) -> Result<u32, SegmentError> {
         self.index.before(place)
