@@ -162,9 +162,9 @@ async fn store_until_killed(folder: &Path) -> ! {
             loop {
                 let id = TraceId::random();
                 if n % 2 == 0 {
-                    append(&store, id).await
+                    append(&store, id).await;
                 } else {
-                    append_otlp(&store, id).await
+                    append_otlp(&store, id).await;
                 }
                 // One write, so that no line is torn.
                 std::io::stdout().write_all(format!("{id}\n").as_bytes()).unwrap();
@@ -190,6 +190,7 @@ async fn append_otlp(store: &Engine, id: TraceId) {
 }
 
 /// Again and again while the store is overloaded, as it says.
+#[allow(clippy::disallowed_methods, reason = "the store's thread goes by the real clock")]
 async fn send(store: &Engine, signal: Signal, request: Bytes) {
     while let Err(error) = store.append_otlp(signal, request.clone()).await {
         assert_eq!(error.fault(), fixpoint_trace::store::Fault::Overload, "{error}");
