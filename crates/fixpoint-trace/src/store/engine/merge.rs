@@ -161,6 +161,9 @@ fn tier(size: u64) -> u32 {
     size.max(1).ilog2() / 3
 }
 
+/// When a trace begins; first, that it is its lines which say so, since a span says it better.
+type Date = (bool, UnixNanos);
+
 /// One segment of the traces of several; the inner none if none of them is kept, the outer if it
 /// was told to stop.
 fn write_merged(
@@ -171,7 +174,7 @@ fn write_merged(
     stop: &AtomicBool,
 ) -> Result<Option<Option<Meta>>, BoxError> {
     // Where each trace lies, and when it begins: with its first span, if it has any.
-    let mut places: HashMap<TraceId, ((bool, UnixNanos), Vec<(usize, u32)>)> = HashMap::new();
+    let mut places: HashMap<TraceId, (Date, Vec<(usize, u32)>)> = HashMap::new();
     for (n, segment) in segments.iter().enumerate() {
         let all: Vec<u32> = (0..segment.meta().traces).collect();
         for ((start, id, by_span), ordinal) in segment.dates(&all)?.into_iter().zip(all) {
