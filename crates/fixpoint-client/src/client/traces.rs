@@ -47,7 +47,7 @@ impl Client {
     /// A trace as OTLP JSON: `GET /v1/traces/{id}`.
     ///
     /// # Errors
-    /// A [`Problem`] with status 404 if nothing of it is known.
+    /// A [`Problem`](crate::Problem) with status 404 if nothing of it is known.
     pub async fn trace_json(&self, id: &str) -> Result<Value, Error> {
         self.json(self.request(Method::GET, &["v1", "traces", id])?).await
     }
@@ -56,7 +56,7 @@ impl Client {
     /// and `zipkin`.
     ///
     /// # Errors
-    /// A [`Problem`](crate::Problem) with status 404 if nothing of it is known, 400 if there is no
+    /// A [`Problem`](crate::Problem)(crate::Problem) with status 404 if nothing of it is known, 400 if there is no
     /// such format.
     pub async fn trace_file(&self, id: &str, format: &str) -> Result<Vec<u8>, Error> {
         let request = self.request(Method::GET, &["v1", "traces", id])?;
@@ -68,7 +68,7 @@ impl Client {
     /// Stores a file of traces, whichever format of the above it is of: `POST /v1/traces`.
     ///
     /// # Errors
-    /// A [`Problem`](crate::Problem) with status 400 if it is of none, 413 if it is too large.
+    /// A [`Problem`](crate::Problem)(crate::Problem) with status 400 if it is of none, 413 if it is too large.
     pub async fn upload(&self, file: Vec<u8>) -> Result<Upload, Error> {
         let request = self.request(Method::POST, &["v1", "traces"])?;
         let kind = "application/octet-stream";
@@ -91,7 +91,7 @@ impl Client {
     /// A page of the traces that match, newest first: `GET /v1/traces`.
     ///
     /// # Errors
-    /// A [`Problem`] with status 400 and a place if the query is wrong.
+    /// A [`Problem`](crate::Problem) with status 400 and a place if the query is wrong.
     pub async fn search(&self, query: &SearchQuery) -> Result<TracePage, Error> {
         let request = self.request(Method::GET, &["v1", "traces"])?.query(&[
             ("q", Some(query.q.clone())),
@@ -130,7 +130,7 @@ impl Client {
     /// Operations over time: `GET /v1/rates`.
     ///
     /// # Errors
-    /// A [`Problem`] with status 400 if there would be too many buckets.
+    /// A [`Problem`](crate::Problem) with status 400 if there would be too many buckets.
     pub async fn rates(&self, query: &RateQuery) -> Result<RatePage, Error> {
         let request = self.request(Method::GET, &["v1", "rates"])?;
         let parameters = [
@@ -155,7 +155,7 @@ impl Client {
     /// Keeps a trace past the retention: `PUT /v1/traces/{id}/pin`.
     ///
     /// # Errors
-    /// A [`Problem`] with status 404 if nothing of it is known.
+    /// A [`Problem`](crate::Problem) with status 404 if nothing of it is known.
     pub async fn pin(&self, trace_id: &str) -> Result<(), Error> {
         let request = self.request(Method::PUT, &["v1", "traces", trace_id, "pin"])?;
         self.answer(request).await.map(drop)
