@@ -78,15 +78,32 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     vec((one_of(NAMES), value()), 0..3).prop_map(|pairs| pairs.into_iter().collect())
 }
 
+/// Attributes of one name, so that a span's, its resource's and its scope's get in each other's way.
+fn alike() -> impl Strategy<Value = Attributes> {
+    let plain = prop_oneof![
+        one_of(&["a", "A", "5", "5.0", "1234", "true"]).prop_map(Value::String),
+        prop_oneof![Just(5.0), Just(-0.0), Just(5.5)].prop_map(Value::Double),
+        prop_oneof![Just(0), Just(5)].prop_map(Value::Int),
+        prop_oneof![
+            Just(Value::Bool(true)),
+            Just(Value::Empty),
+            Just(Value::Bytes(vec![0xd7, 0x6d, 0xf8])),
+            Just(Value::String("z".repeat(200))),
+        ],
+    ];
+    let value = prop_oneof![3 => plain.clone(), 1 => vec(plain, 0..3).prop_map(Value::Array)];
+    option::of(value).prop_map(|value| value.map(|it| ("k".to_owned(), it)).into_iter().collect())
+}
+
 prop_compose! {
-    fn span(id: TraceId)(
+    fn span(id: TraceId, of: BoxedStrategy<Attributes>)(
         (name, service) in (one_of(&["a", "b", "a\0b"]), one_of(&["a", "b", "b\0a", ""])),
         (span_id, parent) in (any::span_id(), option::of(any::span_id())),
         (start, length) in (1u64..50, option::of(0u64..20)),
         status in prop_oneof![
             Just(Status::Unset), Just(Status::Ok), Just(Status::Error("a".into()))
         ],
-        (attributes, mut resource, of_scope) in (attributes(), attributes(), attributes()),
+        (attributes, mut resource, of_scope) in (of.clone(), of.clone(), of.clone()),
         kind in any::kind(),
     ) -> Span {
         resource.insert("service.name".into(), service.into());
@@ -104,14 +121,14 @@ prop_compose! {
     }
 }
 
-fn trace() -> impl Strategy<Value = Trace> {
-    any::trace_id().prop_flat_map(|id| {
+fn trace(of: BoxedStrategy<Attributes>) -> impl Strategy<Value = Trace> {
+    any::trace_id().prop_flat_map(move |id| {
         let line = move |(time, text)| LogRecord {
             trace_id: Some(id),
             ..LogRecord::new(time, Level::Info, text)
         };
         let logs = vec((1u64..50, one_of(SAID)).prop_map(line), 0..3);
-        (vec(span(id), 1..4), logs).prop_map(|(spans, logs)| {
+        (vec(span(id, of.clone()), 1..4), logs).prop_map(|(spans, logs)| {
             let mut trace = Trace { spans, logs, partial: None };
             trace.sort();
             trace
@@ -202,24 +219,45 @@ proptest! {
 
     #[test]
     fn no_trace_that_matches_is_left_out_and_none_is_sure_that_does_not(
-        mut traces in vec(trace(), 1..6),
+        traces in vec(trace(attributes().boxed()), 1..6),
         queries in vec(query(), 40),
     ) {
-        // Of a term that occurs in one trace only, nothing is sure.
-        traces.extend(traces.clone().into_iter().map(again));
-        let written = write(traces, Vec::new());
-        for query in queries {
-            let found = written.segment.candidates(&query).unwrap();
-            let found: Vec<(u32, bool)> = (0..found.len()).filter_map(|n| found.get(n)).collect();
-            prop_assert!(found.is_sorted_by(|a, b| a.0 < b.0), "{:?}", found);
-            for (ordinal, trace) in (0..).zip(&written.traces) {
-                let sure = found.iter().find(|it| it.0 == ordinal).map(|it| it.1);
-                let matches = query.matches(trace);
-                prop_assert!(!matches || sure.is_some(), "left out: {:?} {:?}", query, trace);
-                prop_assert!(matches || sure != Some(true), "not so: {:?} {:?}", query, trace);
-            }
+        agrees(traces, &queries)?;
+    }
+
+    #[test]
+    fn whose_an_attribute_is_and_of_what_type_misleads_no_search(
+        traces in vec(trace(alike().boxed()), 1..4),
+    ) {
+        let texts = ["a", "A", "5", "5.0", "0", "-0.0", "1234", "true", "5.5", ""];
+        let values = texts.map(|text| Literal::Text(text.to_owned())).into_iter();
+        let values = values.chain([0.0, 5.0, 5.5, 1234.0].map(Literal::Number));
+        let equal = |value| Condition { field: Field::Attribute("k".to_owned()), op: Op::Equal, value };
+        let queries: Vec<Query> = values
+            .chain([Literal::Bool(true)])
+            .map(|value| Query::of_span(vec![equal(value)]))
+            .collect();
+        agrees(traces, &queries)?;
+    }
+}
+
+/// Compares what the index says with a look at each trace.
+fn agrees(mut traces: Vec<Trace>, queries: &[Query]) -> Result<(), TestCaseError> {
+    // Of a term that occurs in one trace only, nothing is sure.
+    traces.extend(traces.clone().into_iter().map(again));
+    let written = write(traces, Vec::new());
+    for query in queries {
+        let found = written.segment.candidates(query).unwrap();
+        let found: Vec<(u32, bool)> = (0..found.len()).filter_map(|n| found.get(n)).collect();
+        prop_assert!(found.is_sorted_by(|a, b| a.0 < b.0), "{:?}", found);
+        for (ordinal, trace) in (0..).zip(&written.traces) {
+            let sure = found.iter().find(|it| it.0 == ordinal).map(|it| it.1);
+            let matches = query.matches(trace);
+            prop_assert!(!matches || sure.is_some(), "left out: {:?} {:?}", query, trace);
+            prop_assert!(matches || sure != Some(true), "not so: {:?} {:?}", query, trace);
         }
     }
+    Ok(())
 }
 
 /// The same trace by another id.
