@@ -25,6 +25,9 @@ const LIVE_EVERY = 120;
 /** Of a large trace that goes on, at most this share of the time goes into ordering it anew. */
 const SHARE = 0.2;
 
+/** Milliseconds that news of a trace wait at most, however busy the machine is. */
+const PATIENCE = 500;
+
 export class Explorer {
   rows = [];
   /** The critical path, if it is drawn. */
@@ -362,7 +365,7 @@ export class Explorer {
     }
     // Any fold, filter or new span may change the rows; a growing bar cannot.
     this.rows = visibleRows(tree, this.folded, state.only && this.#matched ? withAncestors(tree, this.matches) : null);
-    if (data.open > 0) this.#next = began + (performance.now() - began) / SHARE;
+    if (data.open > 0) this.#next = began + Math.min((performance.now() - began) / SHARE, PATIENCE);
   }
 
   #keepInSight(index) {
