@@ -100,7 +100,7 @@ fn unsupported(what: &str) -> StoreError {
 /// How much of each span is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Columns {
-    /// Ids, names, times, kinds, status and service.
+    /// Ids, names, times, kinds, status and service. Of log lines, their times.
     Light,
     /// Everything.
     All,

@@ -30,7 +30,7 @@ use self::{
     rows::{Logs, Spans},
 };
 use super::{Columns, RateQuery, TraceSummary, file, rollup::Rollup, tokens};
-use crate::model::{LogRecord, SpanId, Trace, TraceId, UnixNanos};
+use crate::model::{Level, LogRecord, SpanId, Trace, TraceId, UnixNanos};
 
 /// What a segment holds, for the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,12 +165,24 @@ impl Segment {
             return Err(SegmentError::DAMAGED);
         }
         let spans = guarded(|| self.spans.read(&spans, columns))?;
-        let mut logs = self.log_rows(&ranges)?.into_iter();
-        let found = spans.into_iter().zip(ranges).map(|(spans, rows)| {
-            let logs = logs.by_ref().take((rows.end - rows.start) as usize).collect();
+        let mut logs = match columns {
+            Columns::All => self.log_rows(&ranges)?,
+            Columns::Light => self.light_log_rows(&ranges)?,
+        }
+        .into_iter();
+        let found = spans.into_iter().zip(places).map(|(spans, (id, _, rows))| {
+            let mut logs: Vec<_> = logs.by_ref().take((rows.end - rows.start) as usize).collect();
+            logs.iter_mut().for_each(|log| log.trace_id = Some(id));
             Trace { spans, logs, partial: None }
         });
         Ok(found.collect())
+    }
+
+    /// Lines of which only the time is known.
+    fn light_log_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<LogRecord>, SegmentError> {
+        let Some(logs) = &self.logs else { return Ok(Vec::new()) };
+        let times = guarded(|| logs.times(ranges))?;
+        Ok(times.into_iter().map(|time| LogRecord::new(time, Level::Info, "")).collect())
     }
 
     fn log_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<LogRecord>, SegmentError> {
@@ -187,7 +199,7 @@ impl Segment {
         limit: usize,
     ) -> Result<Vec<LogRecord>, SegmentError> {
         let Some(logs) = &self.logs else { return Ok(Vec::new()) };
-        let times = guarded(|| logs.times())?;
+        let times = guarded(|| logs.times(std::slice::from_ref(&(0..logs.rows()))))?;
         let mut order: Vec<(UnixNanos, u64)> = times.into_iter().zip(0..).collect();
         order.sort_unstable();
         let mut found = Vec::new();

@@ -148,10 +148,9 @@ impl Logs {
         self.0.rows()
     }
 
-    /// The times of all lines, row by row.
-    pub(in super::super) fn times(&self) -> Result<Vec<u64>, SegmentError> {
-        let mut cells =
-            self.0.read(std::slice::from_ref(&(0..self.rows())), |it| it.name == "time")?;
+    /// The times of the lines in rising, disjoint ranges of rows.
+    pub(in super::super) fn times(&self, ranges: &[Range<u64>]) -> Result<Vec<u64>, SegmentError> {
+        let mut cells = self.0.read(ranges, |it| it.name == "time")?;
         match cells.swap_remove(2) {
             Cells::Numbers(times) => {
                 Ok(times.into_iter().map(|time| time.unwrap_or_default() as u64).collect())

@@ -103,7 +103,7 @@ prop_compose! {
         status in prop_oneof![
             Just(Status::Unset), Just(Status::Ok), Just(Status::Error("a".into()))
         ],
-        (attributes, mut resource, of_scope) in (of.clone(), of.clone(), of.clone()),
+        (attributes, mut resource, of_scope) in (of.clone(), of.clone(), of),
         kind in any::kind(),
     ) -> Span {
         resource.insert("service.name".into(), service.into());

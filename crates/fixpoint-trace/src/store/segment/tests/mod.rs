@@ -134,8 +134,11 @@ proptest! {
             (span.context(), span.parent, times, names, span.status.clone())
         };
         for (light, whole) in read.iter().zip(&written.traces) {
+            let lines = &light.logs;
             let light: Vec<_> = light.spans.iter().map(shown).collect();
             prop_assert_eq!(light, whole.spans.iter().map(shown).collect::<Vec<_>>());
+            let said = |log: &LogRecord| (log.trace_id, log.time);
+            prop_assert!(lines.iter().map(said).eq(whole.logs.iter().map(said)));
         }
     }
 
