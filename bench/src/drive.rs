@@ -6,8 +6,6 @@
 
 use std::{
     collections::HashMap,
-    error::Error,
-    fmt::Write,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -21,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    errors::chain,
     measure::{Summary, Times},
     send::{Protocol, SendError, Sender},
     source::Source,
@@ -216,16 +215,4 @@ impl Worker {
             entry.1 += count;
         }
     }
-}
-
-/// An error with its causes, in a line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

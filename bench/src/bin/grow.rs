@@ -21,8 +21,8 @@ use std::{
 use clap::Parser;
 use fixpoint_bench::{
     data::DataSet,
-    drive::chain,
     encode::Encoding,
+    errors::exit_code,
     process::{Process, disk_bytes},
     questions::{InProcess, Row, ask, make, table},
     source::{Clock, Options, Source, now},
@@ -89,13 +89,7 @@ struct Size {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Args::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(args: Args) -> Result<(), BoxError> {

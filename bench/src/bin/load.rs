@@ -15,7 +15,8 @@ use std::{
 use clap::Parser;
 use fixpoint_bench::{
     data::DataSet,
-    drive::{Ledger, Outcome, Plan, chain, drive},
+    drive::{Ledger, Outcome, Plan, drive},
+    errors::exit_code,
     process::Process,
     send::Protocol,
     source::{Clock, Options, Source, now},
@@ -103,16 +104,10 @@ struct Report {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Args::parse()).await)
 }
 
-async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
+async fn run(args: Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let options = Options {
         data: args.data,
         encoding: args.protocol.encoding(),
@@ -184,7 +179,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn tell(report: &Report, json: bool) -> Result<(), Box<dyn Error>> {
+fn tell(report: &Report, json: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut out = io::stdout().lock();
     if json {
         writeln!(out, "{}", serde_json::to_string(report)?)?;

@@ -11,7 +11,7 @@ use std::{
 
 use clap::Parser;
 use fixpoint_bench::{
-    drive::chain,
+    errors::exit_code,
     questions::{OverHttp, ask, make, table},
 };
 use fixpoint_trace::model::TraceId;
@@ -40,13 +40,7 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Args::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {

@@ -12,7 +12,7 @@ use std::{
 
 use clap::Parser;
 use fixpoint_bench::{
-    drive::chain,
+    errors::exit_code,
     process::{Process, disk_bytes},
 };
 use fixpoint_trace::store::{
@@ -37,16 +37,10 @@ struct Settled {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Args::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
-async fn run(args: Args) -> Result<(), Box<dyn Error>> {
+async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     let engine = Engine::open(&args.folder, Options::default())?;
     engine.settle().await?;
     let spans = engine.stats().await?.spans;

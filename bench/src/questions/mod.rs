@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 pub use self::answerers::{Answer, Answerer, BoxError, InProcess, OverHttp};
 use crate::{
-    drive::chain,
+    errors::chain,
     measure::{Summary, Times},
     process::drop_cache,
 };

@@ -75,6 +75,13 @@ pub(super) fn is_indexed(name: &str, text: &str) -> bool {
         && !text.contains('\0')
 }
 
+/// Whether every trace in which a value of the attribute equals the text has it as a word: unless
+/// it may be a measured number, or a list or map written as JSON.
+pub(super) fn finds_equal(name: &str, text: &str) -> bool {
+    let measured = |number: f64| number.fract() != 0.0 || !number.is_finite();
+    is_indexed(name, text) && !text.parse().is_ok_and(measured) && !text.starts_with(['{', '['])
+}
+
 /// How a whole number is written if it is small enough that only one whole number is near it.
 pub(super) fn whole(number: f64) -> Option<String> {
     // Of zero, the one without a sign.

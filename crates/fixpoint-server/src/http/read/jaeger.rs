@@ -14,7 +14,7 @@ use fixpoint_trace::{jaeger, query::Field};
 use serde::Deserialize;
 use serde_json::{Value as Data, json};
 
-use super::{App, Problem, Wanted, bad_parameter, calls, optional_duration};
+use super::{App, Problem, Wanted, Window, bad_parameter, calls, optional_duration};
 use crate::http::page::Params;
 
 /// How many traces are found unless told otherwise.
@@ -131,20 +131,11 @@ pub(super) async fn trace(
     Ok(Json(jaeger::to_json(&[trace])).into_response())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Window {
-    /// Milliseconds since the epoch.
-    end_ts: Option<u64>,
-    /// Milliseconds.
-    lookback: Option<u64>,
-}
-
 async fn dependencies(
     State(app): State<App>,
-    Params(Window { end_ts, lookback }): Params<Window>,
+    Params(window): Params<Window>,
 ) -> Result<Json<Data>, Problem> {
-    let (since, until) = super::window(end_ts, lookback);
+    let (since, until) = window.bounds();
     let calls = calls::between(&app, since, until).await?.into_iter();
     let calls = calls.map(|((parent, child), calls)| {
         json!({"parent": parent, "child": child, "callCount": calls.count})

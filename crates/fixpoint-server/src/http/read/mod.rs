@@ -27,6 +27,7 @@ use fixpoint_trace::{
     store::{RateQuery, TraceQuery},
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{App, Problem, page::bad_parameter};
@@ -226,12 +227,23 @@ fn now() -> UnixNanos {
     UnixNanos::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default()
 }
 
-/// Since when and until when, in nanoseconds, from an end and a length in milliseconds. The last
-/// day unless told otherwise, as Zipkin and Jaeger do.
-fn window(end: Option<u64>, lookback: Option<u64>) -> (UnixNanos, UnixNanos) {
-    let until = end.map_or_else(now, |millis| millis.saturating_mul(1_000_000));
-    let lookback = lookback.unwrap_or(DAY).saturating_mul(1_000_000);
-    (until.saturating_sub(lookback), until)
+/// A while as Zipkin and Jaeger ask for it, in milliseconds; the last day unless told otherwise.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Window {
+    /// Its end, since 1970.
+    end_ts: Option<u64>,
+    /// Its length.
+    lookback: Option<u64>,
+}
+
+impl Window {
+    /// Since when and until when, in nanoseconds.
+    fn bounds(&self) -> (UnixNanos, UnixNanos) {
+        let until = self.end_ts.map_or_else(now, |millis| millis.saturating_mul(1_000_000));
+        let lookback = self.lookback.unwrap_or(DAY).saturating_mul(1_000_000);
+        (until.saturating_sub(lookback), until)
+    }
 }
 
 #[cfg(test)]

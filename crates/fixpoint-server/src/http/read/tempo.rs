@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 use fixpoint_trace::{
-    model::Span,
+    model::{Span, Trace},
     query::{Field, Query},
     store::TraceQuery,
     tempo,
@@ -77,11 +77,7 @@ pub(super) async fn trace(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let trace = super::by_id(&app, &id).await?;
-    Ok(match wants_protobuf(&headers) {
-        true => protobuf(tempo::trace_protobuf(&trace)),
-        false => Json(tempo::trace_json(&trace)).into_response(),
-    })
+    show(&app, &id, &headers, tempo::trace_protobuf, tempo::trace_json).await
 }
 
 async fn trace_v2(
@@ -89,10 +85,21 @@ async fn trace_v2(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let trace = super::by_id(&app, &id).await?;
-    Ok(match wants_protobuf(&headers) {
-        true => protobuf(tempo::trace_protobuf_v2(&trace)),
-        false => Json(tempo::trace_json_v2(&trace)).into_response(),
+    show(&app, &id, &headers, tempo::trace_protobuf_v2, tempo::trace_json_v2).await
+}
+
+/// A trace in the one form or the other, as the client wants it.
+async fn show(
+    app: &App,
+    id: &str,
+    headers: &HeaderMap,
+    as_protobuf: fn(&Trace) -> Vec<u8>,
+    as_json: fn(&Trace) -> Data,
+) -> Result<Response, Problem> {
+    let trace = super::by_id(app, id).await?;
+    Ok(match wants_protobuf(headers) {
+        true => protobuf(as_protobuf(&trace)),
+        false => Json(as_json(&trace)).into_response(),
     })
 }
 

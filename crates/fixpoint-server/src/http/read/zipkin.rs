@@ -15,7 +15,7 @@ use fixpoint_trace::{model::Value, query::Field, zipkin};
 use serde::Deserialize;
 use serde_json::{Value as Data, json};
 
-use super::{App, Problem, Wanted, bad_parameter, calls};
+use super::{App, Problem, Wanted, Window, bad_parameter, calls};
 use crate::http::page::Params;
 
 /// The attribute that names the service at the other end.
@@ -95,7 +95,7 @@ async fn traces(
     State(app): State<App>,
     Params(search): Params<Search>,
 ) -> Result<Json<Vec<Data>>, Problem> {
-    let (since, until) = super::window(search.end_ts, search.lookback);
+    let (since, until) = Window { end_ts: search.end_ts, lookback: search.lookback }.bounds();
     let mut wanted = Wanted {
         since: Some(since),
         until: Some(until),
@@ -154,18 +154,11 @@ async fn values(
     Ok(Json(app.traces.attributes(Some(&key), super::MAX_NAMES).await?))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Window {
-    end_ts: Option<u64>,
-    lookback: Option<u64>,
-}
-
 async fn dependencies(
     State(app): State<App>,
-    Params(Window { end_ts, lookback }): Params<Window>,
+    Params(window): Params<Window>,
 ) -> Result<Json<Vec<Data>>, Problem> {
-    let (since, until) = super::window(end_ts, lookback);
+    let (since, until) = window.bounds();
     let links = calls::between(&app, since, until).await?.into_iter();
     let links = links.map(|((parent, child), calls)| {
         json!({

@@ -21,10 +21,7 @@ use super::{
 };
 use crate::{
     model::{self, Trace, TraceId, UnixNanos},
-    otlp::{
-        proto,
-        view::{LogView, SpanView, Spare},
-    },
+    otlp::proto,
     store::{
         BoxError, Columns, StoreError,
         segment::{self, Meta, Segment, Writer, WriterOptions},
@@ -233,18 +230,11 @@ fn write_merged(
 
 fn write_trace(writer: &mut Writer, id: Option<TraceId>, trace: &Trace) -> Result<(), BoxError> {
     writer.trace(id)?;
-    let mut spare = Spare::default();
     for span in &trace.spans {
-        let bytes = proto::encode_span(span);
-        let view = SpanView::parse(&bytes, &mut spare)?;
-        writer.span(&span.resource, &span.scope, &view)?;
-        view.recycle(&mut spare);
+        writer.span_message(&span.resource, &span.scope, &proto::encode_span(span))?;
     }
     for log in &trace.logs {
-        let bytes = proto::encode_log(log);
-        let view = LogView::parse(&bytes, &mut spare)?;
-        writer.log(&log.resource, &log.scope, &view)?;
-        view.recycle(&mut spare);
+        writer.log_message(&log.resource, &log.scope, &proto::encode_log(log))?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ mod open;
 mod read;
 mod search;
 mod split;
+mod stats;
 mod tend;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ use crate::{
     model::{TraceId, UnixNanos},
     query::{Field, Literal, Op, Query},
     store::{
-        Columns, StoreError, TracePage, TraceQuery, TraceSummary,
+        BoxError, Columns, StoreError, TracePage, TraceQuery, TraceSummary,
         segment::{Candidates, Segment},
         summary::Tally,
         tokens,
@@ -76,11 +76,9 @@ impl State {
             let some = word_of(&query.filter).is_some();
             for id in self.across(place, some).map_err(|why| failed(why.into()))? {
                 let offer = Offer { place: (place.0, id), sure: None };
-                if seen.insert(id)
-                    && let Some(summary) = self.look(offer, query, &mut page).map_err(failed)?
-                    && query.spans_over(summary.start, summary.trace_id)
-                {
-                    found.insert((summary.start, summary.trace_id), summary);
+                if seen.insert(id) {
+                    let summary = self.look(offer, query, &mut page).map_err(failed)?;
+                    found.extend(summary.map(|it| ((it.start, it.trace_id), it)));
                 }
             }
         }
@@ -110,11 +108,9 @@ impl State {
                 return Ok(page);
             }
             let Some(offer) = sources[n].ahead.pop() else { continue };
-            if seen.insert(offer.place.1)
-                && let Some(summary) = self.look(offer, query, &mut page).map_err(failed)?
-                && query.spans_over(summary.start, summary.trace_id)
-            {
-                found.insert((summary.start, summary.trace_id), summary);
+            if seen.insert(offer.place.1) {
+                let summary = self.look(offer, query, &mut page).map_err(failed)?;
+                found.extend(summary.map(|it| ((it.start, it.trace_id), it)));
             }
         }
     }
@@ -148,7 +144,7 @@ impl State {
         Ok(sources)
     }
 
-    /// The summary of an offered trace, if it matches.
+    /// The summary of an offered trace, if it is wanted.
     fn look(
         &self,
         offer: Offer,
@@ -159,7 +155,8 @@ impl State {
         if let Places::One(segment, ordinal) = self.places(id)
             && (offer.sure == Some(ordinal) || query.filter.any.is_empty())
         {
-            return Ok(Some(segment.summary(ordinal)?));
+            let summary = segment.summary(ordinal)?;
+            return Ok(query.spans_over(summary.start, id).then_some(summary));
         }
         let needs = query.filter.needs();
         let columns = if needs.attributes || needs.logs { Columns::All } else { Columns::Light };
@@ -168,7 +165,8 @@ impl State {
             page.partial = Some(why.clone());
         }
         let matches = query.filter.matches(&trace);
-        Ok(matches.then(|| Tally::of(id, &trace).into_summary()))
+        let summary = matches.then(|| Tally::of(id, &trace).into_summary());
+        Ok(summary.filter(|summary| query.spans_over(summary.start, id)))
     }
 }
 
@@ -180,8 +178,6 @@ fn after((start, id): Place) -> Place {
         None => (start.saturating_add(1), id),
     }
 }
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<'a> Source<'a> {
     fn new(offers: Offers<'a>) -> Self {
@@ -252,9 +248,7 @@ fn word_of(query: &Query) -> Option<String> {
     only.span.iter().find_map(|condition| {
         match (&condition.field, condition.op, &condition.value) {
             (Field::Attribute(name), Op::Equal, Literal::Text(text))
-                if tokens::is_indexed(name, text)
-                    && text.parse::<f64>().is_err()
-                    && !text.starts_with(['{', '[']) =>
+                if tokens::finds_equal(name, text) =>
             {
                 Some(tokens::normal(text).into_owned())
             }

@@ -17,10 +17,9 @@ use std::{
 use super::{Shared, journal::Journal, manifest::Entry, memtable::Memtable, split, write::read};
 use crate::{
     model::TraceId,
-    otlp::view::{LogView, SpanView, Spare},
     store::{
-        BoxError, Stats, StoreError,
-        segment::{self, Segment, Writer, WriterOptions},
+        BoxError, StoreError,
+        segment::{self, Meta, Segment, Writer, WriterOptions},
     },
 };
 
@@ -193,7 +192,7 @@ impl Shared {
             return Ok(Some(Sealed::Nothing));
         }
         let mut writer = Writer::create(&self.folder, id, FRESH)?;
-        let (mut spare, mut bytes) = (Spare::default(), Vec::new());
+        let mut bytes = Vec::new();
         for trace in traces {
             if stop.load(Relaxed) {
                 return Ok(None);
@@ -201,15 +200,11 @@ impl Shared {
             writer.trace(Some(trace.id))?;
             for span in trace.spans {
                 let origin = table.span_bytes(span, &mut bytes)?;
-                let view = SpanView::parse(&bytes, &mut spare)?;
-                writer.span(&origin.resource, &origin.scope, &view)?;
-                view.recycle(&mut spare);
+                writer.span_message(&origin.resource, &origin.scope, &bytes)?;
             }
             for log in trace.logs {
                 let origin = table.log_bytes(log, &mut bytes)?;
-                let view = LogView::parse(&bytes, &mut spare)?;
-                writer.log(&origin.resource, &origin.scope, &view)?;
-                view.recycle(&mut spare);
+                writer.log_message(&origin.resource, &origin.scope, &bytes)?;
             }
         }
         if !loose.is_empty() {
@@ -217,39 +212,9 @@ impl Shared {
         }
         for log in loose {
             let origin = table.log_bytes(log, &mut bytes)?;
-            let view = LogView::parse(&bytes, &mut spare)?;
-            writer.log(&origin.resource, &origin.scope, &view)?;
-            view.recycle(&mut spare);
+            writer.log_message(&origin.resource, &origin.scope, &bytes)?;
         }
         Ok(Some(Sealed::Segment(writer.finish()?)))
-    }
-
-    pub(super) fn stats(&self) -> Stats {
-        let state = self.state();
-        let mut stats = Stats {
-            rejected: self.counts.rejected.load(Relaxed),
-            overloaded: self.counts.overloaded.load(Relaxed),
-            expired: self.counts.expired.load(Relaxed),
-            segments: state.segments.len() as u64,
-            ..Stats::default()
-        };
-        for segment in state.segments.iter() {
-            let meta = segment.meta();
-            stats.spans += meta.spans;
-            stats.logs += meta.logs;
-            stats.bytes += meta.bytes;
-            stats.oldest = Some(stats.oldest.map_or(meta.min_start, |it| it.min(meta.min_start)));
-        }
-        for table in &state.tables {
-            let table = read(table);
-            stats.spans += table.spans() as u64;
-            stats.logs += table.logs() as u64;
-            stats.bytes += table.journal().len();
-            if let Some(oldest) = table.oldest() {
-                stats.oldest = Some(stats.oldest.map_or(oldest, |it| it.min(oldest)));
-            }
-        }
-        stats
     }
 }
 
@@ -257,5 +222,5 @@ impl Shared {
 enum Sealed {
     /// All of it moved on.
     Nothing,
-    Segment(crate::store::segment::Meta),
+    Segment(Meta),
 }

@@ -170,7 +170,7 @@ impl Segment {
     /// Traces with the attribute. None if the index does not have such values.
     fn attribute(&self, name: &str, value: &Literal) -> Result<Option<Set>, SegmentError> {
         let text = match value {
-            Literal::Text(text) if !is_a_measure(text) => text.clone(),
+            Literal::Text(text) if tokens::finds_equal(name, text) => text.clone(),
             Literal::Bool(value) => value.to_string(),
             Literal::Number(number) => match tokens::whole(*number) {
                 Some(number) => number,
@@ -272,10 +272,4 @@ fn both(a: &Set, b: &Set) -> Set {
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
-}
-
-/// Whether the text is a number of the kind that is not indexed, as a value.
-fn is_a_measure(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(|number| number.fract() != 0.0 || !number.is_finite())
-        || text.starts_with(['{', '['])
 }

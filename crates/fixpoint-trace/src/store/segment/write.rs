@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{Attributes, Resource, Scope, TraceId, UnixNanos, Value},
-    otlp::view::{LogView, SpanView, ValueView},
+    otlp::view::{LogView, SpanView, Spare, ValueView},
     semconv,
     store::tokens,
 };
@@ -46,6 +46,7 @@ pub(in super::super) struct Writer {
     /// The origin of the span before, in this trace: its attributes are noted once.
     origin: Option<(Arc<Resource>, Arc<Scope>)>,
     times: Option<(UnixNanos, UnixNanos)>,
+    spare: Spare,
 }
 
 impl Writer {
@@ -65,6 +66,7 @@ impl Writer {
             loose: false,
             origin: None,
             times: None,
+            spare: Spare::default(),
         })
     }
 
@@ -140,6 +142,36 @@ impl Writer {
         for (name, value) in &*attributes {
             note_words(&mut self.gather, name, &value.to_value()?);
         }
+        Ok(())
+    }
+
+    /// A span of which there is the message.
+    pub(in super::super) fn span_message(
+        &mut self,
+        resource: &Arc<Resource>,
+        scope: &Arc<Scope>,
+        message: &[u8],
+    ) -> Result<(), SegmentError> {
+        let mut spare = std::mem::take(&mut self.spare);
+        let span = SpanView::parse(message, &mut spare)?;
+        self.span(resource, scope, &span)?;
+        span.recycle(&mut spare);
+        self.spare = spare;
+        Ok(())
+    }
+
+    /// A log line of which there is the message.
+    pub(in super::super) fn log_message(
+        &mut self,
+        resource: &Arc<Resource>,
+        scope: &Arc<Scope>,
+        message: &[u8],
+    ) -> Result<(), SegmentError> {
+        let mut spare = std::mem::take(&mut self.spare);
+        let log = LogView::parse(message, &mut spare)?;
+        self.log(resource, scope, &log)?;
+        log.recycle(&mut spare);
+        self.spare = spare;
         Ok(())
     }
 

@@ -22,61 +22,21 @@ use crate::{
 
 /// The columns, in their order in the file.
 const COLUMNS: &[Column] = &[
-    Column {
-        name: "trace_id",
-        kind: Kind::Id,
-        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (16) trace_id;",
-    },
-    Column {
-        name: "span_id",
-        kind: Kind::Id,
-        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) span_id;",
-    },
-    Column {
-        name: "time",
-        kind: Kind::Number,
-        declared: "OPTIONAL INT64 time (TIMESTAMP(NANOS,true));",
-    },
-    Column {
-        name: "observed_time",
-        kind: Kind::Number,
-        declared: "OPTIONAL INT64 observed_time (TIMESTAMP(NANOS,true));",
-    },
-    Column { name: "severity", kind: Kind::Number, declared: "OPTIONAL INT64 severity;" },
-    Column {
-        name: "severity_text",
-        kind: Kind::Word,
-        declared: "REQUIRED BYTE_ARRAY severity_text (STRING);",
-    },
-    Column { name: "service", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY service (STRING);" },
-    Column { name: "body", kind: Kind::Text, declared: "REQUIRED BYTE_ARRAY body (STRING);" },
-    Column {
-        name: "body_type",
-        kind: Kind::Word,
-        declared: "REQUIRED BYTE_ARRAY body_type (STRING);",
-    },
-    Column {
-        name: "attributes",
-        kind: Kind::Map,
-        declared: "REQUIRED GROUP attributes (MAP) { REPEATED GROUP key_value { REQUIRED BYTE_ARRAY key (STRING); REQUIRED BYTE_ARRAY value (STRING); } }",
-    },
-    Column {
-        name: "attribute_types",
-        kind: Kind::Word,
-        declared: "REQUIRED BYTE_ARRAY attribute_types (STRING);",
-    },
-    Column {
-        name: "resource",
-        kind: Kind::Word,
-        declared: "REQUIRED BYTE_ARRAY resource (STRING);",
-    },
-    Column { name: "scope", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY scope (STRING);" },
-    Column {
-        name: "event_name",
-        kind: Kind::Word,
-        declared: "REQUIRED BYTE_ARRAY event_name (STRING);",
-    },
-    Column { name: "extra", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY extra (STRING);" },
+    Column { name: "trace_id", kind: Kind::Id(16) },
+    Column { name: "span_id", kind: Kind::Id(8) },
+    Column { name: "time", kind: Kind::Time },
+    Column { name: "observed_time", kind: Kind::Time },
+    Column { name: "severity", kind: Kind::Number },
+    Column { name: "severity_text", kind: Kind::Word },
+    Column { name: "service", kind: Kind::Word },
+    Column { name: "body", kind: Kind::Text },
+    Column { name: "body_type", kind: Kind::Word },
+    Column { name: "attributes", kind: Kind::Map },
+    Column { name: "attribute_types", kind: Kind::Word },
+    Column { name: "resource", kind: Kind::Word },
+    Column { name: "scope", kind: Kind::Word },
+    Column { name: "event_name", kind: Kind::Word },
+    Column { name: "extra", kind: Kind::Word },
 ];
 
 /// Writes log lines.

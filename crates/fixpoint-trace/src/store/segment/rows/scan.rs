@@ -142,7 +142,7 @@ impl Scan {
         into: &mut Cells,
     ) -> Result<(), SegmentError> {
         match kind {
-            Kind::Id => {
+            Kind::Id(_) => {
                 let (values, present, _) =
                     self.leaf::<FixedLenByteArrayType>(group, leaf, ranges)?;
                 let cells = optional(values, &present);
@@ -151,7 +151,7 @@ impl Scan {
                     unread => *unread = Cells::Ids(cells.collect()),
                 }
             }
-            Kind::Number => {
+            Kind::Time | Kind::Number => {
                 let (values, present, _) = self.leaf::<Int64Type>(group, leaf, ranges)?;
                 let cells = optional(values, &present);
                 match into {

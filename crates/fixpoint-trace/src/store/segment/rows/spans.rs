@@ -23,55 +23,23 @@ use crate::{
 
 /// The columns, in their order in the file.
 const COLUMNS: &[Column] = &[
-    Column {
-        name: "trace_id",
-        kind: Kind::Id,
-        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (16) trace_id;",
-    },
-    Column {
-        name: "span_id",
-        kind: Kind::Id,
-        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) span_id;",
-    },
-    Column {
-        name: "parent_span_id",
-        kind: Kind::Id,
-        declared: "OPTIONAL FIXED_LEN_BYTE_ARRAY (8) parent_span_id;",
-    },
-    Column { name: "name", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY name (STRING);" },
-    Column { name: "service", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY service (STRING);" },
-    Column { name: "kind", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY kind (STRING);" },
-    Column {
-        name: "start_time",
-        kind: Kind::Number,
-        declared: "OPTIONAL INT64 start_time (TIMESTAMP(NANOS,true));",
-    },
-    Column { name: "duration", kind: Kind::Number, declared: "OPTIONAL INT64 duration;" },
-    Column { name: "status", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY status (STRING);" },
-    Column {
-        name: "status_message",
-        kind: Kind::Word,
-        declared: "REQUIRED BYTE_ARRAY status_message (STRING);",
-    },
-    Column {
-        name: "attributes",
-        kind: Kind::Map,
-        declared: "REQUIRED GROUP attributes (MAP) { REPEATED GROUP key_value { REQUIRED BYTE_ARRAY key (STRING); REQUIRED BYTE_ARRAY value (STRING); } }",
-    },
-    Column {
-        name: "attribute_types",
-        kind: Kind::Word,
-        declared: "REQUIRED BYTE_ARRAY attribute_types (STRING);",
-    },
-    Column {
-        name: "resource",
-        kind: Kind::Word,
-        declared: "REQUIRED BYTE_ARRAY resource (STRING);",
-    },
-    Column { name: "scope", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY scope (STRING);" },
-    Column { name: "events", kind: Kind::Text, declared: "REQUIRED BYTE_ARRAY events (STRING);" },
-    Column { name: "links", kind: Kind::Text, declared: "REQUIRED BYTE_ARRAY links (STRING);" },
-    Column { name: "extra", kind: Kind::Word, declared: "REQUIRED BYTE_ARRAY extra (STRING);" },
+    Column { name: "trace_id", kind: Kind::Id(16) },
+    Column { name: "span_id", kind: Kind::Id(8) },
+    Column { name: "parent_span_id", kind: Kind::Id(8) },
+    Column { name: "name", kind: Kind::Word },
+    Column { name: "service", kind: Kind::Word },
+    Column { name: "kind", kind: Kind::Word },
+    Column { name: "start_time", kind: Kind::Time },
+    Column { name: "duration", kind: Kind::Number },
+    Column { name: "status", kind: Kind::Word },
+    Column { name: "status_message", kind: Kind::Word },
+    Column { name: "attributes", kind: Kind::Map },
+    Column { name: "attribute_types", kind: Kind::Word },
+    Column { name: "resource", kind: Kind::Word },
+    Column { name: "scope", kind: Kind::Word },
+    Column { name: "events", kind: Kind::Text },
+    Column { name: "links", kind: Kind::Text },
+    Column { name: "extra", kind: Kind::Word },
 ];
 
 /// What is read of a span when its attributes are not asked for.

@@ -29,7 +29,9 @@ const PAGE_ROWS: usize = 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// So many bytes, or nothing.
-    Id,
+    Id(usize),
+    /// Nanoseconds since 1970, or nothing.
+    Time,
     /// A number, or nothing.
     Number,
     /// A text of which there are few different ones.
@@ -40,12 +42,11 @@ pub(super) enum Kind {
     Map,
 }
 
-/// A column: its name, what it holds, and how the schema declares it.
+/// A column: its name, and what it holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    pub(super) declared: &'static str,
 }
 
 /// Texts, one after the other.
@@ -98,7 +99,7 @@ impl Table {
         zstd_level: i32,
     ) -> Result<Self, SegmentError> {
         let declared: String =
-            columns.iter().map(|column| format!("  {}\n", column.declared)).collect();
+            columns.iter().map(|column| format!("  {}\n", column.declared())).collect();
         let schema = parse_message_type(&format!("message rows {{\n{declared}}}"))?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(zstd_level)?))
@@ -169,8 +170,8 @@ fn next<'g>(group: &'g mut Group<'_>) -> Result<SerializedColumnWriter<'g>, Segm
 impl Cells {
     fn of(kind: Kind) -> Self {
         match kind {
-            Kind::Id => Self::Ids { ids: Texts::default(), present: Vec::new() },
-            Kind::Number => Self::Numbers { values: Vec::new(), present: Vec::new() },
+            Kind::Id(_) => Self::Ids { ids: Texts::default(), present: Vec::new() },
+            Kind::Time | Kind::Number => Self::Numbers { values: Vec::new(), present: Vec::new() },
             Kind::Word | Kind::Text => Self::Texts(Texts::default()),
             Kind::Map => Self::Maps {
                 keys: Texts::default(),
@@ -221,11 +222,26 @@ impl Cells {
 }
 
 impl Column {
+    /// As Parquet's schema declares it.
+    fn declared(&self) -> String {
+        let name = self.name;
+        match self.kind {
+            Kind::Id(bytes) => format!("OPTIONAL FIXED_LEN_BYTE_ARRAY ({bytes}) {name};"),
+            Kind::Time => format!("OPTIONAL INT64 {name} (TIMESTAMP(NANOS,true));"),
+            Kind::Number => format!("OPTIONAL INT64 {name};"),
+            Kind::Word | Kind::Text => format!("REQUIRED BYTE_ARRAY {name} (STRING);"),
+            Kind::Map => format!(
+                "REQUIRED GROUP {name} (MAP) {{ REPEATED GROUP key_value {{ \
+                 REQUIRED BYTE_ARRAY key (STRING); REQUIRED BYTE_ARRAY value (STRING); }} }}"
+            ),
+        }
+    }
+
     fn properties(&self, properties: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
         let path = ColumnPath::from(self.name);
         match self.kind {
-            Kind::Id | Kind::Text => properties,
-            Kind::Number => properties
+            Kind::Id(_) | Kind::Text => properties,
+            Kind::Time | Kind::Number => properties
                 .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
                 .set_column_statistics_enabled(path, EnabledStatistics::Page),
             Kind::Word => properties.set_column_dictionary_enabled(path, true),
