@@ -31,6 +31,12 @@ pub const SERVICE_VERSION: &str = "service.version";
 /// Tells processes of one service apart; on the resource.
 pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 
+/// What recorded a span; on the resource. Spans of [`RecordLayer`](crate::layer::RecordLayer) say
+/// [`OUR_SDK`].
+pub const TELEMETRY_SDK_NAME: &str = "telemetry.sdk.name";
+/// The value of [`TELEMETRY_SDK_NAME`] on spans that this crate recorded.
+pub const OUR_SDK: &str = "fixpoint";
+
 /// `GET`, `PATCH`, ...
 pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
 /// The route as the server wrote it down: `/v1/clusters/{name}`.

@@ -1,8 +1,9 @@
 //! What a server does first: it takes over what a dead one left behind.
 //!
 //! Not here: taking up its runs, which every wake does. The surprise: a run's own span stays
-//! open, because the run goes on in it. All other open spans belonged to work that nobody does
-//! any more, and are closed with `error.type = fixpoint.worker_lost`.
+//! open, because the run goes on in it. All other open spans that a server recorded belonged to
+//! work that nobody does any more, and are closed with `error.type = fixpoint.worker_lost`. Those
+//! of other programs are left to them.
 
 use std::collections::HashSet;
 
@@ -46,7 +47,7 @@ pub(super) async fn take_over(
     }
     let mut lost = Vec::new();
     for span in traces.open_spans().await? {
-        if span.start < born && !going_on.contains(&span.context()) {
+        if is_ours(&span) && span.start < born && !going_on.contains(&span.context()) {
             lost.push(Record::Span(close(span)));
         }
     }
@@ -61,6 +62,13 @@ pub(super) async fn take_over(
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
+}
+
+/// Whether a server recorded the span, and not some other program that sent it here and may still
+/// be at work on it.
+fn is_ours(span: &Span) -> bool {
+    let sdk = span.resource.get(semconv::TELEMETRY_SDK_NAME).and_then(Value::as_str);
+    sdk == Some(semconv::OUR_SDK)
 }
 
 fn close(mut span: Span) -> Span {

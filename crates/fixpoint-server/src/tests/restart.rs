@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use fixpoint_client::RunState;
 use fixpoint_trace::{
-    model::{SpanContext, Status},
+    model::{Record, Span, SpanContext, SpanId, Status, TraceId},
     testing,
 };
 use serde_json::json;
@@ -138,4 +138,23 @@ async fn crash(server: Harness) {
     for _ in 0..10 {
         super::pause().await;
     }
+}
+
+#[tokio::test]
+async fn an_open_span_of_another_program_is_left_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Harness::open(directory.path(), Arc::default());
+    let context = SpanContext { trace_id: TraceId::random(), span_id: SpanId::random() };
+    let theirs = Span {
+        resource: Arc::new([("service.name".to_owned(), "shop".into())].into()),
+        ..Span::new(context, "checkout", 1)
+    };
+    server.app.traces.append(vec![Record::Span(theirs.clone())]).await.unwrap();
+    crash(server).await;
+    let server = Harness::open(directory.path(), Arc::default());
+    // The server has taken over once it works.
+    let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
+    server.ended(&id).await;
+    let trace = server.app.traces.trace(context.trace_id).await.unwrap().unwrap();
+    assert_eq!(trace.spans, [theirs]);
 }

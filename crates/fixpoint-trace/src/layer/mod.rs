@@ -29,6 +29,7 @@ use self::{fields::Fields, noise::is_noise};
 use crate::{
     model::{self, Resource, SpanContext, SpanId, TraceId},
     record::{Line, Message, Opening, Recorder},
+    semconv,
 };
 
 /// Sends spans and events to a [`Recorder`]: a span when it opens, when something is recorded on
@@ -48,8 +49,9 @@ pub struct RecordLayer {
 type Find = fn(&Dispatch, &Id) -> Option<SpanContext>;
 
 impl RecordLayer {
-    /// A layer that says of every span that `resource` produced it.
-    pub fn new(recorder: Recorder, resource: Resource) -> Self {
+    /// A layer that says of every span that `resource` produced it, and that it was recorded here.
+    pub fn new(recorder: Recorder, mut resource: Resource) -> Self {
+        resource.insert(semconv::TELEMETRY_SDK_NAME.to_owned(), semconv::OUR_SDK.into());
         Self { recorder, resource: Arc::new(resource), find: OnceLock::new() }
     }
 }
