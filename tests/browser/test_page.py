@@ -5,69 +5,18 @@ and its driver; CHROMIUM and CHROMEDRIVER name them if they are not on the path.
 other, in the order in which they stand here: creating a cluster takes a while.
 """
 
-import contextlib
 import json
-import os
 import re
-import shutil
 import time
-import urllib.request
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
-BASE = os.environ["FIXPOINT_URL"].rstrip("/")
-NAME = f"page-{int(time.time()) % 100000}"
-CONVERGE_SECONDS = 240
-
-# What the scripts log for each of their calls: method, address, trace id, status.
-CALL = re.compile(r"(GET|POST|PATCH|DELETE) (http://\S+) trace_id:([0-9a-f]{32}) (\d{3})")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
-    for flag in [
-        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-        "disable-background-networking", "disable-component-update", "disable-sync",
-        "window-size=1366,768",
-    ]:
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    resize(browser, 1366, 768)
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture(scope="module")
-def cluster(browser):
-    """A cluster created through the form; the browser is left on its run's page, which is watched
-    for a while. The cloud is slow until then: else a fast machine is done before one can look."""
-    with faults({"operation": "ELBv2.DescribeLoadBalancers", "fault": {"kind": "slow", "factor": 60}},
-                {"operation": "EC2.DescribeInstances", "fault": {"kind": "slow", "factor": 60}}):
-        browser.get(f"{BASE}/")
-        find(browser, "[data-dialog=new-clusters]").click()
-        find(browser, "dialog[open] #POST-name").send_keys(NAME)
-        nodes = find(browser, "dialog[open] [data-field=nodes]")
-        nodes.send_keys("3")
-        find(browser, "dialog[open] input[value=grafana]").click()
-        find(browser, "dialog[open] .primary").click()
-        until(browser, lambda: "/runs/" in browser.current_url, 10)
-        watched = {(open_spans(browser), text_of(browser, ".summary")) for _ in range(40)}
-    return {"run": browser.current_url, "id": browser.current_url.rsplit("/", 1)[1], "watched": watched}
-
-
-@pytest.fixture(scope="module")
-def converged(browser, cluster):
-    until(browser, lambda: api(f"/v1/runs/{cluster['id']}")["state"] == "converged", CONVERGE_SECONDS)
-    return {**cluster, **api(f"/v1/runs/{cluster['id']}")}
+from browsing import (
+    BASE, CONVERGE_SECONDS, NAME, api, calls_logged, faults, find, media, open_spans, press, resize, row_count, rows,
+    text_of, until,
+)
 
 
 def test_a_cluster_created_from_the_page_is_seen_at_work(cluster):
@@ -269,65 +218,3 @@ def test_scripts_raise_no_error_and_break_no_policy(browser, converged):
 
 
 # What the tests above are written in.
-
-
-def find(browser, selector):
-    return browser.find_element(By.CSS_SELECTOR, selector)
-
-
-def text_of(browser, selector):
-    return browser.execute_script(
-        "return document.querySelector(arguments[0])?.innerText ?? ''", selector)
-
-
-@contextlib.contextmanager
-def faults(*rules):
-    """What the sandbox does wrong, every time, as long as the block lasts."""
-    api("/dev/faults", "PUT", {"rules": [{"every": True, **rule} for rule in rules]})
-    try:
-        yield
-    finally:
-        api("/dev/faults", "PUT", {"rules": []})
-
-
-def open_spans(browser):
-    time.sleep(0.1)
-    return browser.execute_script("return document.querySelectorAll('.row.open .bar').length")
-
-
-def rows(browser):
-    return browser.find_elements(By.CSS_SELECTOR, "[role=treegrid] .row:not([hidden])")
-
-
-def row_count(browser):
-    return int(find(browser, "[role=treegrid]").get_attribute("aria-rowcount"))
-
-
-def press(browser, key):
-    webdriver.ActionChains(browser).send_keys(key).perform()
-
-
-def until(browser, met, seconds):
-    ignored = [Exception]
-    return WebDriverWait(browser, seconds, 0.1, ignored_exceptions=ignored).until(lambda _: met())
-
-
-def api(path, method="GET", body=None):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(BASE + path, data, {"content-type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
-def calls_logged(browser):
-    return [CALL.search(entry["message"]).groups() for entry in browser.get_log("browser") if CALL.search(entry["message"])]
-
-
-def media(browser, scheme):
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
-def resize(browser, width, height, mobile=False):
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

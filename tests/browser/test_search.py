@@ -1,6 +1,6 @@
 """The pages of traces and operations in a real browser: asking, narrowing down, and going on.
 
-Shares the browser, its cluster and the words that tests are written in with `test_page.py`.
+The browser and its cluster are those of `test_page.py`.
 """
 
 import time
@@ -11,7 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from test_page import BASE, NAME, browser, cluster, converged, find, press, resize, text_of, until  # noqa: F401
+from browsing import BASE, find, press, resize, text_of, until
 
 CREATE = 'root = "POST /v1/clusters" and name = "create"'
 

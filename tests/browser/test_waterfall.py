@@ -4,18 +4,17 @@ Starts `tests/page/server.mjs`, which serves the page's modules, so it needs no 
 Node.js, Chromium and its driver, as `test_page.py` does.
 """
 
-import os
 import pathlib
-import shutil
 import subprocess
 import urllib.parse
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+
+from browsing import start_browser
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -30,13 +29,7 @@ def base():
 
 @pytest.fixture(scope="module")
 def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
-    for flag in ["headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking", "window-size=1366,768"]:
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")
-    browser = webdriver.Chrome(options=options, service=Service(driver))
+    browser = start_browser()
     yield browser
     browser.quit()
 

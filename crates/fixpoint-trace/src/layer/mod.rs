@@ -35,7 +35,7 @@ use crate::{
 /// Sends spans and events to a [`Recorder`]: a span when it opens, when something is recorded on
 /// it, and when it closes; an event when it happens.
 ///
-/// Fields named in [`semconv::special`](crate::semconv::special) steer how a span is recorded.
+/// Fields named in [`semconv::special`] steer how a span is recorded.
 /// Otherwise a span belongs to the trace of its parent, and one without a parent starts a trace.
 /// As always with `tracing`, a span closes when the last handle to it and its last child have gone.
 pub struct RecordLayer {
