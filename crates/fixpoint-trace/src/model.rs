@@ -195,7 +195,9 @@ fn finite_or_text<S: serde::Serializer>(value: &f64, s: S) -> Result<S::Ok, S::E
 pub type Attributes = IndexMap<String, Value>;
 
 /// Who a span is between, as OpenTelemetry defines it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Kind {
     /// Within the process.
