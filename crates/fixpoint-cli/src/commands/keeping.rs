@@ -1,6 +1,8 @@
-//! How long traces are kept, and what they survive: flags of `dev` and `serve`.
+//! How long traces are kept, where, and what they survive: flags of `dev` and `serve`.
 //!
 //! Not here: how the store does it. The surprise: nothing is removed unless it is asked for.
+
+mod s3;
 
 use std::{str::FromStr, time::Duration};
 
@@ -8,6 +10,8 @@ use fixpoint_trace::{
     query::Length,
     store::engine::{Durability, Options},
 };
+
+use crate::error::Result;
 
 /// How long traces are kept, and what they survive.
 #[derive(Debug, clap::Args)]
@@ -22,6 +26,16 @@ pub(super) struct Keeping {
     /// What a span that was acknowledged survives
     #[arg(long, value_enum, default_value_t = Survives::PowerLoss, value_name = "WHAT")]
     survive: Survives,
+    /// Keep sealed traces on S3 as well, such as s3://BUCKET/PREFIX, where servers share them
+    /// [default: only in the data folder]
+    #[arg(long, value_name = "URL")]
+    traces: Option<s3::Place>,
+    /// Another address of S3 than that of AWS
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_S3", hide_env_values = true)]
+    s3_endpoint: Option<String>,
+    /// How much of the traces on S3 may be here as well, where reading them is fast
+    #[arg(long, value_name = "SIZE", default_value = "20GB")]
+    traces_cache: Size,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -32,10 +46,24 @@ enum Survives {
     ProcessDeath,
 }
 
+/// What has not been sealed is on one machine only, so it is sealed so often where there is S3.
+const SEAL_FOR_S3: Duration = Duration::from_secs(300);
+
 impl Keeping {
     /// As the store wants it.
-    pub(super) fn options(&self) -> Options {
-        Options {
+    pub(super) async fn options(&self) -> Result<Options> {
+        let bucket = match &self.traces {
+            Some(place) => Some(place.open(self.s3_endpoint.clone()).await?),
+            None => None,
+        };
+        let seal_age = match &bucket {
+            Some(_) => SEAL_FOR_S3,
+            None => Options::default().seal_age,
+        };
+        Ok(Options {
+            bucket,
+            seal_age,
+            cache_bytes: self.traces_cache.0,
             keep_for: self.keep_for.map(|Length(nanos)| Duration::from_nanos(nanos)),
             keep_bytes: self.keep_size.map(|Size(bytes)| bytes),
             durability: match self.survive {
@@ -43,7 +71,7 @@ impl Keeping {
                 Survives::ProcessDeath => Durability::ProcessDeath,
             },
             ..Options::default()
-        }
+        })
     }
 }
 
@@ -54,7 +82,7 @@ struct Size(u64);
 impl FromStr for Size {
     type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         const WANTED: &str = "a size is wanted, such as 500MB or 1.5TB";
         let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);

@@ -3,6 +3,7 @@
 //! Not here: how records get here (`record.rs`) or leave (`otlp.rs`, `export.rs`). The surprise:
 //! whoever follows a trace is told of records only after they are durable.
 
+pub mod bucket;
 pub mod engine;
 pub(crate) mod file;
 pub mod memory;
@@ -246,6 +247,25 @@ pub struct Stats {
     pub overloaded: u64,
     /// How many spans and log lines the retention has removed since the start.
     pub expired: u64,
+    /// The bucket that segments are kept in, if there is one.
+    pub bucket: Option<BucketStats>,
+}
+
+/// How a store gets on with its bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct BucketStats {
+    /// What it is called.
+    pub name: String,
+    /// How many sealed segments are not in it yet.
+    pub unpublished: u64,
+    /// How many segments of it cannot be read here yet.
+    pub absent: u64,
+    /// How many bytes of its segments' rows are here, where reading is fast.
+    pub held: u64,
+    /// How often it could not be reached or refused, since the start.
+    pub failures: u64,
+    /// Why it cannot be used just now, if it cannot.
+    pub error: Option<String>,
 }
 
 /// A trace in a line.

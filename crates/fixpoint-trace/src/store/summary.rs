@@ -87,6 +87,13 @@ impl Tally {
     }
 }
 
+impl TraceSummary {
+    /// Sums up a whole trace.
+    pub fn of(id: TraceId, trace: &Trace) -> Self {
+        Tally::of(id, trace).into_summary()
+    }
+}
+
 fn service(resource: &Resource) -> &str {
     match resource.get(semconv::SERVICE_NAME) {
         Some(Value::String(name)) => name,

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod any;
+mod bucket;
+mod comparing;
 mod crash;
 mod engine;
 mod exporting;

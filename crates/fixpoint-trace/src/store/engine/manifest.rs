@@ -36,6 +36,23 @@ pub(super) struct Manifest {
     /// Traces that are kept past the retention.
     #[serde(default)]
     pub(super) pins: BTreeSet<TraceId>,
+    /// The bucket that the segments are shared through, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bucket: Option<Membership>,
+}
+
+/// What a server with a folder of its own is to a bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Membership {
+    /// The bucket's name.
+    pub(super) name: String,
+    /// What the server is called there.
+    pub(super) server: String,
+    /// Segments that are only here so far. They are younger than all that are in the bucket.
+    pub(super) unpublished: Vec<u64>,
+    /// Pins that the bucket does not know of yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) pins: BTreeSet<TraceId>,
 }
 
 /// One segment.
@@ -86,8 +103,12 @@ impl Manifest {
         file::replace(&path(folder), &serde_json::to_vec_pretty(self)?)
     }
 
-    /// A number for a new segment.
+    /// A number for a new segment. Servers that share a bucket draw theirs, since a segment must be
+    /// sealed also while they cannot agree: of 16 digits, and exact in any reader of JSON.
     pub(super) fn number(&mut self) -> u64 {
+        if self.bucket.is_some() {
+            return fastrand::u64(1_000_000_000_000_000..1 << 53);
+        }
         self.next += 1;
         self.next - 1
     }
@@ -95,6 +116,17 @@ impl Manifest {
     /// The traces that lie in several segments.
     pub(super) fn split(&self) -> Arc<Vec<Split>> {
         Arc::new(self.segments.iter().flat_map(|entry| entry.split.iter().copied()).collect())
+    }
+
+    /// Those that may be merged and removed: with a bucket, those that are in it.
+    pub(super) fn settled(&self) -> &[Entry] {
+        let unpublished = self.bucket.as_ref().map_or(0, |bucket| bucket.unpublished.len());
+        &self.segments[..self.segments.len().saturating_sub(unpublished)]
+    }
+
+    /// Whether a segment is only here so far.
+    pub(super) fn is_unpublished(&self, id: u64) -> bool {
+        self.bucket.as_ref().is_some_and(|bucket| bucket.unpublished.contains(&id))
     }
 
     /// Removes the files of segments that it does not name.

@@ -1,11 +1,12 @@
 //! Merging small segments to larger ones, and removing what is past the retention.
 //!
-//! The surprise: only neighbours in age are merged, so that of a span that was stored twice the
+//! With a bucket this is done to what lies there, by whoever comes first; what another server has
+//! done meanwhile is not done again. The surprise: only neighbours in age are merged, so that of a span that was stored twice the
 //! later one goes on counting; and what is removed goes a whole segment at a time, except for
 //! pinned traces, which move into a segment of their own.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     ops::Range,
     sync::{
         Arc, PoisonError,
@@ -13,18 +14,13 @@ use std::{
     },
 };
 
-use super::{
-    Shared,
-    manifest::{Entry, Manifest},
-    read::Gathered,
-    split,
-};
+use super::{Shared, manifest::Entry, read::Gathered, split};
 use crate::{
     model::{self, Trace, TraceId, UnixNanos},
     otlp::proto,
     store::{
         BoxError, Columns, StoreError,
-        segment::{self, Meta, Segment, Writer, WriterOptions},
+        segment::{Files, Meta, Segment, Writer, WriterOptions},
     },
 };
 
@@ -41,68 +37,100 @@ impl Shared {
     /// Merges the first run of neighbours that is worth it.
     pub(super) fn merge_some(&self, stop: &AtomicBool) -> Result<bool, BoxError> {
         let _tending = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(run) = worth_merging(&self.manifest().segments) else { return Ok(false) };
-        Ok(self.rewrite(run, |_| true, stop)?.is_some())
+        let absent = self.state().absent;
+        let run: Vec<Entry> = {
+            let manifest = self.manifest();
+            let entries = manifest.settled();
+            let here = |entry: &Entry| !absent.contains(&entry.id);
+            let mixed = || self.remote.as_ref().and_then(|_| worth_mixing(entries, here));
+            let run = worth_merging(entries, here).or_else(mixed);
+            run.map(|run| entries[run].to_vec()).unwrap_or_default()
+        };
+        Ok(!run.is_empty() && self.rewrite(&run, |_| true, stop)?.is_some())
     }
 
     /// Removes what is past the retention.
     pub(super) fn expire(&self, stop: &AtomicBool) -> Result<(), BoxError> {
         let _tending = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(at) = self.expired() {
+        while let Some(expired) = self.expired() {
             let pins = self.manifest().pins.clone();
-            let before = self.manifest().segments[at].meta.clone();
+            let before = expired.meta.spans + expired.meta.logs;
             let keep = |id: Option<TraceId>| id.is_some_and(|id| pins.contains(&id));
-            let Some(kept) = self.rewrite(at..at + 1, keep, stop)? else { break };
-            let removed = (before.spans + before.logs).saturating_sub(kept);
+            let Some(kept) = self.rewrite(&[expired], keep, stop)? else { break };
+            let removed = before.saturating_sub(kept);
             self.counts.expired.fetch_add(removed, Relaxed);
         }
         Ok(())
     }
 
-    /// The place of a segment to be removed.
-    fn expired(&self) -> Option<usize> {
+    /// A segment to be removed.
+    fn expired(&self) -> Option<Entry> {
+        let absent = self.state().absent;
         let manifest = self.manifest();
-        let keep = |entry: &&(usize, &Entry)| !entry.1.only_pinned;
-        let entries: Vec<_> = manifest.segments.iter().enumerate().collect();
-        let oldest = entries.iter().filter(keep).min_by_key(|(_, it)| it.meta.max_start)?;
+        let may_go = |entry: &&Entry| !entry.only_pinned && !absent.contains(&entry.id);
+        let entries = manifest.settled().iter();
+        let oldest = entries.filter(may_go).min_by_key(|entry| entry.meta.max_start)?;
         let too_old = self.options.keep_for.is_some_and(|keep_for| {
             let keep_for = UnixNanos::try_from(keep_for.as_nanos()).unwrap_or(UnixNanos::MAX);
-            oldest.1.meta.max_start < model::now().saturating_sub(keep_for)
+            oldest.meta.max_start < model::now().saturating_sub(keep_for)
         });
         let bytes: u64 = manifest.segments.iter().map(|entry| entry.meta.bytes).sum();
         let too_much = self.options.keep_bytes.is_some_and(|keep| bytes > keep);
-        (too_old || too_much).then_some(oldest.0)
+        (too_old || too_much).then(|| oldest.clone())
     }
 
     /// Writes one segment, or none, in the place of several: those of their traces that are to
     /// be kept, and lines of no trace if these are. How many spans and lines it has; nothing if it
-    /// was told to stop.
+    /// was told to stop, or if another server was faster.
     fn rewrite(
         &self,
-        run: Range<usize>,
+        run: &[Entry],
         keep: impl Fn(Option<TraceId>) -> bool,
         stop: &AtomicBool,
     ) -> Result<Option<u64>, BoxError> {
         let all = self.state().segments;
-        let segments = all[run.clone()].to_vec();
+        let ids: Vec<u64> = run.iter().map(|entry| entry.id).collect();
+        let Some(at) = all.iter().position(|segment| Some(segment.id()) == ids.first().copied())
+        else {
+            return Ok(None);
+        };
+        let segments = all[at..].iter().take(ids.len()).cloned().collect::<Vec<_>>();
         let id = self.manifest().number();
         let write = || write_merged(&segments, &self.folder, id, &keep, stop);
         let Some(meta) = self.whole(id, write)? else { return Ok(None) };
         let kept = meta.as_ref().map_or(0, |meta| meta.spans + meta.logs);
         let merged = match &meta {
-            Some(meta) => Some(Arc::new(Segment::open(&self.folder, id, meta.clone())?)),
+            Some(meta) => Some(self.open_segment(id, meta)?),
             None => None,
         };
         let split = match &merged {
-            Some(merged) => split::of(merged, &all[..run.start])?,
+            Some(merged) => split::of(merged, &all[..at])?,
             None => Vec::new(),
         };
-        let mut manifest = self.manifest();
-        let mut changed: Manifest = manifest.clone();
-        let level = manifest.segments[run.clone()].iter().map(|it| it.level).max().unwrap_or(0) + 1;
-        let only_pinned = segments.len() == 1;
+        let level = run.iter().map(|entry| entry.level).max().unwrap_or(0) + 1;
+        let only_pinned = run.len() == 1;
         let entry = meta.map(|meta| Entry { id, level, only_pinned, split, meta });
-        changed.segments.splice(run.clone(), entry);
+        let Some(remote) = &self.remote else {
+            self.replace_here(at..at + ids.len(), entry, merged)?;
+            return Ok(Some(kept));
+        };
+        let replaced = self.replace_in_bucket(remote, &ids, entry.as_ref());
+        if !matches!(replaced, Ok(true)) {
+            // If it is named after all, it is fetched like any other.
+            let _ = Files::of(&self.folder, id).remove();
+        }
+        Ok(replaced?.then_some(kept))
+    }
+
+    fn replace_here(
+        &self,
+        run: Range<usize>,
+        entry: Option<Entry>,
+        merged: Option<Arc<Segment>>,
+    ) -> Result<(), BoxError> {
+        let mut manifest = self.manifest();
+        let mut changed = manifest.clone();
+        let removed: Vec<Entry> = changed.segments.splice(run.clone(), entry).collect();
         changed.save(&self.folder)?;
         *manifest = changed;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -111,35 +139,60 @@ impl Shared {
         drop(state);
         drop(manifest);
         // Whoever reads them still has them open.
-        for segment in segments {
-            segment::remove(&self.folder, segment.id())?;
+        for entry in removed {
+            Files::of(&self.folder, entry.id).remove()?;
         }
-        Ok(Some(kept))
+        Ok(())
     }
 
     /// Keeps a trace past the retention, or no longer.
     pub(super) fn pin(&self, id: TraceId, pinned: bool) -> Result<(), StoreError> {
+        let failed = |why: BoxError| StoreError::new("pin a trace", why);
+        if let Some(remote) = &self.remote {
+            let changed = self.change(remote, |common| {
+                Ok(set_pin(&mut common.pins, &mut common.segments, id, pinned))
+            });
+            return changed.map_err(failed);
+        }
         let mut manifest = self.manifest();
         let mut changed = manifest.clone();
-        let changes = if pinned { changed.pins.insert(id) } else { changed.pins.remove(&id) };
-        if changes {
-            if !pinned {
-                // What was kept for its sake may go now.
-                changed.segments.iter_mut().for_each(|entry| entry.only_pinned = false);
-            }
-            changed.save(&self.folder).map_err(|why| StoreError::new("pin a trace", why))?;
+        if set_pin(&mut changed.pins, &mut changed.segments, id, pinned) {
+            changed.save(&self.folder).map_err(|why| failed(why.into()))?;
             *manifest = changed;
         }
         Ok(())
     }
 }
 
+/// Whether it changes anything.
+fn set_pin(
+    pins: &mut BTreeSet<TraceId>,
+    segments: &mut [Entry],
+    id: TraceId,
+    pinned: bool,
+) -> bool {
+    let changes = if pinned { pins.insert(id) } else { pins.remove(&id) };
+    if changes && !pinned {
+        // What was kept for its sake may go now.
+        segments.iter_mut().for_each(|entry| entry.only_pinned = false);
+    }
+    changes
+}
+
+fn size(entry: &Entry) -> u64 {
+    entry.meta.spans + entry.meta.logs
+}
+
+/// Whether a segment may be merged at all.
+fn fits(entry: &Entry) -> bool {
+    size(entry) < LARGE / 2 && !entry.only_pinned
+}
+
 /// A run of neighbours of one level, or of small ones.
-fn worth_merging(entries: &[Entry]) -> Option<Range<usize>> {
-    let size = |entry: &Entry| entry.meta.spans + entry.meta.logs;
+fn worth_merging(entries: &[Entry], here: impl Fn(&Entry) -> bool) -> Option<Range<usize>> {
     let mut from = 0;
     for to in 1..=entries.len() {
-        let fits = |entry: &Entry| size(entry) < LARGE / 2 && !entry.only_pinned;
+        let fits = |entry: &Entry| fits(entry) && here(entry);
         let alike = |a: &Entry, b: &Entry| tier(size(a)) == tier(size(b));
         if !fits(&entries[to - 1]) {
             from = to;
@@ -151,6 +204,16 @@ fn worth_merging(entries: &[Entry]) -> Option<Range<usize>> {
         }
     }
     None
+}
+
+/// A run of neighbours of any sizes, none of which is more than half of all: servers of which one
+/// seals much and another little stand side by side in a bucket.
+fn worth_mixing(entries: &[Entry], here: impl Fn(&Entry) -> bool) -> Option<Range<usize>> {
+    let worth = |run: &[Entry]| {
+        let all: u64 = run.iter().map(size).sum();
+        run.iter().all(|entry| fits(entry) && here(entry) && 2 * size(entry) <= all)
+    };
+    entries.windows(FAN_IN).position(worth).map(|from| from..from + FAN_IN)
 }
 
 /// Sizes of one tier differ by no more than eight times.

@@ -12,15 +12,21 @@
 //! | `journal-*.log` | the write-ahead logs; one is written to, others wait to be sealed |
 //! | `segment-*` | the segments: `docs/format.md` |
 //! | `lock` | held by the process that has the store open |
+//!
+//! With a bucket, servers share their segments through object storage: the folder then holds what
+//! is not there yet, and of the rest what is to be found fast.
 
 mod arrived;
 mod commit;
+mod common;
+mod exchange;
 mod journal;
 mod manifest;
 mod memtable;
 mod merge;
 mod open;
 mod read;
+mod remote;
 mod search;
 mod split;
 mod stats;
@@ -47,11 +53,12 @@ use tokio::{
 };
 
 use self::{
-    arrived::Arrived, commit::Commits, manifest::Manifest, memtable::Memtable, split::Split,
+    arrived::Arrived, commit::Commits, manifest::Manifest, memtable::Memtable, remote::Remote,
+    split::Split,
 };
 use super::{
     Accepted, LogQuery, RateQuery, Rates, Signal, Stats, StoreError, TracePage, TraceQuery,
-    TraceStore, TraceSummary, segment::Segment,
+    TraceStore, TraceSummary, bucket::Bucket, segment::Segment,
 };
 use crate::model::{LogRecord, Record, Span, Trace, TraceId};
 
@@ -82,6 +89,11 @@ pub struct Options {
     pub keep_bytes: Option<u64>,
     /// How many bytes may wait for the disk before senders are told to come again.
     pub waiting_bytes: usize,
+    /// Where sealed segments are kept, besides the folder, for other servers and for this one
+    /// should it lose its folder.
+    pub bucket: Option<Bucket>,
+    /// How many bytes of rows of segments that are in the bucket may be here as well.
+    pub cache_bytes: u64,
 }
 
 impl Default for Options {
@@ -94,6 +106,8 @@ impl Default for Options {
             keep_for: None,
             keep_bytes: None,
             waiting_bytes: 64 << 20,
+            bucket: None,
+            cache_bytes: 20 << 30,
         }
     }
 }
@@ -121,6 +135,7 @@ struct Shared {
     tending: Mutex<()>,
     /// Held while the list of segments is changed.
     manifest: Mutex<Manifest>,
+    remote: Option<Remote>,
     followers: broadcast::Sender<Arc<Vec<Record>>>,
     /// There is something to tend to.
     bell: Bell,
@@ -138,6 +153,10 @@ struct State {
     segments: Arc<Vec<Arc<Segment>>>,
     /// Traces that lie in several segments.
     split: Arc<Vec<Split>>,
+    /// Segments in the bucket that cannot be read here yet.
+    absent: Arc<Vec<u64>>,
+    /// The bucket was not read since the start, so there may be others.
+    unread: bool,
 }
 
 #[derive(Debug, Default)]
@@ -184,9 +203,10 @@ impl Engine {
     }
 
     /// Seals what has come and merges segments as far as it helps; for measurements and backups.
+    /// With a bucket, publishes them, and reads what other servers have published.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the disk or the bucket refuses.
     pub async fn settle(&self) -> Result<(), StoreError> {
         self.blocking(|shared| shared.settle().map_err(|why| StoreError::new("settle", why))).await
     }

@@ -18,6 +18,7 @@ use super::{
     Bell, Commits, Counts, Manifest, Memtable, Options, Shared, State,
     arrived::Arrived,
     journal::{self, Journal},
+    remote::{self, Remote},
 };
 use crate::store::{BoxError, FOLLOW, file, segment::Segment};
 
@@ -34,19 +35,19 @@ impl Shared {
             .truncate(false)
             .open(folder.join("lock"))?;
         lock_for_us(&lock)?;
-        let manifest = Manifest::load(folder)?;
+        let mut manifest = Manifest::load(folder)?;
+        remote::join(folder, &mut manifest, options.bucket.as_ref())?;
         manifest.sweep(folder)?;
-        let segments = manifest
-            .segments
-            .iter()
-            .map(|entry| Ok(Arc::new(Segment::open(folder, entry.id, entry.meta.clone())?)))
-            .collect::<Result<Vec<_>, BoxError>>()?;
+        let remote = options.bucket.as_ref().map(Remote::connect).transpose()?;
+        let (segments, absent) = segments(folder, &manifest, remote.as_ref())?;
         Ok(Self {
             folder: folder.to_owned(),
             state: RwLock::new(State {
                 tables: tables(folder, manifest.sealed)?,
                 segments: Arc::new(segments),
                 split: manifest.split(),
+                absent: Arc::new(absent),
+                unread: remote.is_some(),
             }),
             writing: Mutex::default(),
             tending: Mutex::default(),
@@ -54,6 +55,7 @@ impl Shared {
             options,
             _lock: lock,
             manifest: Mutex::new(manifest),
+            remote,
             followers: broadcast::Sender::new(FOLLOW),
             bell: Bell::default(),
             sealed: Notify::new(),
@@ -75,6 +77,33 @@ fn lock_for_us(lock: &File) -> Result<(), BoxError> {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
+}
+
+/// The segments that can be read here; and those that cannot be yet, since they lie in the bucket.
+fn segments(
+    folder: &Path,
+    manifest: &Manifest,
+    remote: Option<&Remote>,
+) -> Result<(Vec<Arc<Segment>>, Vec<u64>), BoxError> {
+    let (mut segments, mut absent) = (Vec::new(), Vec::new());
+    for entry in &manifest.segments {
+        let meta = entry.meta.clone();
+        let opened = match remote {
+            None => Segment::open(folder, entry.id, meta),
+            Some(remote) => {
+                Segment::open_away(folder, entry.id, meta, Arc::clone(&remote.connection))
+            }
+        };
+        match opened {
+            Ok(segment) => segments.push(Arc::new(segment)),
+            // It will be fetched.
+            Err(_) if remote.is_some() && !manifest.is_unpublished(entry.id) => {
+                absent.push(entry.id);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((segments, absent))
 }
 
 /// The memtables of the logs that are not sealed; at least one, to be written to.

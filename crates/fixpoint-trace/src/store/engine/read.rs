@@ -52,6 +52,15 @@ impl Gathered {
 }
 
 impl State {
+    /// What there may be in the bucket besides, if there may be something.
+    pub(super) fn lacking(&self) -> Option<String> {
+        if self.unread {
+            return Some("the bucket could not be read yet, so there may be more".into());
+        }
+        let absent = self.absent.len();
+        (absent > 0).then(|| format!("{absent} segments of the bucket could not be fetched yet"))
+    }
+
     /// The trace as it now is.
     pub(super) fn trace(&self, id: TraceId) -> Option<Trace> {
         self.gather(id, Columns::All).into_trace()
@@ -59,7 +68,7 @@ impl State {
 
     /// Everything of a trace.
     pub(super) fn gather(&self, id: TraceId, columns: Columns) -> Gathered {
-        let mut found = Gathered::default();
+        let mut found = Gathered { partial: self.lacking(), ..Gathered::default() };
         for segment in self.segments.iter() {
             let piece = segment.ordinal(id).and_then(|ordinal| match ordinal {
                 Some(ordinal) => segment.read(&[ordinal], columns),

@@ -70,7 +70,7 @@ impl State {
         let mut seen = HashSet::new();
         // What was found and may still be preceded by something newer.
         let mut found: BTreeMap<Place, TraceSummary> = BTreeMap::new();
-        let mut page = TracePage::default();
+        let mut page = TracePage { partial: self.lacking(), ..TracePage::default() };
         let since = query.since.and_then(earliest);
         for place in [bound(query), since].into_iter().flatten() {
             let some = word_of(&query.filter).is_some();

@@ -5,8 +5,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Shared, write::read};
-use crate::store::Stats;
+use super::{Shared, State, write::read};
+use crate::store::{BucketStats, Stats};
 
 impl Shared {
     pub(super) fn stats(&self) -> Stats {
@@ -34,6 +34,20 @@ impl Shared {
                 stats.oldest = Some(stats.oldest.map_or(oldest, |it| it.min(oldest)));
             }
         }
+        stats.bucket = self.bucket_stats(&state);
         stats
+    }
+
+    fn bucket_stats(&self, state: &State) -> Option<BucketStats> {
+        let (remote, bucket) = (self.remote.as_ref()?, self.options.bucket.as_ref()?);
+        let unpublished = self.manifest().bucket.as_ref().map_or(0, |it| it.unpublished.len());
+        Some(BucketStats {
+            name: bucket.name().to_owned(),
+            unpublished: unpublished as u64,
+            absent: state.absent.len() as u64,
+            held: state.segments.iter().map(|segment| segment.held()).sum(),
+            failures: remote.failures.load(Relaxed),
+            error: remote.error(),
+        })
     }
 }

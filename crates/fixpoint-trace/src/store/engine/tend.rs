@@ -19,7 +19,7 @@ use crate::{
     model::TraceId,
     store::{
         BoxError, StoreError,
-        segment::{self, Meta, Segment, Writer, WriterOptions},
+        segment::{Files, Meta, Writer, WriterOptions},
     },
 };
 
@@ -52,6 +52,9 @@ impl Drop for Tending {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
         self.shared.bell.ring();
+        if let Some(remote) = &self.shared.remote {
+            remote.connection.close();
+        }
         if let Some(thread) = self.thread.take() {
             // A panic in it was told when it happened.
             let _ = thread.join();
@@ -80,9 +83,16 @@ impl Shared {
     fn round(&self, stop: &AtomicBool) -> Result<(), BoxError> {
         self.change_an_old_log()?;
         while self.seal_one(stop)? {}
-        while !stop.load(Relaxed) && self.merge_some(stop)? {}
-        self.expire(stop)?;
+        self.meet_bucket(stop);
+        if !self.is_cut_off() {
+            self.excuse(self.tidy(stop))?;
+        }
         self.index_an_idle_log()
+    }
+
+    fn tidy(&self, stop: &AtomicBool) -> Result<(), BoxError> {
+        while !stop.load(Relaxed) && self.merge_some(stop)? {}
+        self.expire(stop)
     }
 
     /// Seals everything and merges as far as it helps.
@@ -94,6 +104,7 @@ impl Shared {
         }
         let never = AtomicBool::new(false);
         while self.seal_one(&never)? {}
+        self.catch_up()?;
         while self.merge_some(&never)? {}
         Ok(())
     }
@@ -139,7 +150,7 @@ impl Shared {
         let segment = match sealed {
             Sealed::Nothing => None,
             Sealed::Segment(meta) => {
-                let segment = Arc::new(Segment::open(&self.folder, id, meta.clone())?);
+                let segment = self.open_segment(id, &meta)?;
                 let split = split::of(&segment, &self.state().segments)?;
                 Some((Entry { id, level: 0, only_pinned: false, split, meta }, segment))
             }
@@ -148,6 +159,9 @@ impl Shared {
         let mut changed = manifest.clone();
         changed.sealed = journal;
         changed.segments.extend(segment.iter().map(|(entry, _)| entry.clone()));
+        if let (Some(member), Some(_)) = (&mut changed.bucket, &segment) {
+            member.unpublished.push(id);
+        }
         changed.save(&self.folder)?;
         *manifest = changed;
         {
@@ -173,7 +187,7 @@ impl Shared {
         let written = write();
         if !matches!(written, Ok(Some(_))) {
             // What is still left is swept away at the next start.
-            let _ = segment::remove(&self.folder, id);
+            let _ = Files::of(&self.folder, id).remove();
         }
         written
     }

@@ -1,11 +1,13 @@
 //! What happens between two logs, step by step: no thread tends to the store here.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
+
+use object_store::{ObjectStoreExt, memory::InMemory};
 
 use super::{Options, Shared, arrived::Arrived, write};
 use crate::{
     model::{Level, LogRecord, Record, Span, SpanContext, SpanId, TraceId},
-    store::LogQuery,
+    store::{LogQuery, bucket::Bucket},
 };
 
 /// Up to four records of a trace move into the next log.
@@ -66,4 +68,49 @@ async fn a_log_that_a_crash_left_half_written_hides_nothing_of_the_one_before() 
     assert_eq!(there(&shared, id), (2, 1, 1));
     shared.next_log(shared.moves()).unwrap();
     assert_eq!(there(&shared, id), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn files_that_nobody_needs_any_more_go_from_the_bucket_and_no_others() {
+    let (folder, store) = (tempfile::tempdir().unwrap(), Arc::new(InMemory::new()));
+    let bucket = Some(Bucket::new("test", store.clone(), "traces"));
+    let options = Options { bucket, ..Options::default() };
+    let shared = Arc::new(Shared::open(folder.path(), options).unwrap());
+    let id = TraceId::random();
+    for _ in 0..8 {
+        self::store(&shared, id, 1).await;
+        settle(&shared).await;
+    }
+    let remote = shared.remote.as_ref().unwrap();
+    let files = || remote.connection.list().unwrap().len();
+    assert_eq!(shared.state().segments.len(), 1, "eight were merged to one");
+    assert_eq!(files(), 1 + 3 * 9, "those that were merged are still there");
+    shared.clear_away(remote, Duration::from_secs(60)).unwrap();
+    assert_eq!(files(), 1 + 3 * 9, "for a minute at least");
+    shared.clear_away(remote, Duration::ZERO).unwrap();
+    assert_eq!(files(), 1 + 3);
+    assert!(remote.known().common.removed.is_empty());
+
+    // A crash left a file there; one of another server is on its way.
+    let path = |name: &str| object_store::path::Path::from(format!("traces/{name}"));
+    for name in ["segment-1000000000000001.index", "segment-x", "notes.txt"] {
+        store.put(&path(name), "left".into()).await.unwrap();
+    }
+    let sweep = |age| {
+        let mut known = remote.known();
+        (known.swept, known.modified) = (None, known.modified.max(crate::model::now() as i64));
+        drop(known);
+        shared.sweep(remote, age).unwrap();
+    };
+    remote.known().modified = 0;
+    shared.sweep(remote, Duration::from_secs(60)).unwrap();
+    assert_eq!(files(), 1 + 3 + 3, "younger than the manifest");
+    sweep(Duration::from_secs(60));
+    assert_eq!(files(), 1 + 3 + 2);
+    assert_eq!(there(&shared, id), (8, 8, 8));
+}
+
+async fn settle(shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || shared.settle().unwrap()).await.unwrap();
 }

@@ -6,31 +6,42 @@
 //! first is reading from the end, and a number says when a trace was.
 
 mod candidates;
+mod files;
 mod index;
 mod rows;
+mod shelf;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::{
-    fs, io,
+    io,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::{
     candidates::Candidates,
+    files::{Files, number_of, sweep},
     write::{Writer, WriterOptions},
 };
 use self::{
     index::Index,
-    rows::{Logs, Spans},
+    rows::Logs,
+    shelf::{Rows, Shelf},
 };
-use super::{Columns, RateQuery, TraceSummary, file, rollup::Rollup, tokens};
-use crate::model::{Level, LogRecord, SpanId, Trace, TraceId, UnixNanos};
+use super::{
+    Columns, RateQuery, TraceSummary,
+    bucket::{BucketError, Connection},
+    file,
+    rollup::Rollup,
+    tokens,
+};
+use crate::model::{LogRecord, SpanId, Trace, TraceId, UnixNanos};
 
 /// What a segment holds, for the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,9 +71,13 @@ pub(super) enum SegmentError {
     /// A span could not be read from its request.
     #[error("a span is not valid")]
     Invalid(#[from] crate::otlp::proto::Invalid),
+    /// Its rows lie in the bucket, and do not come from there.
+    #[error("its rows could not be fetched from the bucket: {0}")]
+    Away(#[from] BucketError),
 }
 
 impl SegmentError {
+    const UNLIKE: Self = Self::Damaged("it holds more or less than the manifest says");
     const DAMAGED: Self = Self::Damaged("what it says does not fit together");
     const TOO_LARGE: Self = Self::Damaged("a part of it is larger than 4 GiB");
 }
@@ -73,25 +88,61 @@ pub(super) struct Segment {
     id: u64,
     meta: Meta,
     index: Index,
-    spans: Spans,
-    logs: Option<Logs>,
+    shelf: Shelf,
 }
 
 impl Segment {
     /// Opens the files of a segment that the manifest names.
     pub(super) fn open(folder: &Path, id: u64, meta: Meta) -> Result<Self, SegmentError> {
+        let segment = Self::of(folder, id, meta, None)?;
+        segment.rows()?;
+        Ok(segment)
+    }
+
+    /// Opens its index, which is here; its rows are fetched from the bucket when they are wanted
+    /// and are not here.
+    pub(super) fn open_away(
+        folder: &Path,
+        id: u64,
+        meta: Meta,
+        bucket: Arc<Connection>,
+    ) -> Result<Self, SegmentError> {
+        Self::of(folder, id, meta, Some(bucket))
+    }
+
+    fn of(
+        folder: &Path,
+        id: u64,
+        meta: Meta,
+        bucket: Option<Arc<Connection>>,
+    ) -> Result<Self, SegmentError> {
         let files = Files::of(folder, id);
-        let logs = match meta.logs {
-            0 => None,
-            _ => Some(guarded(|| Logs::open(&files.logs))?),
-        };
-        let spans = guarded(|| Spans::open(&files.spans))?;
         let index = Index::open(&files.index)?;
-        let rows = logs.as_ref().map_or(0, Logs::rows);
-        if (index.traces(), spans.rows(), rows) != (meta.traces, meta.spans, meta.logs) {
-            return Err(SegmentError::Damaged("it holds more or less than the manifest says"));
+        if index.traces() != meta.traces {
+            return Err(SegmentError::UNLIKE);
         }
-        Ok(Self { id, meta, index, spans, logs })
+        let shelf = Shelf::new(files, (meta.spans, meta.logs), bucket);
+        Ok(Self { id, meta, index, shelf })
+    }
+
+    /// Its rows; fetched, if they are not here.
+    fn rows(&self) -> Result<Arc<Rows>, SegmentError> {
+        self.shelf.rows()
+    }
+
+    /// How many bytes of rows are here.
+    pub(super) fn held(&self) -> u64 {
+        self.shelf.held()
+    }
+
+    /// When its rows were last wanted.
+    pub(super) fn wanted(&self) -> UnixNanos {
+        self.shelf.wanted()
+    }
+
+    /// Gives up its rows here, which are in the bucket. Whoever reads them still has them open.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        self.shelf.clear()
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -158,16 +209,17 @@ impl Segment {
         })?;
         let spans: Vec<_> = places.iter().map(|(id, spans, _)| (*id, spans.clone())).collect();
         let ranges: Vec<_> = places.iter().map(|it| it.2.clone()).collect();
-        let all_logs = self.logs.as_ref().map_or(0, Logs::rows);
-        if !rise_within(spans.iter().map(|it| &it.1), self.spans.rows())
+        let all = self.rows()?;
+        let all_logs = all.logs.as_ref().map_or(0, Logs::rows);
+        if !rise_within(spans.iter().map(|it| &it.1), all.spans.rows())
             || !rise_within(ranges.iter(), all_logs)
         {
             return Err(SegmentError::DAMAGED);
         }
-        let spans = guarded(|| self.spans.read(&spans, columns))?;
+        let spans = guarded(|| all.spans.read(&spans, columns))?;
         let mut logs = match columns {
-            Columns::All => self.log_rows(&ranges)?,
-            Columns::Light => self.light_log_rows(&ranges)?,
+            Columns::All => all.lines(&ranges)?,
+            Columns::Light => all.light_lines(&ranges)?,
         }
         .into_iter();
         let found = spans.into_iter().zip(places).map(|(spans, (id, _, rows))| {
@@ -178,27 +230,17 @@ impl Segment {
         Ok(found.collect())
     }
 
-    /// Lines of which only the time is known.
-    fn light_log_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<LogRecord>, SegmentError> {
-        let Some(logs) = &self.logs else { return Ok(Vec::new()) };
-        let times = guarded(|| logs.times(ranges))?;
-        Ok(times.into_iter().map(|time| LogRecord::new(time, Level::Info, "")).collect())
-    }
-
-    fn log_rows(&self, ranges: &[Range<u64>]) -> Result<Vec<LogRecord>, SegmentError> {
-        match &self.logs {
-            Some(logs) => guarded(|| logs.read(ranges)),
-            None => Ok(Vec::new()),
-        }
-    }
-
     /// The newest log lines, those of one span if it is named; by time.
     pub(super) fn logs(
         &self,
         span_id: Option<SpanId>,
         limit: usize,
     ) -> Result<Vec<LogRecord>, SegmentError> {
-        let Some(logs) = &self.logs else { return Ok(Vec::new()) };
+        if self.meta.logs == 0 {
+            return Ok(Vec::new());
+        }
+        let all = self.rows()?;
+        let Some(logs) = &all.logs else { return Ok(Vec::new()) };
         let times = guarded(|| logs.times(std::slice::from_ref(&(0..logs.rows()))))?;
         let mut order: Vec<(UnixNanos, u64)> = times.into_iter().zip(0..).collect();
         order.sort_unstable();
@@ -219,7 +261,11 @@ impl Segment {
 
     /// Log lines that belong to no trace, by time.
     pub(super) fn loose(&self) -> Result<Vec<LogRecord>, SegmentError> {
-        let Some(logs) = &self.logs else { return Ok(Vec::new()) };
+        if self.meta.logs == 0 {
+            return Ok(Vec::new());
+        }
+        let all = self.rows()?;
+        let Some(logs) = &all.logs else { return Ok(Vec::new()) };
         let last = self.meta.traces.checked_sub(1);
         let from = match last {
             Some(last) => {
@@ -228,7 +274,7 @@ impl Segment {
             }
             None => 0,
         };
-        self.log_rows(std::slice::from_ref(&(from..logs.rows())))
+        all.lines(std::slice::from_ref(&(from..logs.rows())))
     }
 
     /// Adds what is counted of operations.
@@ -299,47 +345,4 @@ fn rise_within<'a>(mut ranges: impl Iterator<Item = &'a Range<u64>>, rows: u64) 
 fn guarded<T>(read: impl FnOnce() -> Result<T, SegmentError>) -> Result<T, SegmentError> {
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or(Err(SegmentError::Damaged("its rows cannot be read")))
-}
-
-/// The files of a segment.
-struct Files {
-    spans: PathBuf,
-    logs: PathBuf,
-    index: PathBuf,
-}
-
-impl Files {
-    fn of(folder: &Path, id: u64) -> Self {
-        let path = |end| folder.join(format!("segment-{id:08}.{end}"));
-        Self { spans: path("parquet"), logs: path("logs.parquet"), index: path("index") }
-    }
-
-    fn all(&self) -> [&Path; 3] {
-        [&self.spans, &self.logs, &self.index]
-    }
-}
-
-/// Removes the files of a segment. Whoever has it open can still read it.
-pub(super) fn remove(folder: &Path, id: u64) -> io::Result<()> {
-    for path in Files::of(folder, id).all() {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Removes files of segments that are not to be kept: what a crash left unfinished.
-pub(super) fn sweep(folder: &Path, keep: &dyn Fn(u64) -> bool) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let id = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("segment-")?.split('.').next()?.parse().ok());
-        if id.is_some_and(|id| !keep(id)) {
-            fs::remove_file(folder.join(name))?;
-        }
-    }
-    Ok(())
 }

@@ -5,7 +5,7 @@ mod damage;
 mod measure;
 mod terms;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use proptest::{collection::vec, prelude::*};
 use tempfile::TempDir;
@@ -270,6 +270,7 @@ fn files_of_no_segment_are_swept_and_those_of_one_removed() {
     let written = write(vec![plain(3, 1)], Vec::new());
     let folder = written.folder.path();
     fs::write(folder.join("segment-00000008.parquet"), "unfinished").unwrap();
+    fs::write(folder.join("segment-00000007.index.part"), "half of it").unwrap();
     fs::write(folder.join("manifest.json"), "{}").unwrap();
     sweep(folder, &|id| id == 7).unwrap();
     let names = || {
@@ -279,7 +280,7 @@ fn files_of_no_segment_are_swept_and_those_of_one_removed() {
     };
     let left = ["manifest.json", "segment-00000007.index", "segment-00000007.parquet"];
     assert_eq!(names(), left.map(str::to_owned).into());
-    remove(folder, 7).unwrap();
+    Files::of(folder, 7).remove().unwrap();
     assert_eq!(names(), ["manifest.json".to_owned()].into());
     // Whoever has it open reads on.
     assert_eq!(written.segment.read(&[0], Columns::All).unwrap(), written.traces);
