@@ -80,6 +80,9 @@ pub enum Fault {
     },
     /// Answers a list without members, and no error.
     EmptyPage,
+    /// Answers a change as if it were made, and makes none: an error that AWS swallowed. Reads are
+    /// answered as they are.
+    Swallowed,
     /// Takes longer.
     Slow {
         /// How many times as long.

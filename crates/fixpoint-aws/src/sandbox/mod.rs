@@ -202,6 +202,7 @@ impl Sandbox {
                 let mut state = lock(&shared.state);
                 run(&mut state.world, &request, shared.clock.now(), true)
             }
+            Some(Fault::Swallowed) if !is_read(&request.action) => shared.pretend(&request),
             _ => shared.apply(&request),
         };
         wait(pause).await;
@@ -249,6 +250,18 @@ impl Shared {
             state.history.push_front((now, before));
         }
         answer
+    }
+
+    /// Answers a change from a world that is thrown away afterwards.
+    fn pretend(&self, request: &Request) -> Result<Xml, Refusal> {
+        let now = self.clock.now();
+        let state = &mut *lock(&self.state);
+        state.world.settle(now);
+        let mut world = state.world.clone();
+        let answer = run(&mut world, request, now, false);
+        // Else the next thing that is made would get the id that was just given out for nothing.
+        state.world.dice = world.dice;
+        if request.is_dry()? { Err(would_succeed()) } else { answer }
     }
 
     /// Answers a read from an earlier world.

@@ -53,6 +53,31 @@ async fn a_timed_out_call_has_no_effect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_swallowed_change_is_answered_and_not_made_and_its_id_is_nobody_elses() {
+    let cloud = Cloud::fresh();
+    cloud.sandbox.set_faults(rules(serde_json::json!([
+        {"operation": "EC2.*", "nth": [1], "fault": {"kind": "swallowed"}},
+    ])));
+    let call = "CreateVpc&CidrBlock=10.0.0.0/16";
+    let promised = cloud.ec2(call).await.ok().get("vpcId");
+    cloud.pass(3).await;
+    assert!(cloud.ec2("DescribeVpcs").await.ok().all("vpcId").is_empty());
+    cloud.ec2(format!("DeleteVpc&VpcId={promised}")).await.refused("InvalidVpcID.NotFound");
+    let made = cloud.ec2(call).await.ok().get("vpcId");
+    assert_ne!(made, promised);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_would_be_refused_is_refused_though_it_is_to_be_swallowed() {
+    let cloud = Cloud::fresh();
+    cloud.sandbox.set_faults(rules(serde_json::json!([
+        {"operation": "*", "fault": {"kind": "swallowed"}},
+    ])));
+    cloud.ec2("DeleteVpc&VpcId=vpc-0123456789abcdef0").await.refused("InvalidVpcID.NotFound");
+    assert!(cloud.ec2("DescribeVpcs").await.ok().all("vpcId").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_empty_page_is_no_error_and_a_stale_read_shows_the_past() {
     let cloud = Cloud::fresh();
     let net = network(&cloud).await;
