@@ -26,6 +26,8 @@ pub(crate) struct CliError {
     details: Vec<String>,
     hints: Vec<String>,
     trace_id: Option<String>,
+    /// All there is to say has been said: only the exit code is left.
+    said: bool,
 }
 
 /// What every command returns.
@@ -69,7 +71,20 @@ impl CliError {
 
     fn new(kind: Kind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let (details, hints) = (Vec::new(), Vec::new());
-        Self { kind, source: source.into(), details, hints, trace_id: None }
+        Self { kind, source: source.into(), details, hints, trace_id: None, said: false }
+    }
+
+    /// No error, but not the answer that a script hopes for: `fixpoint diff` found differences.
+    pub(crate) fn said() -> Self {
+        Self { said: true, ..Self::new(Kind::Failed, "not the same") }
+    }
+
+    /// Leaves exit code 1 to another meaning, as diff(1) does.
+    pub(crate) fn trouble(mut self) -> Self {
+        if self.kind == Kind::Failed {
+            self.kind = Kind::Usage;
+        }
+        self
     }
 
     /// Adds what the user can do about it.
@@ -92,6 +107,9 @@ impl CliError {
 
     /// Prints the error on stderr, and returns the exit code that goes with it.
     pub(crate) fn report(&self, output: &Output) -> ExitCode {
+        if self.said {
+            return ExitCode::from(self.kind as u8);
+        }
         let paint = output.err;
         let mut lines = vec![format!("{} {}", paint.bad("error:"), self.source)];
         lines.extend(self.details.iter().map(|detail| format!("  {detail}")));

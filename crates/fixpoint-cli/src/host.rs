@@ -145,6 +145,7 @@ impl Host {
             .kind(Clusters::new(Aws::connect(aws).await))
             .receivers(bound.receivers)
             .exported(exported)
+            .hints(fixpoint_aws::hint)
             .build()
             .map_err(|error| CliError::because("the server could not be built", error))?;
         tracing::info!(%address, data = %data.display(), "listening");

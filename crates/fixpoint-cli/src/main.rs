@@ -37,6 +37,8 @@ Examples:
   fixpoint dev --data ./data --time-scale 60       a server on a sandbox of AWS
   fixpoint apply -f examples/cluster.yaml --wait   create a cluster, and watch its steps
   fixpoint trace idg                               its newest run, as a waterfall
+  fixpoint why idg                                 what went wrong in it, and how one knows
+  fixpoint diff idg umbrella                       what differs between their newest runs
   fixpoint find i-0a1b2c3d4e5f60718                where any id occurs
   fixpoint search 'error and duration > 5s'        traces by what is in them, or missing
 
@@ -94,6 +96,8 @@ enum Command {
     Plan(commands::plan::Args),
     Runs(commands::runs::Args),
     Trace(commands::trace::Args),
+    Why(commands::why::Args),
+    Diff(commands::diff::Args),
     Upload(commands::upload::Args),
     Logs(commands::logs::Args),
     Find(commands::find::Args),
@@ -134,7 +138,9 @@ fn run(cli: Cli, output: Output) -> Result {
         Command::Delete(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Plan(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Runs(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Diff(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Trace(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Why(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Upload(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Logs(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Find(args) => runtime()?.block_on(args.run(&session()?)),

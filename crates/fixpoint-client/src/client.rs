@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     Error, FieldError, PlanPreview, Problem, Resource, ResourcePage, Run, RunFollower, RunPage,
-    RunState, TraceFollower, sse::Events,
+    RunState, TraceFollower, Why, sse::Events,
 };
 
 pub use self::traces::{RateQuery, SearchQuery};
@@ -217,6 +217,14 @@ impl Client {
     /// A [`Problem`] with status 404 if there is none.
     pub async fn run(&self, id: &str) -> Result<Run, Error> {
         self.json(self.request(Method::GET, &["v1", "runs", id])?).await
+    }
+
+    /// Why a run went as it did: `GET /v1/runs/{id}/why`.
+    ///
+    /// # Errors
+    /// A [`Problem`] with status 404 if there is none.
+    pub async fn run_why(&self, id: &str) -> Result<Why, Error> {
+        self.json(self.request(Method::GET, &["v1", "runs", id, "why"])?).await
     }
 
     /// Follows a run until it ends: see [`RunFollower`].

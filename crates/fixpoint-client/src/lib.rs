@@ -7,6 +7,7 @@
 
 #[cfg(feature = "client")]
 mod client;
+mod diff;
 #[cfg(feature = "client")]
 mod error;
 #[cfg(feature = "client")]
@@ -16,16 +17,21 @@ mod search;
 mod sse;
 mod trace;
 mod types;
+mod why;
 
 #[cfg(feature = "client")]
 pub use client::{Accepted, Client, RateQuery, RunQuery, SearchQuery};
+pub use diff::{
+    Change, DiffCounts, DiffPlace, DiffRow, DiffSide, Difference, DifferenceKind, InBoth, Renamed,
+    TraceDiff,
+};
 #[cfg(feature = "client")]
 pub use error::Error;
 #[cfg(feature = "client")]
 pub use follow::{RunFollower, TraceFollower};
 pub use search::{
-    AttributePage, Counts, DurationBucket, OperationPage, OperationSummary, PinPage, RateBucket,
-    RatePage, Rates, ServicePage, ServiceSummary, StoreStats,
+    AttributePage, BucketStats, Counts, DurationBucket, OperationPage, OperationSummary, PinPage,
+    RateBucket, RatePage, Rates, ServicePage, ServiceSummary, StoreStats,
 };
 pub use trace::{Span, Trace};
 pub use types::{
@@ -33,3 +39,4 @@ pub use types::{
     PlanPreview, PlannedStep, Problem, Resource, ResourcePage, Run, RunPage, RunState, SeenFact,
     TracePage, TraceSummary, Upload, Waiting, WithheldStep,
 };
+pub use why::{Baseline, Cause, CauseKind, Conclusion, Evidence, GoodOne, Why, WhyRun};

@@ -158,4 +158,25 @@ pub struct StoreStats {
     pub overloaded: u64,
     /// How many spans and log lines the retention has removed since the start.
     pub expired: u64,
+    /// The bucket that sealed segments are shared through; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<BucketStats>,
+}
+
+/// How the trace store gets on with its bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BucketStats {
+    /// What it is called, such as `s3://bucket/prefix`.
+    pub name: String,
+    /// How many sealed segments are not in it yet.
+    pub unpublished: u64,
+    /// How many segments of it cannot be read here yet.
+    pub absent: u64,
+    /// How many bytes of its segments' rows are here, where reading is fast.
+    pub held: u64,
+    /// How often it could not be reached or refused, since the start.
+    pub failures: u64,
+    /// Why it cannot be used just now; absent if it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }

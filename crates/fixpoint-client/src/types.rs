@@ -147,6 +147,9 @@ pub struct Run {
     /// Why it did not converge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorReport>,
+    /// While it goes on: what of it is not as in good runs of its plan. It need not fail for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<String>,
     /// When the runner will plan this resource again after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,

@@ -41,8 +41,10 @@ export class Explorer {
   #selected = {};
   #pathOf = null;
 
-  constructor(root, data, { frame }) {
+  /** `drawn(row, node, explorer)` adds to rows, `detail` draws the panel, `summed(explorer)` what stands above. */
+  constructor(root, data, { frame, drawn = () => {}, detail = drawDetail, summed = () => {} }) {
     this.root = root;
+    this.draws = { detail, summed };
     this.data = data;
     this.state = address.read(location.search);
     // Rows are numbers of this tree, which is older than the data's until they are worked out anew.
@@ -52,7 +54,11 @@ export class Explorer {
     this.part = frame(root, this);
     this.list = new VirtualList(this.part.scroller, {
       make: makeRow,
-      draw: (row, index) => drawRow(row, this.tree.node(this.rows[index]), index, this),
+      draw: (row, index) => {
+        const node = this.tree.node(this.rows[index]);
+        drawRow(row, node, index, this);
+        drawn(row, node, this);
+      },
     });
     this.logs = new LogView(this.part.logs, data, { onSelect: (id) => this.select(this.nodeOf(id), { detail: true }) });
     this.minimap = new Minimap(this.part.minimap, { onZoom: (view) => this.zoomTo(view) });
@@ -118,7 +124,7 @@ export class Explorer {
   }
 
   /** Draws for the first time, and selects what one came for: what the address names, else what went wrong. */
-  async begin() {
+  async begin({ first } = {}) {
     this.#order();
     this.draw();
     const { span, query } = this.state;
@@ -128,6 +134,7 @@ export class Explorer {
       this.#order();
       return this.#selectNumber(this.matches[0]);
     }
+    if (first) return this.#selectNumber(first());
     if (this.data.open === 0) this.#selectNumber(this.failures.find((number) => this.tree.node(number).category !== "run"));
   }
 
@@ -328,7 +335,10 @@ export class Explorer {
     part.scroller.setAttribute("aria-rowcount", this.rows.length);
     if (!logs) this.list.setCount(this.rows.length, { follow: data.open > 0 && !this.selected });
     if (logs) this.logs.show({ level: state.least, query: state.query, selected: state.span, follow: data.open > 0 });
-    if (changed) drawSummary(this);
+    if (changed) {
+      drawSummary(this);
+      this.draws.summed(this);
+    }
     drawAxis(this);
     this.minimap.show({ tree, whole: this.whole, view: this.view, now: this.now });
     this.#drawDetail();
@@ -387,7 +397,7 @@ export class Explorer {
     const { scrollTop } = detail;
     detail.key = key;
     detail.node = node.id;
-    drawDetail(detail, node, this, whole);
+    this.draws.detail(detail, node, this, whole);
     detail.scrollTop = same ? scrollTop : 0;
   }
 }

@@ -79,8 +79,13 @@ export function parts(query) {
   return { words: all.filter((word) => !isWord(word)).join(" "), kinds: all.filter(isWord).map((word) => word.slice(3).toLowerCase()) };
 }
 
+/** The words that a comparison knows; its tree has the test for them. */
+const OF_COMPARISONS = ["different", "missing", "extra", "failed", "recovered", "retried", "repeated", "reordered", "changed", "slower", "faster"];
+
 /** A test for `is:error`, `is:open`, `is:retried` and every category. */
-export function isKind({ place, size, spans }, kind) {
+export function isKind(tree, kind) {
+  const { place, size, spans } = tree;
+  if (tree.is && OF_COMPARISONS.includes(kind)) return tree.is(kind);
   if (kind === "error") return (number) => spans.failed[place[number]] === 1;
   if (kind === "open") return (number) => Number.isNaN(spans.end[place[number]]);
   if (kind === "retried") return (number) => spans.category[place[number]] === CATEGORIES.indexOf("aws") && size[number] > 2;

@@ -59,9 +59,12 @@ const LEGEND = [
   ["wait", "waiting step"], ["aws", "AWS call"], ["attempt", "attempt of a call"], ["other", "any other span"],
 ];
 
+let inUse = CHAPTERS;
+
 /** Makes the keys work for an explorer. */
-export function enableKeys(explorer) {
-  const run = new Map(CHAPTERS.flatMap(([, rows]) => rows.flatMap(([keys, , action]) => keys.split(" ").map((key) => [key, action]))));
+export function enableKeys(explorer, chapters = CHAPTERS) {
+  inUse = chapters;
+  const run = new Map(chapters.flatMap(([, rows]) => rows.flatMap(([keys, , action]) => keys.split(" ").map((key) => [key, action]))));
   const { scroller } = explorer.part;
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
@@ -108,7 +111,7 @@ function levelAbove(level) {
 function sheet() {
   const dialog = el("dialog", { id: "keys", "aria-labelledby": "keys-title" },
     el("h2", { id: "keys-title", tabindex: "-1", autofocus: true }, "Keys"),
-    el("div", { class: "chapters" }, CHAPTERS.map(([chapter, rows]) => el("section", {},
+    el("div", { class: "chapters" }, inUse.map(([chapter, rows]) => el("section", {},
       el("h3", {}, chapter),
       el("dl", { class: "keys" }, rows.map(([keys, what]) => el("div", {},
         el("dt", {}, keys.split(" ").map((key) => el("kbd", {}, key))), el("dd", {}, what))))))),

@@ -1,6 +1,8 @@
 // Where every page starts.
 
 import { errorBox } from "./api.mjs";
+import { ComparedData } from "./compare.mjs";
+import { COMPARE_CHAPTERS, drawComparedDetail, drawDifference, drawOverview, firstDifference } from "./differences.mjs";
 import { enableCopy, fill } from "./dom.mjs";
 import { Explorer } from "./explorer.mjs";
 import { enableForms } from "./forms.mjs";
@@ -32,9 +34,25 @@ if (root) {
   await explorer.begin();
 }
 
+const compared = document.getElementById("compared");
+if (compared) {
+  const data = new ComparedData(compared.dataset.a, compared.dataset.b);
+  const overview = document.getElementById("overview");
+  const explorer = new Explorer(compared, data, {
+    frame: buildFrame, drawn: drawDifference, detail: drawComparedDetail, summed: (x) => drawOverview(overview, x),
+  });
+  enableKeys(explorer, COMPARE_CHAPTERS);
+  try {
+    await data.load();
+  } catch (error) {
+    fill(explorer.part.notice, errorBox(error));
+  }
+  await explorer.begin({ first: () => firstDifference(data) });
+}
+
 // Elsewhere "/" leads to the search box, as it does within a trace.
 addEventListener("keydown", (event) => {
-  if (event.key === "/" && !root && !event.target.closest("input, textarea, select")) {
+  if (event.key === "/" && !root && !compared && !event.target.closest("input, textarea, select")) {
     event.preventDefault();
     const box = document.querySelector(".search input");
     box?.focus();

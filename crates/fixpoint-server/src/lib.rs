@@ -18,7 +18,9 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 mod ui;
+mod why;
 
 pub use http::{Control, ControlError, Limits, Protocol, Receivers};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
 pub use server::{Builder, Error, Server};
+pub use why::Hints;

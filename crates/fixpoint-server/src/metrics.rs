@@ -177,6 +177,23 @@ fn store(out: &mut String, stats: &Stats) {
         head(out, name, "When the oldest trace began.", "gauge");
         line(out, name, "", oldest as f64 / 1e9);
     }
+    let Some(bucket) = &stats.bucket else { return };
+    for (name, help, kind, value) in [
+        (
+            "usable",
+            "Whether it could be used the last time.",
+            "gauge",
+            bucket.error.is_none().into(),
+        ),
+        ("unpublished_segments", "Segments not in it yet.", "gauge", bucket.unpublished),
+        ("absent_segments", "Segments of it not readable here yet.", "gauge", bucket.absent),
+        ("held_bytes", "Bytes of rows of segments that are here.", "gauge", bucket.held),
+        ("failures_total", "How often it failed.", "counter", bucket.failures),
+    ] {
+        let name = format!("fixpoint_trace_store_bucket_{name}");
+        head(out, &name, help, kind);
+        line(out, &name, "", value as f64);
+    }
 }
 
 type Read = fn(&Copied) -> u64;

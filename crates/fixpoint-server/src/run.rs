@@ -59,6 +59,7 @@ impl RunRecord {
             active: Vec::new(),
             plan_history: Vec::new(),
             error: None,
+            drift: None,
             retry_at: None,
         };
         Self { run, parent, link }

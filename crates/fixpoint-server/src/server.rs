@@ -22,6 +22,7 @@ use crate::{
     records::Records,
     runner::{Runner, Shared, TakeoverError},
     store::RunStore,
+    why::{Explainer, Hints},
 };
 
 /// A run mostly waits, so many fit one process; this bounds the calls that are made at once.
@@ -80,6 +81,8 @@ impl Server {
         let stopping = self.app.stopping.clone();
         // Whatever ends first, ends the others.
         let _guard = stopping.clone().drop_guard();
+        let (explainer, until) = (self.app.explainer.clone(), stopping.clone());
+        let watched = async { explainer.watch(until).await };
         let received = until_grace(self.receivers.serve(self.app.clone()), &stopping);
         let served = until_grace(http::serve(listener, self.app), &stopping);
         let ran = async {
@@ -93,7 +96,7 @@ impl Server {
                 () = stopping.cancelled() => {}
             }
         };
-        let ((), (), ran, ()) = tokio::join!(served, received, ran, stop);
+        let ((), (), ran, (), ()) = tokio::join!(served, received, ran, stop, watched);
         ran.map_err(|error: TakeoverError| Error::TakeOver(error.into()))
     }
 
@@ -127,6 +130,7 @@ pub struct Builder {
     max_runs: Option<usize>,
     receivers: Receivers,
     exported: Exported,
+    hints: Option<Hints>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -170,6 +174,13 @@ impl Builder {
     #[must_use]
     pub fn exported(mut self, exported: Exported) -> Self {
         self.exported = exported;
+        self
+    }
+
+    /// What an operator can do about kinds of errors, for answers to why a run failed.
+    #[must_use]
+    pub fn hints(mut self, hints: Hints) -> Self {
+        self.hints = Some(hints);
         self
     }
 
@@ -235,6 +246,8 @@ impl Builder {
             stopping: stopping.clone(),
         });
         let (wakes, runner) = Runner::new(shared);
+        let hints = self.hints.unwrap_or(|_| None);
+        let explainer = Explainer::new(records.clone(), Arc::clone(&traces), hints);
         let app = App {
             kinds,
             intents: Intents::new(records.clone(), wakes),
@@ -242,6 +255,7 @@ impl Builder {
             traces,
             recorder,
             metrics,
+            explainer,
             exported: self.exported,
             controls: Arc::new(self.controls),
             pace: self.pace,

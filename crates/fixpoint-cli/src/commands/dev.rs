@@ -124,7 +124,7 @@ impl Shared {
             listen: self.listen,
             receivers: receivers.to_vec(),
             data: self.data,
-            traces: self.keeping.options(),
+            traces: self.keeping.options().await?,
             pace: Pace::times(self.time_scale),
             cloud,
             lines: Lines::Stdout,

@@ -15,6 +15,7 @@ pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod dev;
+pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod get;
 mod keeping;
@@ -27,6 +28,7 @@ pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod trace;
 pub(crate) mod upload;
+pub(crate) mod why;
 
 /// Follows runs to their end and says how each ended; an error if one did not converge.
 async fn wait(session: &Session, run_ids: &[String]) -> Result {
@@ -66,7 +68,7 @@ fn failure(run: &Run) -> CliError {
     if let Some(at) = run.retry_at {
         error = error.hint(format!("the server plans it again at {}", time(at)));
     }
-    error.hint(format!("look at it with `fixpoint trace {}`", run.id))
+    error.hint(format!("ask `fixpoint why {}`", run.id))
 }
 
 /// An error and its causes, a line each.

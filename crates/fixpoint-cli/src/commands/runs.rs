@@ -79,8 +79,13 @@ impl Args {
             output.note("no such runs");
             return Ok(());
         }
-        let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
-        let head = ["RUN", "RESOURCE", "STATE", "STEPS", "STARTED", "TOOK", "TRACE"];
+        let mut rows: Vec<Vec<String>> = runs.iter().map(row).collect();
+        let mut head = vec!["RUN", "RESOURCE", "STATE", "STEPS", "STARTED", "TOOK", "TRACE"];
+        if runs.iter().any(|run| run.drift.is_some()) {
+            head.push("UNUSUAL");
+            let drifts = runs.iter().map(|run| run.drift.clone().unwrap_or_default());
+            rows.iter_mut().zip(drifts).for_each(|(row, drift)| row.push(drift));
+        }
         Ok(output.text(table(&head, &rows, |row, column, cell| match (row, column) {
             (0, _) => output.out.dim(cell),
             (_, 2) => state_word(cell, output.out),
@@ -122,6 +127,9 @@ fn whole(run: &Run, paint: Paint) -> String {
         let name = paint.busy(&step.name);
         lines.push(format!("running     {name}{}", waits.unwrap_or_default()));
     }
+    if let Some(drift) = &run.drift {
+        lines.push(format!("unusual     {}", paint.busy(drift)));
+    }
     lines.push(String::new());
     lines.extend(run.plan_history.iter().map(|iteration| answer(iteration, paint)));
     for (at, reason) in run.error.iter().flat_map(reasons).enumerate() {
@@ -133,6 +141,9 @@ fn whole(run: &Run, paint: Paint) -> String {
     }
     if let Some(at) = run.retry_at {
         lines.push(format!("the server plans it again at {} UTC", time(at)));
+    }
+    if run.state.is_final() && run.state != RunState::Converged {
+        lines.push(format!("  why: {}", paint.link(format!("fixpoint why {}", run.id))));
     }
     lines.join("\n")
 }

@@ -28,6 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   fixpoint serve --region eu-west-1 --data /var/lib/fixpoint
   fixpoint serve --endpoint-url http://127.0.0.1:5000 --time-scale 60     on a simulator
+  fixpoint serve --traces s3://example-traces/production                  traces on S3, shared
 
 Credentials are found as the AWS command line finds them. Log lines go to stdout as JSON, each
 with its trace_id; traces are copied to a collector if OTEL_EXPORTER_OTLP_ENDPOINT is set.

@@ -180,5 +180,5 @@ async fn a_run_that_does_not_converge_is_exit_1_and_says_what_it_kept_seeing() {
     assert!(said.contains("error: clusters/umbrella does not converge\n"), "{said}");
     assert!(said.contains("register_cluster_node_to_lb"), "{said}");
     assert!(said.contains("registered nodes: 0 of 3"), "{said}");
-    assert!(said.contains("Hint: look at it with `fixpoint trace "), "{said}");
+    assert!(said.contains("Hint: ask `fixpoint why "), "{said}");
 }

@@ -85,13 +85,13 @@ fn a_faults_file_with_a_mistake_is_shown_the_line() {
     exit 2
     -- stderr
     error: DIR/faults.yaml holds no fault rules
-      because: line 3 column 13: unknown variant `nonsense`, expected one of error, throttle, timeout, lost_answer, stale_read, empty_page, slow
+      because: line 3 column 13: unknown variant `nonsense`, expected one of error, throttle, timeout, lost_answer, stale_read, empty_page, swallowed, slow
        --> <input>:3:13
         |
       1 | rules:
       2 |   - operation: EC2.*
       3 |     fault: {kind: nonsense}
-        |             ^ unknown variant `nonsense`, expected one of error, throttle, timeout, lost_answer, stale_read, empty_page, slow
+        |             ^ unknown variant `nonsense`, expected one of error, throttle, timeout, lost_answer, stale_read, empty_page, swallowed, slow
     Hint: examples/faults.yaml shows what a rule can say
     ");
 }

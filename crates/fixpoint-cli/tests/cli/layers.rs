@@ -16,7 +16,17 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("fixpoint-aws", &["fixpoint", "fixpoint-trace"]),
     ("fixpoint-server", &["fixpoint", "fixpoint-trace", "fixpoint-client"]),
     ("clusters", &["fixpoint", "fixpoint-aws", "fixpoint-server"]),
-    ("fixpoint-bench", &["fixpoint-trace"]),
+    (
+        "fixpoint-bench",
+        &[
+            "fixpoint",
+            "fixpoint-trace",
+            "fixpoint-client",
+            "fixpoint-aws",
+            "fixpoint-server",
+            "clusters",
+        ],
+    ),
     (
         "fixpoint-cli",
         &[
@@ -130,8 +140,9 @@ const LIBRARIES: [&str; 6] = [
 
 #[test]
 fn only_store_modules_name_the_database() {
-    only_in(&LIBRARIES, "store", &["fjall::", "use fjall"]);
-    only_in(&["fixpoint-cli"], "store", &["fjall::", "use fjall"]);
+    let words = ["fjall::", "use fjall", "object_store::", "use object_store"];
+    only_in(&LIBRARIES, "store", &words);
+    only_in(&["fixpoint-cli"], "store", &words);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod client;
 mod crash;
+mod diff;
 mod errors;
 mod export;
 mod help;

@@ -53,12 +53,12 @@ fn records() -> Vec<Record> {
 }
 
 /// A server that has the traces.
-struct Searched {
+pub(crate) struct Searched {
     url: String,
 }
 
 impl Searched {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let traces = Arc::new(memory::MemoryStore::default());
         traces.append(records()).await.unwrap();
         let (recorder, writer) = Recorder::new(Arc::clone(&traces) as _);
@@ -77,7 +77,7 @@ impl Searched {
         Self { url }
     }
 
-    fn fixpoint(&self, args: &[&str]) -> String {
+    pub(crate) fn fixpoint(&self, args: &[&str]) -> String {
         run(command().env("FIXPOINT_URL", &self.url).args(args))
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Client;
 use crate::{
     AttributePage, Error, FindPage, LogPage, OperationPage, PinPage, RatePage, ServicePage,
-    StoreStats, Trace, TracePage, Upload,
+    StoreStats, Trace, TraceDiff, TracePage, Upload, Why,
 };
 
 /// Which traces to search for.
@@ -52,11 +52,19 @@ impl Client {
         self.json(self.request(Method::GET, &["v1", "traces", id])?).await
     }
 
+    /// Why a trace went as it did: `GET /v1/traces/{id}/why`.
+    ///
+    /// # Errors
+    /// A [`Problem`](crate::Problem) with status 404 if nothing of it is known.
+    pub async fn trace_why(&self, id: &str) -> Result<Why, Error> {
+        self.json(self.request(Method::GET, &["v1", "traces", id, "why"])?).await
+    }
+
     /// A trace as a file: `GET /v1/traces/{id}?format=`, one of `otlp`, `otlp-protobuf`, `jaeger`
     /// and `zipkin`.
     ///
     /// # Errors
-    /// A [`Problem`](crate::Problem)(crate::Problem) with status 404 if nothing of it is known, 400 if there is no
+    /// A [`Problem`](crate::Problem) with status 404 if nothing of it is known, 400 if there is no
     /// such format.
     pub async fn trace_file(&self, id: &str, format: &str) -> Result<Vec<u8>, Error> {
         let request = self.request(Method::GET, &["v1", "traces", id])?;
@@ -68,7 +76,7 @@ impl Client {
     /// Stores a file of traces, whichever format of the above it is of: `POST /v1/traces`.
     ///
     /// # Errors
-    /// A [`Problem`](crate::Problem)(crate::Problem) with status 400 if it is of none, 413 if it is too large.
+    /// A [`Problem`](crate::Problem) with status 400 if it is of none, 413 if it is too large.
     pub async fn upload(&self, file: Vec<u8>) -> Result<Upload, Error> {
         let request = self.request(Method::POST, &["v1", "traces"])?;
         let kind = "application/octet-stream";
@@ -86,6 +94,15 @@ impl Client {
             source: source.into(),
         };
         Trace::from_otlp(self.trace_json(id).await?).map_err(unreadable)
+    }
+
+    /// What differs between two traces, `a` being the one to go by: `GET /v1/traces/{a}/diff/{b}`.
+    /// Each is the id of a trace or a run, a resource's name, or any id that occurs in a trace.
+    ///
+    /// # Errors
+    /// A [`Problem`](crate::Problem) with status 404 if one of them is not known.
+    pub async fn diff(&self, a: &str, b: &str) -> Result<TraceDiff, Error> {
+        self.json(self.request(Method::GET, &["v1", "traces", a, "diff", b])?).await
     }
 
     /// A page of the traces that match, newest first: `GET /v1/traces`.

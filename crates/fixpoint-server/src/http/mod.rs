@@ -6,6 +6,7 @@
 
 mod body;
 mod dev;
+mod diff;
 mod find;
 mod health;
 mod listen;
@@ -23,6 +24,7 @@ mod runs;
 mod sse;
 mod trace;
 mod traces;
+mod why;
 mod words;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -40,8 +42,9 @@ pub(crate) use problem::Problem;
 #[cfg(test)]
 pub(crate) use receive::receiver;
 pub use receive::{Limits, Protocol, Receivers};
+pub(crate) use traces::timestamp;
 
-use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records};
+use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records, why::Explainer};
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -57,6 +60,8 @@ pub(crate) struct App {
     /// Where spans are recorded.
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Arc<Metrics>,
+    /// What went wrong in runs and traces.
+    pub(crate) explainer: Explainer,
     /// What is copied to other backends.
     pub(crate) exported: Exported,
     pub(crate) controls: Arc<BTreeMap<String, Arc<dyn Control>>>,
@@ -69,10 +74,12 @@ pub(crate) struct App {
 pub(crate) fn router(app: App) -> Router {
     let mut routes = Router::new()
         .merge(runs::routes())
+        .merge(why::routes())
         .merge(traces::routes())
         .merge(receive::upload::routes(&app))
         .merge(operations::routes())
         .merge(rows::routes())
+        .merge(diff::routes())
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))

@@ -7,7 +7,7 @@
 mod traces;
 
 use axum::{Json, extract::State};
-use fixpoint_client::{PlanPreview, Problem, Resource, ResourcePage, Run, RunPage};
+use fixpoint_client::{PlanPreview, Problem, Resource, ResourcePage, Run, RunPage, Why};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -152,6 +152,9 @@ impl Document {
         let id = [in_path("id", "The run's id.")];
         let run = self.json::<Run>();
         self.path("/v1/runs/{id}", "get", get("Shows a run.", &id, &[("200", run.clone())]));
+        let why = self.json::<Why>();
+        let summary = "Says why a run went as it did, or goes as it does.";
+        self.path("/v1/runs/{id}/why", "get", get(summary, &id, &[("200", why)]));
         let events =
             events("Event `run`: the Run, at once and on every change, until it has ended.");
         self.path("/v1/runs/{id}/events", "get", get("Follows a run.", &id, &[("200", events)]));

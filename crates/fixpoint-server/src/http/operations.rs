@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use axum::{Json, Router, extract::State, routing::get};
 use fixpoint_client::{
-    AttributePage, Counts, DurationBucket, OperationPage, OperationSummary, RateBucket, RatePage,
-    Rates, ServicePage, ServiceSummary, StoreStats,
+    AttributePage, BucketStats, Counts, DurationBucket, OperationPage, OperationSummary,
+    RateBucket, RatePage, Rates, ServicePage, ServiceSummary, StoreStats,
 };
 use fixpoint_trace::{
     model::UnixNanos,
@@ -203,6 +203,14 @@ async fn stats(State(app): State<App>) -> Result<Json<StoreStats>, Problem> {
         rejected: stats.rejected,
         overloaded: stats.overloaded,
         expired: stats.expired,
+        bucket: stats.bucket.map(|bucket| BucketStats {
+            name: bucket.name,
+            unpublished: bucket.unpublished,
+            absent: bucket.absent,
+            held: bucket.held,
+            failures: bucket.failures,
+            error: bucket.error,
+        }),
     }))
 }
 

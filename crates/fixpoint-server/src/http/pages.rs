@@ -4,6 +4,7 @@
 //! fail with the same problems as the API's, and [`for_people`] turns them into pages on the way
 //! out, so that a mistyped address in a browser is answered with a page as well.
 
+mod diff;
 mod operations;
 mod search;
 
@@ -17,6 +18,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
+use fixpoint::Chain;
 use fixpoint_client::{Run, RunState};
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
@@ -29,7 +31,8 @@ use super::{
 use crate::{
     kinds::AnyKind,
     records::ResourceKey,
-    ui::{self, Chrome, Form, ResourceView, RunView},
+    ui::{self, Chrome, Form, ResourceView, RunView, WhyView},
+    why::went_wrong,
 };
 
 /// How many rows a table shows before it leads elsewhere.
@@ -52,6 +55,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/runs/{id}", get(run))
         .route("/traces", get(search::traces))
         .route("/traces/{id}", get(trace))
+        .route("/traces/{a}/diff/{b}", get(diff::diff))
+        .route("/compare", get(diff::compare))
         .route("/operations", get(operations::operations))
         .route("/search", get(search::find))
         .route("/assets/{name}", get(asset))
@@ -76,7 +81,7 @@ async fn home(State(app): State<App>) -> Result<Response, Problem> {
     }
     let runs = app.records.runs(None, None, None, RECENT_RUNS).await?;
     let chrome = Chrome::new("Resources").section("resources").refresh(REFRESH);
-    draw(&ui::HomePage { chrome, kinds, runs: views(runs.items) })
+    draw(&ui::HomePage { chrome, kinds, runs: views(&app, runs.items) })
 }
 
 #[derive(Deserialize)]
@@ -99,12 +104,13 @@ async fn runs(
     // Only the first page has anything new.
     let refresh = if before.is_none() { REFRESH } else { 0 };
     let chrome = Chrome::new("Runs").section("runs").refresh(refresh);
-    draw(&ui::RunsPage { chrome, runs: views(found.items), next, state })
+    draw(&ui::RunsPage { chrome, runs: views(&app, found.items), next, state })
 }
 
 async fn run(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = app.records.run_with_history(&id).await?;
-    let run = run.ok_or_else(|| Problem::not_found(format_args!("run {id}")))?;
+    let mut run = run.ok_or_else(|| Problem::not_found(format_args!("run {id}")))?;
+    app.explainer.mark(&mut run);
     let chrome =
         Chrome::new(format!("{} {} · {}", run.plan, run.state, run.resource)).section("runs");
     let chrome = if run.state.is_final() {
@@ -112,7 +118,16 @@ async fn run(State(app): State<App>, Path(id): Path<String>) -> Result<Response,
     } else {
         chrome.follow(format!("/v1/runs/{}/events", run.id))
     };
-    draw(&ui::RunPage { chrome, run: RunView::new(run) })
+    let why = if went_wrong(run.state) {
+        // The page is of use without it.
+        let why = app.explainer.of_run(&run).await;
+        why.inspect_err(|e| tracing::error!("why a run failed cannot be told: {}", Chain(e))).ok()
+    } else {
+        None
+    };
+    let good = diff::last_good(&app, &run).await?;
+    let why = why.map(WhyView::new);
+    draw(&ui::RunPage { chrome, run: RunView::new(run), why, good })
 }
 
 async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -132,10 +147,15 @@ async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Respons
             _ => {}
         }
     }
+    let good = match runs.first() {
+        Some(run) => diff::last_good(&app, run).await?,
+        None => None,
+    };
     draw(&ui::TracePage {
         chrome: Chrome::new(format!("Trace {trace_id}")),
         trace_id,
-        runs: views(runs),
+        good,
+        runs: views(&app, runs),
     })
 }
 
@@ -154,7 +174,7 @@ async fn resource(
     draw(&ui::ResourcePage {
         chrome,
         resource: ResourceView::new(resource),
-        runs: views(runs.items),
+        runs: views(&app, runs.items),
         form,
     })
 }
@@ -209,8 +229,12 @@ fn draw(page: &impl Template) -> Result<Response, Problem> {
     Ok((headers, Html(html)).into_response())
 }
 
-fn views(runs: Vec<Run>) -> Vec<RunView> {
-    runs.into_iter().map(RunView::new).collect()
+fn views(app: &App, runs: Vec<Run>) -> Vec<RunView> {
+    let marked = |mut run: Run| {
+        app.explainer.mark(&mut run);
+        RunView::new(run)
+    };
+    runs.into_iter().map(marked).collect()
 }
 
 /// The JSON schema of a kind's spec, with its definitions inside.

@@ -14,7 +14,7 @@ use fixpoint::Chain;
 use fixpoint_client::{FieldError, Place};
 use fixpoint_trace::{layer, query::QueryError};
 
-use crate::{intents::Refusal, store::StoreError};
+use crate::{intents::Refusal, store::StoreError, why::Unexplained};
 
 /// An error answer on its way.
 #[derive(Debug)]
@@ -103,6 +103,12 @@ impl From<StoreError> for Problem {
 
 impl From<fixpoint_trace::store::StoreError> for Problem {
     fn from(error: fixpoint_trace::store::StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<Unexplained> for Problem {
+    fn from(error: Unexplained) -> Self {
         Self::internal(&error)
     }
 }

@@ -71,12 +71,23 @@ async fn rows(
         return Err(bad_parameter(format!("attributes may name {MAX_ATTRIBUTES} at most.")));
     }
     let trace = read(&app, &id).await?;
-    let accepted = headers.get(ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok());
-    let pack = trace.spans.len() >= PACKED_FROM
-        && accepted.is_some_and(|accepted| accepted.contains("gzip"));
-    let body = apart(move || {
+    json_of(&headers, trace.spans.len(), move || {
         let wanted: Vec<_> = attributes.split(',').filter(|name| !name.is_empty()).collect();
-        let json = serde_json::to_vec(&Rows::of(&trace, &wanted))?;
+        serde_json::to_vec(&Rows::of(&trace, &wanted))
+    })
+    .await
+}
+
+/// Answers with the JSON that `write` makes of so many spans, packed if they are many.
+pub(super) async fn json_of(
+    headers: &HeaderMap,
+    spans: usize,
+    write: impl FnOnce() -> serde_json::Result<Vec<u8>> + Send + 'static,
+) -> Result<Response, Problem> {
+    let accepted = headers.get(ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok());
+    let pack = spans >= PACKED_FROM && accepted.is_some_and(|accepted| accepted.contains("gzip"));
+    let body = apart(move || {
+        let json = write()?;
         if pack { gzip(&json) } else { Ok(json) }
     });
     let body = body.await?.map_err(|error| Problem::internal(&error))?;

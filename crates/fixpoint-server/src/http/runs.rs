@@ -52,15 +52,18 @@ async fn list(
     let list = format!("runs {} {state}", params.resource.as_deref().unwrap_or_default());
     let limit = page::limit(params.limit)?;
     let before = page::after(&list, params.page_token.as_deref())?;
-    let found = app.records.runs(resource.as_ref(), params.state, before.as_deref(), limit).await?;
+    let mut found =
+        app.records.runs(resource.as_ref(), params.state, before.as_deref(), limit).await?;
+    found.items.iter_mut().for_each(|run| app.explainer.mark(run));
     let next_page_token =
         found.items.last().filter(|_| found.more).map(|last| page::token(&list, &last.id));
     Ok(Json(RunPage { items: found.items, next_page_token }))
 }
 
 async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Run>, Problem> {
-    let run = app.records.run_with_history(&id).await?;
-    run.map(Json).ok_or_else(|| no_run(&id))
+    let mut run = app.records.run_with_history(&id).await?.ok_or_else(|| no_run(&id))?;
+    app.explainer.mark(&mut run);
+    Ok(Json(run))
 }
 
 async fn cancel(
@@ -70,7 +73,7 @@ async fn cancel(
     Ok((StatusCode::ACCEPTED, Json(app.intents.cancel(&id).await?)))
 }
 
-fn no_run(id: &str) -> Problem {
+pub(super) fn no_run(id: &str) -> Problem {
     Problem::not_found(format_args!("run {id}"))
         .hint("/v1/find?q= finds a run by its trace, resource or any id in it.")
 }

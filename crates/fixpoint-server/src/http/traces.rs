@@ -146,7 +146,7 @@ pub(super) fn summary(summary: store::TraceSummary) -> TraceSummary {
 }
 
 /// A time of the trace store as the API shows it.
-pub(super) fn timestamp(nanos: UnixNanos) -> Timestamp {
+pub(crate) fn timestamp(nanos: UnixNanos) -> Timestamp {
     // 64 bits of nanoseconds end in 2554, within what a timestamp can say.
     Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX)
 }

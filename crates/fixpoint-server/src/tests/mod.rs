@@ -4,6 +4,7 @@
 //! dropping the harness is a crash. Nothing is ended, flushed or told to stop.
 
 mod bad_requests;
+mod diff;
 mod idempotency;
 mod lifecycle;
 mod listener;
@@ -17,6 +18,7 @@ mod search;
 mod streams;
 mod toy;
 mod traces;
+mod why;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -12,8 +12,9 @@ mod operations;
 mod scatter;
 mod search;
 mod shape;
-mod text;
+pub(crate) mod text;
 mod views;
+mod why;
 
 use askama::Template;
 use fixpoint_client::{Hit, Problem, RunState};
@@ -28,6 +29,7 @@ pub(crate) use self::scatter::Scatter;
 pub(crate) use self::search::{Asked, Found, Mistake, TraceRow, TracesPage};
 pub(crate) use self::shape::Shape;
 pub(crate) use self::views::{ResourceView, RunView};
+pub(crate) use self::why::WhyView;
 
 /// What every page has around it.
 #[derive(Debug, Clone, Default)]
@@ -132,6 +134,31 @@ pub(crate) struct RunPage {
     pub(crate) chrome: Chrome,
     /// The run.
     pub(crate) run: RunView,
+    /// Why it went wrong, if it did.
+    pub(crate) why: Option<WhyView>,
+    /// The last good run of its kind, to compare with.
+    pub(crate) good: Option<RunView>,
+}
+
+/// `/traces/{a}/diff/{b}`: two traces in one waterfall.
+#[derive(Debug, Template)]
+#[template(path = "diff.html")]
+pub(crate) struct DiffPage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// The trace to go by.
+    pub(crate) a: DiffSide,
+    /// The trace looked at.
+    pub(crate) b: DiffSide,
+}
+
+/// One of two traces that are compared.
+#[derive(Debug)]
+pub(crate) struct DiffSide {
+    /// 32 hex digits.
+    pub(crate) trace_id: String,
+    /// The run that it is of, if it is of one.
+    pub(crate) run: Option<RunView>,
 }
 
 /// `/traces/{id}`: the waterfall of any trace.
@@ -144,6 +171,8 @@ pub(crate) struct TracePage {
     pub(crate) trace_id: String,
     /// The runs of this trace.
     pub(crate) runs: Vec<RunView>,
+    /// The last good run of the kind of the first of them, to compare with.
+    pub(crate) good: Option<RunView>,
 }
 
 /// `/{kind}/{name}`: one resource, and what can be done with it.

@@ -2,8 +2,9 @@
 
 use askama::Template;
 use fixpoint_client::{
-    ActiveStep, ErrorReport, Iteration, PlannedStep, Problem, Resource, Run, RunState, SeenFact,
-    TraceSummary, Waiting, WithheldStep,
+    ActiveStep, Baseline, Cause, CauseKind, Conclusion, ErrorReport, Evidence, GoodOne, Iteration,
+    PlannedStep, Problem, Resource, Run, RunState, SeenFact, TraceSummary, Waiting, Why,
+    WithheldStep,
 };
 use fixpoint_trace::{
     model::{Kind, Trace},
@@ -94,6 +95,7 @@ fn run(state: RunState) -> RunView {
             step: Some(step("register_cluster_node_to_lb")),
             permanent: false,
         }),
+        drift: None,
         retry_at: failed.then(|| at(48)),
     })
 }
@@ -129,6 +131,43 @@ fn schema() -> serde_json::Value {
     })
 }
 
+/// An answer whose every text is hostile.
+fn why() -> Why {
+    let evidence = Evidence { text: NASTY.into(), span_id: Some("a000000000000002".into()) };
+    let cause = Cause {
+        kind: CauseKind::Missing,
+        sentence: NASTY.into(),
+        service: NASTY.into(),
+        operation: NASTY.into(),
+        step: Some("register_cluster_node_to_lb".into()),
+        span_id: Some("a000000000000001".into()),
+        request_id: Some(NASTY.into()),
+        error_type: Some(NASTY.into()),
+        hint: Some(NASTY.into()),
+        evidence: vec![evidence],
+        consequences: Vec::new(),
+    };
+    Why {
+        trace_id: TRACE.into(),
+        run: None,
+        conclusion: Conclusion::Cause,
+        sentence: NASTY.into(),
+        cause: Some(Cause { consequences: vec![cause.clone()], ..cause.clone() }),
+        others: vec![cause],
+        baseline: Baseline {
+            of: NASTY.into(),
+            good: 50,
+            last: Some(GoodOne {
+                trace_id: TRACE.into(),
+                run_id: None,
+                resource: Some(NASTY.into()),
+                ended_at: at(0),
+            }),
+        },
+        unknown: vec![NASTY.into()],
+    }
+}
+
 /// All pages, by the name under which a browser asks for them.
 fn pages() -> Vec<(&'static str, String)> {
     let states =
@@ -146,7 +185,9 @@ fn pages() -> Vec<(&'static str, String)> {
         } else {
             chrome
         };
-        RunPage { chrome, run }.render()
+        let why = (state == RunState::Failed).then(|| WhyView::new(why()));
+        let good = Some(self::run(RunState::Converged));
+        RunPage { chrome, run, why, good }.render()
     };
     let hit = |query: &str| HitView::new(&Hit::Run(Box::new(run(RunState::Failed).run)), query);
     let problem = Problem {
@@ -197,6 +238,7 @@ fn pages() -> Vec<(&'static str, String)> {
                 chrome: Chrome::new("Trace"),
                 trace_id: TRACE.into(),
                 runs: vec![run(RunState::Failed)],
+                good: None,
             }
             .render(),
         ),

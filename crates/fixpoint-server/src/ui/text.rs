@@ -15,7 +15,7 @@ pub(super) fn clock(at: Timestamp) -> String {
 }
 
 /// `0.34 s`, `12.3 s`, `2 m 05 s`, `1 h 02 m`; as in the waterfall.
-pub(super) fn duration(span: SignedDuration) -> String {
+pub(crate) fn duration(span: SignedDuration) -> String {
     let seconds = span.as_secs_f64().max(0.0);
     let whole = seconds.round() as u64;
     match seconds {

@@ -4,13 +4,16 @@
 //! the story. It is said at the end, and by the exit code, so that a broken build shows all that
 //! is broken.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use fixpoint_client::{Client, Run, RunState, Span, Trace};
+use fixpoint_client::{CauseKind, Client, Run, RunState, Trace};
 use serde_json::json;
 
 use crate::{
-    commands::{nanos_between, state},
+    commands::{nanos_between, state, why},
     error::{CliError, Result},
     output::{Output, Paint, duration, wrap},
     progress::{self, Screen},
@@ -135,42 +138,48 @@ impl<'a> Story<'a> {
         Ok(told)
     }
 
-    /// The two traces, side by side.
+    /// Why the second one does not converge, as anybody would ask.
     pub(super) async fn what_happened(&mut self, good: &Told, bad: &Told) -> Result {
         self.chapter("What just happened?")?;
-        let usual = calls(&good.trace);
-        let here = calls(&bad.trace);
-        self.say(format!("   The calls that {} made:", self.paint.bold(STEP)))?;
-        self.say("")?;
-        self.say(format!("   idg       {}", usual.join(", ")))?;
-        self.say(format!("   umbrella  {}", here.join(", ")))?;
-        let missing: Vec<&String> = usual.iter().filter(|call| !here.contains(call)).collect();
-        for call in &missing {
-            self.say(format!("             {}", self.paint.bad(format!("{call} is missing"))))?;
-        }
-        let all = bad.trace.aws_calls().count();
         let failed = bad.trace.aws_calls().filter(|call| call.error.is_some()).count();
         let failed = if failed == 0 { "None".to_owned() } else { failed.to_string() };
-        self.say(format!("\n   {failed} of umbrella's {all} AWS calls failed, and every resource is there. Yet no"))?;
-        self.say(
-            "   node is behind the load balancer. The traces show the call that was not made:",
-        )?;
+        let all = bad.trace.aws_calls().count();
+        self.say(format!(
+            "   {failed} of umbrella's {all} AWS calls failed, and every resource is there. Yet no"
+        ))?;
+        self.say("   node is behind the load balancer.")?;
+        self.say(format!("\n   {}", self.paint.bold("fixpoint why umbrella")))?;
         self.say("")?;
-        for told in [good, bad] {
-            let name = told.run.resource.rsplit('/').next().unwrap_or_default();
-            let page = self.client.page(&format!("/runs/{}", told.run.id));
-            self.say(format!("   {name:<9} {}", self.paint.link(page)))?;
-            self.say(format!(
-                "   {:<9} {}",
-                "",
-                self.paint.dim(format!("trace {}", told.run.trace_id))
-            ))?;
+        let asked = Instant::now();
+        let why = self.client.run_why(&bad.run.id).await?;
+        let took = asked.elapsed();
+        for line in why::tell(&why, self.paint, self.output.width().min(90), 0) {
+            self.say(format!(" {line}"))?;
         }
-        self.check("a good run makes two calls there", usual.len() == 2);
-        self.check(
-            "the other one made the first of them only",
-            here.len() == 1 && here.first() == usual.first(),
-        );
+        self.say("")?;
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.say(self.paint.dim(format!("   answered in {}", duration(nanos))))?;
+        self.say("")?;
+        let beside = format!("/traces/{}/diff/{}", good.run.trace_id, bad.run.trace_id);
+        let pages = [
+            ("umbrella", format!("/runs/{}", bad.run.id)),
+            ("idg", format!("/runs/{}", good.run.id)),
+            ("both", beside),
+        ];
+        for (name, page) in pages {
+            self.say(format!("   {name:<9} {}", self.paint.link(self.client.page(&page))))?;
+        }
+        let cause = why.cause.as_ref();
+        let is_missing = cause.is_some_and(|cause| {
+            cause.kind == CauseKind::Missing && cause.operation == "ELBv2.RegisterTargets"
+        });
+        let in_step = cause.and_then(|cause| cause.step.as_deref()) == Some(STEP);
+        let odd = cause.and_then(|cause| cause.evidence.first());
+        let odd = odd.is_some_and(|odd| odd.text.contains("ELBv2.DescribeTargetGroups"));
+        self.check(format!("why names {STEP}"), in_step);
+        self.check("and the missing ELBv2.RegisterTargets", is_missing);
+        self.check("and the odd answer of ELBv2.DescribeTargetGroups before it", odd);
+        self.check("in under a second", took < Duration::from_secs(1));
         Ok(())
     }
 
@@ -197,7 +206,7 @@ impl<'a> Story<'a> {
             self.say("")?;
             self.say(format!("   export FIXPOINT_URL={url}"))?;
             self.say(
-                "   fixpoint trace umbrella       fixpoint runs       fixpoint get clusters idg",
+                "   fixpoint why umbrella       fixpoint trace umbrella       fixpoint get clusters idg",
             )?;
         }
         Ok(())
@@ -243,13 +252,6 @@ impl<'a> Story<'a> {
         }
         Ok(trace)
     }
-}
-
-/// The calls that the step made when it first ran, in order.
-fn calls(trace: &Trace) -> Vec<String> {
-    let step: Option<&Span> = trace.spans.iter().find(|span| span.name == STEP);
-    let calls = step.map(|step| trace.aws_calls_of(step)).unwrap_or_default();
-    calls.iter().map(|call| call.name.clone()).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "no run is involved")]

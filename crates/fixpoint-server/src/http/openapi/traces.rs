@@ -5,7 +5,7 @@
 
 use fixpoint_client::{
     AttributePage, FindPage, LogPage, OperationPage, PinPage, RatePage, ServicePage, StoreStats,
-    TracePage, Upload,
+    TraceDiff, TracePage, Upload, Why,
 };
 use serde_json::{Value, json};
 
@@ -36,6 +36,9 @@ impl Document {
         let format = "Gives the trace as a file instead: otlp, otlp-protobuf, jaeger or zipkin.";
         let params = [id[0].clone(), in_query("format", format)];
         self.path("/v1/traces/{id}", "get", get("Shows a trace.", &params, &[("200", otlp)]));
+        let why = self.json::<Why>();
+        let summary = "Says why a trace went as it did, beside good ones with the same root.";
+        self.path("/v1/traces/{id}/why", "get", get(summary, &id, &[("200", why)]));
         let uploaded = self.json::<Upload>();
         let mut upload = get("Stores a file of traces.", &[], &[("200", uploaded)]);
         upload["requestBody"] = json!({
@@ -57,6 +60,16 @@ impl Document {
             get("Follows a trace.", &params, &[("200", events)]),
         );
         self.rows(&id[0]);
+        let any = "Trace, run, resource, or any id that occurs in a trace.";
+        let params = [
+            in_path("a", &format!("The one to go by. {any}")),
+            in_path("b", &format!("The one looked at. {any}")),
+            in_query("rows", "true: with both trees in one."),
+        ];
+        let diff = self.json::<TraceDiff>();
+        let summary = "Compares two traces: what is missing, extra, failed, repeated, reordered, \
+             changed, slower.";
+        self.path("/v1/traces/{a}/diff/{b}", "get", get(summary, &params, &[("200", diff)]));
         let done = json!({ "description": "Done." });
         let pin = get("Keeps a trace past the retention.", &id, &[("204", done.clone())]);
         self.path("/v1/traces/{id}/pin", "put", pin);

@@ -1,0 +1,81 @@
+//! `/traces/{a}/diff/{b}`: both waterfalls in one; and `/compare`, where forms lead to it.
+//!
+//! Not here: the comparison, which the page's script asks the API for. The surprise: an address
+//! that names a run or a resource is answered with that of the traces, so that a link that is
+//! shared means the same tomorrow.
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use fixpoint_client::{Run, RunState};
+use fixpoint_trace::model::TraceId;
+use serde::Deserialize;
+
+use super::draw;
+use crate::{
+    http::{App, Problem, diff::meant, page::Params, traces::no_trace},
+    ui::{self, Chrome, DiffSide, RunView},
+};
+
+/// Among so many of the newest good runs one of the same kind is looked for.
+const LOOKED_AT: usize = 200;
+
+pub(super) async fn diff(
+    State(app): State<App>,
+    Path((a, b)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let traces = [meant(&app, &a).await?, meant(&app, &b).await?];
+    if traces[0].to_string() != a || traces[1].to_string() != b {
+        return Ok(Redirect::to(&address(traces)).into_response());
+    }
+    let [a, b] = [side(&app, traces[0]).await?, side(&app, traces[1]).await?];
+    let name = |side: &DiffSide| match &side.run {
+        Some(view) => view.run.resource.clone(),
+        None => side.trace_id[..8].to_owned(),
+    };
+    let chrome = Chrome::new(format!("{} against {}", name(&b), name(&a)));
+    draw(&ui::DiffPage { chrome, a, b })
+}
+
+async fn side(app: &App, trace: TraceId) -> Result<DiffSide, Problem> {
+    let trace_id = trace.to_string();
+    let run = app.records.runs_in(&trace_id).await?.into_iter().next().map(RunView::new);
+    if run.is_none() && app.traces.trace(trace).await?.is_none() {
+        return Err(no_trace(trace));
+    }
+    Ok(DiffSide { trace_id, run })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Two {
+    a: String,
+    b: String,
+}
+
+pub(super) async fn compare(
+    State(app): State<App>,
+    Params(Two { a, b }): Params<Two>,
+) -> Result<Redirect, Problem> {
+    let traces = [meant(&app, a.trim()).await?, meant(&app, b.trim()).await?];
+    Ok(Redirect::to(&address(traces)))
+}
+
+fn address([a, b]: [TraceId; 2]) -> String {
+    format!("/traces/{a}/diff/{b}")
+}
+
+/// The newest run that converged, of the same plan and kind, other than this one.
+pub(super) async fn last_good(app: &App, run: &Run) -> Result<Option<RunView>, Problem> {
+    let kind = |run: &Run| run.resource.split('/').next().map(str::to_owned);
+    let good = app.records.runs(None, Some(RunState::Converged), None, LOOKED_AT).await?;
+    // A run that found nothing to do says little of one that did.
+    let fits = |good: &&Run| {
+        good.plan == run.plan
+            && kind(good) == kind(run)
+            && good.trace_id != run.trace_id
+            && good.steps > 0
+    };
+    Ok(good.items.iter().find(fits).cloned().map(RunView::new))
+}

@@ -1,0 +1,81 @@
+//! Runs that go on, but not as the good ones did: flagged in the lists before they fail.
+//!
+//! Not here: what is said when somebody asks. The surprise: nothing of it is stored. A server that
+//! starts knows of no drift until it has looked, which takes it seconds.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use fixpoint::Chain;
+use fixpoint_client::{Conclusion, Run, RunState};
+use tokio_util::sync::CancellationToken;
+
+use super::{Explainer, Unexplained};
+
+/// How often the runs that go on are looked at.
+const EVERY: Duration = Duration::from_secs(3);
+
+/// How many are looked at each time.
+const MOST: usize = 64;
+
+/// With fewer good runs than this, one that is other is no news.
+const ENOUGH: u64 = 5;
+
+/// What is unusual in runs that go on, by run. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Drifts {
+    known: Arc<RwLock<HashMap<String, String>>>,
+}
+
+impl Drifts {
+    /// Notes on a run whether it drifts.
+    pub(crate) fn mark(&self, run: &mut Run) {
+        if !run.state.is_final() {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            run.drift = known.get(&run.id).cloned();
+        }
+    }
+
+    fn replace(&self, drifts: HashMap<String, String>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = drifts;
+    }
+}
+
+impl Explainer {
+    /// Looks at the runs that go on, again and again, until told to stop.
+    pub(crate) async fn watch(&self, stopping: CancellationToken) {
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = stopping.cancelled() => return,
+            }
+            match self.look().await {
+                Ok(drifts) => self.drifts.replace(drifts),
+                Err(error) => {
+                    tracing::warn!(
+                        "runs that go on are not compared with good ones: {}",
+                        Chain(&error)
+                    );
+                }
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<HashMap<String, String>, Unexplained> {
+        let mut drifts = HashMap::new();
+        for state in [RunState::Running, RunState::Waiting] {
+            for run in self.records.runs(None, Some(state), None, MOST).await?.items {
+                let why = self.against_good(&run).await?;
+                if why.conclusion == Conclusion::Cause && why.baseline.good >= ENOUGH {
+                    drifts.insert(run.id, why.sentence);
+                }
+            }
+        }
+        Ok(drifts)
+    }
+}
