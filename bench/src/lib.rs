@@ -1,14 +1,18 @@
-//! Measures the trace store from outside: load over its ports, questions, growth.
+//! Measures the trace store from outside: load over its ports, questions, growth. And what `why`
+//! says of faults.
 //!
 //! Its programs: `load` sends spans, `query` asks questions of a running server, `grow` fills a store
-//! in its own process, `settle` seals and merges one. `bench/README.md` says which figure comes from which. Not
+//! in its own process, `settle` seals and merges one, `diagnose` explains labelled failures, `faults`
+//! breaks each call of a creation in each way. `bench/README.md` says which figure comes from which. Not
 //! here: micro-benchmarks, which live in the crates' `benches/`. The surprise: requests are encoded
 //! once, before anything is measured, and get fresh ids in place as they are sent.
 
 pub mod data;
+pub mod diagnosis;
 pub mod drive;
 pub mod encode;
 pub mod errors;
+pub mod faults;
 pub mod measure;
 pub mod process;
 pub mod questions;
