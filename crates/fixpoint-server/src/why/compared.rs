@@ -38,11 +38,23 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Whether it is a call that failed, is missing or was answered otherwise.
+    pub(super) fn tells_of_a_call(&self) -> bool {
+        let kinds = [CauseKind::Failed, CauseKind::Missing, CauseKind::Changed];
+        self.call && kinds.contains(&self.cause.kind)
+    }
+
     /// As a cause, with all that follows from it beneath it.
     pub(super) fn into_cause(self) -> Cause {
         let mut cause = self.cause;
         cause.consequences = self.follows.into_iter().map(Self::into_cause).collect();
         cause
+    }
+
+    /// Leaves out those that are not worth a word, also where they follow from others.
+    pub(super) fn keep(found: &mut Vec<Self>, worth: &impl Fn(&Self) -> bool) {
+        found.retain(worth);
+        found.iter_mut().for_each(|found| Self::keep(&mut found.follows, worth));
     }
 
     /// All of them, and all that follows from them, most telling first.

@@ -24,6 +24,7 @@ use fixpoint_trace::{
 
 use self::{
     baseline::{Baselines, Good, Of, trace_of},
+    compared::Found,
     drift::Drifts,
     plan::Blame,
     view::View,
@@ -125,10 +126,17 @@ impl Explainer {
         let limits = Limits { bits, ..telling };
         let explained = explain(&good.profile, std::slice::from_ref(trace), limits);
         let mut found = compared::causes(&explained, view, what);
-        if run.is_some() {
-            // A call that took some milliseconds more is no reason why a run of minutes went wrong.
-            let enough = (trace.duration().unwrap_or(0) / SHARE).max(NOTICED);
-            found.retain(|found| found.lost.is_none_or(|lost| lost >= enough));
+        if let Some(run) = run {
+            // A call that took some milliseconds more is no reason why a run of minutes went wrong. One
+            // that reached what it was for is held only against what it called, and whether it took
+            // much longer: which steps it needed and how often it looked depends on the world.
+            let took = trace.duration().unwrap_or(0);
+            let reached = run.state == RunState::Converged;
+            let enough = (took / if reached { LARGE_SHARE } else { SHARE }).max(NOTICED);
+            Found::keep(&mut found, &|found| match found.lost {
+                Some(lost) => lost >= enough,
+                None => !reached || found.tells_of_a_call(),
+            });
         }
         if good.profile.traces() < FEW {
             // What is usual is uncertain: only what is blamed may be explained by it.
@@ -216,6 +224,9 @@ const NOTICED: u64 = 50_000_000;
 
 /// and less than one part in so many of all its time.
 const SHARE: u64 = 20;
+
+/// or, of a run that converged, in so many.
+const LARGE_SHARE: u64 = 4;
 
 /// How surprising a difference in what is blamed must be, in bits: once in two good ones.
 const A_HINT: f64 = 1.0;
