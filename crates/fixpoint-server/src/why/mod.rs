@@ -228,8 +228,9 @@ const SHARE: u64 = 20;
 /// or, of a run that converged, in so many.
 const LARGE_SHARE: u64 = 4;
 
-/// How surprising a difference in what is blamed must be, in bits: once in two good ones.
-const A_HINT: f64 = 1.0;
+/// How surprising a difference in what is blamed must be, in bits. Nearly nothing: there must be a
+/// reason, and with one good run the best of what differs is all there is.
+const A_HINT: f64 = 0.1;
 
 /// With fewer good ones than this an answer says how few there are.
 const FEW: u64 = 5;

@@ -6,14 +6,17 @@
 use std::collections::HashSet;
 
 use fixpoint_client::{Cause, CauseKind, Evidence};
-use fixpoint_trace::compare::tree::At;
+use fixpoint_trace::{compare::tree::At, semconv};
 
 use super::{
     compared::Found,
     plan::Blame,
     plan::at_place,
-    view::{CREATE, View},
+    view::{CREATE, View, text},
 };
+
+/// What explains nothing must be more surprising than this to be told, in bits: once in two.
+const WORTH_TELLING: f64 = 1.0;
 
 /// One order of causes; what follows from the first is folded beneath it.
 /// Outside of what is blamed, only what is more surprising than `telling` bits is told.
@@ -47,14 +50,22 @@ pub(super) fn rank(blame: Blame, found: Vec<Found>, view: &View, telling: f64) -
         },
     };
     cause.consequences.extend(blamed);
-    if cause.kind == CauseKind::Missing
-        && let Some(at) = focus.odd_answer(&found, &cause)
-    {
+    let missing = cause.kind == CauseKind::Missing;
+    if let Some(at) = focus.odd_answer(&found, &cause).filter(|_| missing) {
         let Found { cause: odd, counted, .. } = found.remove(at);
         cause.sentence = format!("{}; before that, {}", cause.sentence, odd.sentence);
         let request = odd.request_id.map(|id| format!(" (request id {id})")).unwrap_or_default();
         let text = format!("{}{request}: {counted}", odd.sentence);
         cause.evidence.insert(0, Evidence { text, span_id: odd.span_id });
+    } else if let Some((at, what)) = focus.found_nothing(&cause).filter(|_| missing) {
+        // With few good runs it is not known to be odd; that nothing follows from nothing is plain.
+        let span = view.span(at);
+        let found_nothing = format!("{} answered with no {what}", span.name);
+        cause.sentence = format!("{}; before that, {found_nothing}", cause.sentence);
+        let request = text(span, semconv::AWS_REQUEST_ID);
+        let request = request.map(|id| format!(" (request id {id})")).unwrap_or_default();
+        let span_id = Some(span.span_id.to_string());
+        cause.evidence.insert(0, Evidence { text: format!("{found_nothing}{request}"), span_id });
     }
     // The same place may be blamed and differ: it is said once.
     let said: HashSet<_> = std::iter::once(&cause)
@@ -65,7 +76,8 @@ pub(super) fn rank(blame: Blame, found: Vec<Found>, view: &View, telling: f64) -
         .into_iter()
         .filter(|found| {
             let cause = &found.cause;
-            !said.contains(&(cause.kind, cause.span_id.clone(), cause.operation.clone()))
+            found.bits >= WORTH_TELLING
+                && !said.contains(&(cause.kind, cause.span_id.clone(), cause.operation.clone()))
         })
         .partition(|found| focus.follows(found, &cause));
     cause.consequences.extend(follows.into_iter().map(|found| found.cause));
@@ -128,6 +140,26 @@ impl<'a, 'b> Focus<'a, 'b> {
         let orders: [&dyn Fn(&Found) -> bool; 3] = [&inside, &looking, &before];
         orders.iter().find_map(|of| {
             found.iter().position(|found| explains(found) && of(found) && found.call)
+        })
+    }
+
+    /// The last call in the step of something missing that only looked, and found nothing; with what
+    /// it looked for.
+    fn found_nothing(&self, missing: &Cause) -> Option<(At, String)> {
+        let place = missing.span_id.as_ref()?.parse().ok().and_then(|id| self.view.place(id))?;
+        let step = self.view.step(place)?;
+        let calls = self.view.tree.below(step).rev().filter(|&at| self.view.is_call(at));
+        calls.filter(|&at| self.view.only_looks(at)).find_map(|at| {
+            let answer = text(self.view.span(at), semconv::RESPONSE)?;
+            let answer: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(answer).ok()?;
+            let nothing = |value: &serde_json::Value| match value {
+                serde_json::Value::String(text) => text.is_empty(),
+                serde_json::Value::Array(items) => items.is_empty(),
+                _ => false,
+            };
+            let what = answer.into_iter().find(|(_, value)| nothing(value))?.0;
+            Some((at, what))
         })
     }
 
