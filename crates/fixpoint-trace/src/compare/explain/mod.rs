@@ -195,7 +195,7 @@ pub fn explain(profile: &Profile, traces: &[Trace], limits: Limits) -> Explanati
     let (here, places) = Places::of(traces);
     let mut evidences = Evidences::new(profile, &here);
     let list = evidences.gather();
-    let weighed = rank::weigh(&evidences, list, limits);
+    let weighed = rank::weigh(&evidences, list, places.mean_duration(), limits);
     let found = places::find(&places, &evidences, weighed);
     let findings = causes::put_together(found, limits.most);
     Explanation { good: profile.traces(), traces: traces.len() as u64, findings }

@@ -67,6 +67,17 @@ impl<'a> Places<'a> {
         }
         (profile, places)
     }
+
+    /// From the first start to the last moment known, on average. Not from the roots: one that only
+    /// sets off what follows is long over when that ends.
+    pub(super) fn mean_duration(&self) -> f64 {
+        let duration = |(tree, trace): (&Tree<'_>, &Trace)| {
+            let first = tree.tops().iter().map(|&top| tree.span(top).start).min().unwrap_or(0);
+            profile::latest(tree, &trace.logs).saturating_sub(first) as f64
+        };
+        let sum: f64 = self.trees.iter().zip(self.traces).map(duration).sum();
+        sum / self.traces.len().max(1) as f64
+    }
 }
 
 /// Makes findings of evidence that counts.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::compare::{
     label::Name,
-    profile::paths::{ABOVE_ALL, EDGE, PathId},
+    profile::paths::{EDGE, PathId},
 };
 
 /// Two ways are about as slow if the lesser has this share of the greater's weight.
@@ -35,14 +35,14 @@ pub(super) struct Weighed {
     pub(super) suspect: Name,
 }
 
-/// Evidence that is past the limit, the weightiest first.
+/// Evidence that is past the limit, the weightiest first. `trace` is how long a trace takes.
 pub(super) fn weigh(
     evidences: &Evidences<'_>,
     list: Vec<Evidence>,
+    trace: f64,
     limits: Limits,
 ) -> Vec<Weighed> {
     let least = limits.bits.min(known(evidences.good.traces()));
-    let trace = mean_duration(evidences);
     // Values, orders, repetitions and lines of no alarm vary by themselves, and a few traces do not show how.
     let loose = 1.5 + 8.0 / evidences.good.traces().max(1) as f64;
     let slow_tests = (evidences.here.paths().len() as f64).log2();
@@ -116,13 +116,6 @@ fn again(evidence: &Evidence) -> bool {
         Sign::Fewer { least, .. } => least > 1,
         _ => false,
     }
-}
-
-/// How long the traces take, on average.
-fn mean_duration(evidences: &Evidences<'_>) -> f64 {
-    let tops = evidences.here.path(ABOVE_ALL).children.iter();
-    let sum: f64 = tops.map(|&top| evidences.here.path(top).whole.sum()).sum();
-    sum / evidences.here.traces().max(1) as f64
 }
 
 /// Services whose ways to or from two others or more are slow, and about as slow; with how many.

@@ -182,6 +182,29 @@ fn a_slow_call_is_found_and_not_those_that_waited_for_it() {
 }
 
 #[test]
+fn a_delay_is_weighed_against_the_whole_trace_and_not_a_root_that_ended_early() {
+    // The root only sets off the run, and a step waits for a minute.
+    let run = |number: u64| {
+        let mut trace = run(number, ONE_GROUP, true);
+        trace.spans[0].end = Some(trace.spans[0].start + MS);
+        let step = trace.spans.iter_mut().find(|span| span.name == "run_instances").unwrap();
+        step.end = step.end.map(|end| end + 60_000 * MS);
+        trace
+    };
+    let mut profile = Profile::default();
+    for number in 0..50 {
+        profile.add(&run(number));
+    }
+    let mut late = run(90);
+    let call = late.spans.iter_mut().find(|span| span.name == "ELBv2.RegisterTargets").unwrap();
+    call.end = call.end.map(|end| end + 100 * MS);
+    assert_eq!(why(&profile, &late), []);
+    let call = late.spans.iter_mut().find(|span| span.name == "ELBv2.RegisterTargets").unwrap();
+    call.end = call.end.map(|end| end + 20_000 * MS);
+    assert!(matches!(first(&profile, &late).what, What::Slow(_)));
+}
+
+#[test]
 fn a_call_that_is_never_made_otherwise_is_found() {
     let mut bad = run(90, ONE_GROUP, true);
     let step = bad.spans.iter().position(|span| span.name == "run_instances").unwrap();
