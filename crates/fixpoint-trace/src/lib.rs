@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate self as fixpoint_trace;
 
+mod chain;
 pub mod compare;
 pub mod export;
 pub mod formats;

@@ -3,11 +3,7 @@
 //! Runs on the thread that emits, so it copies values and no more; what they mean is found out
 //! by the writer. Only the fields that decide a span's ids are acted on here.
 
-use std::{
-    error::Error,
-    fmt::{self, Write},
-    str::FromStr,
-};
+use std::{error::Error, fmt, str::FromStr};
 
 use tracing::{
     Event,
@@ -16,6 +12,7 @@ use tracing::{
 };
 
 use crate::{
+    chain::chain,
     model::{SpanId, TraceId, Value},
     record,
     semconv::special,
@@ -133,14 +130,7 @@ impl Visit for Fields {
 
     /// The error and its causes, as one line.
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut text = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        self.put_text(field, text);
+        self.put_text(field, chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
 
 use super::settings::{Protocol, Target};
+use crate::chain::chain;
 
 /// How much of an answer is read: a status and a line of text.
 const ANSWER: usize = 64 << 10;
@@ -115,17 +116,6 @@ impl Answer {
 /// The URL is left out, in which there may be a secret.
 fn unreachable(error: reqwest::Error) -> String {
     chain(&error.without_url())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        said.push_str(": ");
-        said.push_str(&error.to_string());
-        source = error.source();
-    }
-    said
 }
 
 fn compressed(request: &[u8]) -> Vec<u8> {

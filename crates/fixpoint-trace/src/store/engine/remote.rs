@@ -16,6 +16,7 @@ use super::{
     common::Common,
     manifest::{Manifest, Membership},
 };
+use crate::chain::chain;
 use crate::store::{
     BoxError,
     bucket::{Bucket, BucketError, Connection, Version},
@@ -115,7 +116,7 @@ impl Remote {
                         "the bucket of the trace store cannot be used; segments wait here"
                     );
                 }
-                health.error = Some(told(&**error));
+                health.error = Some(chain(&**error));
                 health.pause = (health.pause * 2).clamp(PAUSE[0], PAUSE[1]);
                 // So that several servers do not come back at once.
                 let pause = health.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
@@ -123,16 +124,6 @@ impl Remote {
             }
         }
     }
-}
-
-/// An error with what is beneath it, in a line.
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let (mut text, mut next) = (error.to_string(), error.source());
-    while let Some(error) = next {
-        text = format!("{text}: {error}");
-        next = error.source();
-    }
-    text
 }
 
 /// Whether it is the bucket that failed, and not something here.
