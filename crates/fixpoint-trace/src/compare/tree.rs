@@ -220,24 +220,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{
-        model::{Resource, SpanContext, TraceId},
-        semconv::SERVICE_NAME,
-    };
-
-    const TRACE: [u8; 16] = [1; 16];
+    use crate::{compare::testing, model::Resource, semconv::SERVICE_NAME};
 
     fn span(id: u8, parent: u8, times: std::ops::Range<u64>, name: &str) -> Span {
-        let id_of = |byte: u8| SpanId::from_bytes([byte; 8]);
-        let trace_id = TraceId::from_bytes(TRACE).unwrap();
-        let context = SpanContext { trace_id, span_id: id_of(id).unwrap() };
-        let service = Resource::from_iter([(SERVICE_NAME.to_owned(), "shop".into())]);
-        Span {
-            parent: id_of(parent),
-            end: Some(times.end),
-            resource: Arc::new(service),
-            ..Span::new(context, name, times.start)
-        }
+        testing::span(1, id, parent, times, name)
     }
 
     fn shape(spans: Vec<Span>) -> Vec<(String, u32)> {

@@ -63,7 +63,7 @@ fn records(trace_id: TraceId, start: u64, spans: u64) -> Vec<Record> {
 
 /// Waits for what the store does by itself.
 #[allow(clippy::disallowed_methods, reason = "the store's thread goes by the real clock")]
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     for _ in 0..1000 {
         if done().await {
             return;

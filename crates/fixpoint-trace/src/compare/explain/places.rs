@@ -26,6 +26,8 @@ pub(super) struct Places<'a> {
     traces: &'a [Trace],
     trees: Vec<Tree<'a>>,
     paths: Vec<Vec<PathId>>,
+    /// The log lines of each trace, by span.
+    lines: Vec<Lines<'a>>,
     /// Spans by path, as trace and place in it.
     spans: Vec<Vec<(u32, u32)>>,
 }
@@ -50,12 +52,19 @@ impl<'a> Places<'a> {
     /// The profile of some traces, and their spans by path.
     pub(super) fn of(traces: &'a [Trace]) -> (Profile, Self) {
         let mut profile = Profile::default();
-        let mut places = Self { traces, trees: Vec::new(), paths: Vec::new(), spans: Vec::new() };
+        let mut places = Self {
+            traces,
+            trees: Vec::new(),
+            paths: Vec::new(),
+            lines: Vec::new(),
+            spans: Vec::new(),
+        };
         for trace in traces {
             let mut names = std::mem::take(profile.names_mut());
             let tree = Tree::new(trace, &mut names);
             *profile.names_mut() = names;
             let paths = profile.place(&tree, &trace.logs);
+            places.lines.push(Lines::of(&tree, &trace.logs));
             places.trees.push(tree);
             places.paths.push(paths);
         }
@@ -262,8 +271,7 @@ impl Finder<'_, '_> {
                 (here == *value).then_some(()).and_then(|()| shown(0))
             }
             Sign::Lines { before, then, .. } => {
-                let lines = Lines::of(tree, &self.places.traces[trace].logs);
-                let names = lines.names(at?, tree, self.names);
+                let names = self.places.lines[trace].names(at?, tree, self.names);
                 profile::pairs(names).any(|pair| pair == (*before, *then)).then_some(())?;
                 shown(0)
             }

@@ -80,6 +80,7 @@ fn run(number: u64, groups: &str, registers: bool) -> Trace {
     if registers {
         story.call(step, "ELBv2.RegisterTargets", "{}");
     }
+    story.line(step, "done");
     story.close(step, MS);
     let create = story.open(Some(run), "fixpoint", "create");
     story.call(create, "EC2.DescribeInstances", r#"{"Reservations":[{}]}"#);
@@ -103,6 +104,33 @@ fn why(profile: &Profile, trace: &Trace) -> Vec<Finding> {
 fn first(profile: &Profile, trace: &Trace) -> Finding {
     let findings = why(profile, trace);
     findings.first().cloned().unwrap_or_else(|| panic!("nothing found"))
+}
+
+/// A good run as it is in the middle of a call, when the step has logged its first line.
+fn under_way(number: u64) -> Trace {
+    let mut trace = run(number, ONE_GROUP, true);
+    let step = trace.spans.iter().position(|span| span.name == "register_cluster_node_to_lb");
+    let step = step.unwrap();
+    trace.spans.truncate(step + 2);
+    trace.logs.truncate(1);
+    let call = &mut trace.spans[step + 1];
+    call.end = None;
+    call.attributes.clear();
+    trace.spans[step].end = None;
+    trace.spans[0].end = None;
+    trace
+}
+
+#[test]
+fn what_an_open_span_has_not_said_or_answered_yet_is_not_missing() {
+    for good in [2, 8, 50] {
+        let findings = why(&good_runs(good), &under_way(90));
+        let mut all: Vec<&Finding> = findings.iter().collect();
+        while let Some(finding) = all.pop() {
+            assert!(matches!(finding.what, What::NeverEnded { .. }), "{good}: {finding:#?}");
+            all.extend(finding.consequences.iter().chain(&finding.because));
+        }
+    }
 }
 
 #[test]

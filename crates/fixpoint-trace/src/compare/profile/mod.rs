@@ -194,7 +194,10 @@ impl Profile {
             self.spans += 1;
             self.count(tree, at, place, now);
             self.count_values(tree, at, place, &mut seen);
-            for (a, b) in pairs(lines.names(at, tree, &mut self.names)) {
+            // What an open span has not said it may still say.
+            let goes_on = tree.span(at).end.is_none();
+            let said = pairs(lines.names(at, tree, &mut self.names));
+            for (a, b) in said.filter(|&(_, then)| !(goes_on && then == EDGE)) {
                 self.paths[place as usize].lines.add(&(a, b), 1, MOST_PAIRS);
             }
         }

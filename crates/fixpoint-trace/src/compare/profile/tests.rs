@@ -1,23 +1,8 @@
-use std::{ops::Range, sync::Arc};
-
 use super::*;
 use crate::{
-    model::{Kind, Level, Resource, Span, SpanContext, Status, TraceId},
-    semconv::SERVICE_NAME,
+    compare::testing::span,
+    model::{Kind, Level, Status},
 };
-
-fn span(trace: u8, id: u8, parent: u8, times: Range<u64>, name: &str) -> Span {
-    let id_of = |byte: u8| SpanId::from_bytes([byte; 8]);
-    let trace_id = TraceId::from_bytes([trace; 16]).unwrap();
-    let context = SpanContext { trace_id, span_id: id_of(id).unwrap() };
-    let service = Resource::from_iter([(SERVICE_NAME.to_owned(), "shop".into())]);
-    Span {
-        parent: id_of(parent),
-        end: Some(times.end),
-        resource: Arc::new(service),
-        ..Span::new(context, name, times.start)
-    }
-}
 
 /// A trace in which `buy` calls `stock` so many times, and then `pay`.
 fn trace(number: u8, stocks: u8) -> Trace {

@@ -34,6 +34,7 @@ use object_store::{ObjectStore, memory::InMemory};
 use tempfile::TempDir;
 
 use self::shaky::{Call, Fate, Shaky};
+use crate::engine::until;
 
 const SECOND: u64 = 1_000_000_000;
 /// Spans of a trace; a line comes with them.
@@ -90,18 +91,6 @@ async fn assert_has(store: &Engine, known: &[TraceId], context: &str) {
     let rates = store.rates(&RateQuery::default()).await.unwrap();
     let counted: u64 = rates.iter().flat_map(|it| &it.buckets).map(|it| it.spans).sum();
     assert_eq!(counted, SPANS * known.len() as u64, "{context}");
-}
-
-/// Waits for what the store does by itself.
-#[allow(clippy::disallowed_methods, reason = "the store's thread goes by the real clock")]
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    for _ in 0..1000 {
-        if done().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("not within 20 s: {what}");
 }
 
 async fn bucket_of(store: &Engine) -> fixpoint_trace::store::BucketStats {
