@@ -159,7 +159,7 @@ impl Metrics {
 
 /// The trace store's own figures, each without labels.
 fn store(out: &mut String, stats: &Stats) {
-    for (name, help, kind, value) in [
+    let figures = [
         ("spans", "Spans that are stored.", "gauge", stats.spans),
         ("logs", "Log lines that are stored.", "gauge", stats.logs),
         ("bytes", "Bytes on disk, indexes and log included.", "gauge", stats.bytes),
@@ -167,18 +167,15 @@ fn store(out: &mut String, stats: &Stats) {
         ("rejected_total", "Spans and log lines that were not valid.", "counter", stats.rejected),
         ("overloaded_total", "Requests refused under too much load.", "counter", stats.overloaded),
         ("expired_total", "Spans and log lines past the retention.", "counter", stats.expired),
-    ] {
-        let name = format!("fixpoint_trace_store_{name}");
-        head(out, &name, help, kind);
-        line(out, &name, "", value as f64);
-    }
+    ];
+    plain(out, "fixpoint_trace_store_", &figures);
     if let Some(oldest) = stats.oldest {
         let name = "fixpoint_trace_store_oldest_timestamp_seconds";
         head(out, name, "When the oldest trace began.", "gauge");
         line(out, name, "", oldest as f64 / 1e9);
     }
     let Some(bucket) = &stats.bucket else { return };
-    for (name, help, kind, value) in [
+    let figures = [
         (
             "usable",
             "Whether it could be used the last time.",
@@ -189,10 +186,16 @@ fn store(out: &mut String, stats: &Stats) {
         ("absent_segments", "Segments of it not readable here yet.", "gauge", bucket.absent),
         ("held_bytes", "Bytes of rows of segments that are here.", "gauge", bucket.held),
         ("failures_total", "How often it failed.", "counter", bucket.failures),
-    ] {
-        let name = format!("fixpoint_trace_store_bucket_{name}");
+    ];
+    plain(out, "fixpoint_trace_store_bucket_", &figures);
+}
+
+/// Figures without labels: name, help, kind and value of each.
+fn plain(out: &mut String, prefix: &str, figures: &[(&str, &str, &str, u64)]) {
+    for (name, help, kind, value) in figures {
+        let name = format!("{prefix}{name}");
         head(out, &name, help, kind);
-        line(out, &name, "", value as f64);
+        line(out, &name, "", *value as f64);
     }
 }
 
