@@ -155,6 +155,23 @@ pub struct Run {
     pub retry_at: Option<Timestamp>,
 }
 
+impl Run {
+    /// The kind of the resource: `clusters`.
+    pub fn kind(&self) -> &str {
+        self.resource.split_once('/').map_or(&*self.resource, |(kind, _)| kind)
+    }
+
+    /// Whether another run can be held against this one: it is of the same plan and kind, and
+    /// reached what it was for. A run that found nothing to do says little of one that did.
+    pub fn is_example_for(&self, other: &Self) -> bool {
+        self.state == RunState::Converged
+            && self.steps > 0
+            && self.plan == other.plan
+            && self.kind() == other.kind()
+            && self.id != other.id
+    }
+}
+
 /// A step that runs at this moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ActiveStep {

@@ -95,14 +95,9 @@ async fn last_good(session: &Session, trace: &str) -> Result<String> {
         _ => None,
     });
     let run = run.ok_or_else(none)?;
-    let kind = |resource: &str| resource.split('/').next().map(str::to_owned);
     let query = RunQuery { state: Some(RunState::Converged), ..RunQuery::default() };
     let good = session.client.runs(&query).await?;
-    let fits = |good: &&fixpoint_client::Run| {
-        good.plan == run.plan
-            && kind(&good.resource) == kind(&run.resource)
-            && good.trace_id != trace
-    };
+    let fits = |good: &&fixpoint_client::Run| good.is_example_for(run) && good.trace_id != trace;
     good.items.iter().find(fits).map(|good| good.trace_id.clone()).ok_or_else(none)
 }
 

@@ -41,8 +41,11 @@ pub(super) async fn diff(
 async fn side(app: &App, trace: TraceId) -> Result<DiffSide, Problem> {
     let trace_id = trace.to_string();
     let run = app.records.runs_in(&trace_id).await?.into_iter().next().map(RunView::new);
-    if run.is_none() && app.traces.trace(trace).await?.is_none() {
-        return Err(no_trace(trace));
+    if run.is_none() {
+        let found = app.traces.find(&trace_id, 1).await?;
+        if found.iter().all(|summary| summary.trace_id != trace) {
+            return Err(no_trace(trace));
+        }
     }
     Ok(DiffSide { trace_id, run })
 }
@@ -68,14 +71,7 @@ fn address([a, b]: [TraceId; 2]) -> String {
 
 /// The newest run that converged, of the same plan and kind, other than this one.
 pub(super) async fn last_good(app: &App, run: &Run) -> Result<Option<RunView>, Problem> {
-    let kind = |run: &Run| run.resource.split('/').next().map(str::to_owned);
     let good = app.records.runs(None, Some(RunState::Converged), None, LOOKED_AT).await?;
-    // A run that found nothing to do says little of one that did.
-    let fits = |good: &&Run| {
-        good.plan == run.plan
-            && kind(good) == kind(run)
-            && good.trace_id != run.trace_id
-            && good.steps > 0
-    };
+    let fits = |good: &&Run| good.is_example_for(run) && good.trace_id != run.trace_id;
     Ok(good.items.iter().find(fits).cloned().map(RunView::new))
 }
