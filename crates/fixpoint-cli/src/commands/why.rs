@@ -46,7 +46,8 @@ impl Args {
         }
         let width = output.width();
         let others = if self.all { usize::MAX } else { OTHERS };
-        let mut lines = vec![head(&why, output.out), String::new()];
+        let mut lines = head(&why, output.out);
+        lines.push(String::new());
         lines.extend(tell(&why, output.out, width, others));
         lines.push(String::new());
         lines.extend(foot(session, &why, width));
@@ -71,18 +72,16 @@ async fn ask(session: &Session, id: &str) -> Result<Why> {
     Err(nowhere(id))
 }
 
-/// What was asked about.
-fn head(why: &Why, paint: Paint) -> String {
-    let trace = paint.dim(format!("trace {}", why.trace_id));
+/// What was asked about. Ids stand on a line of their own, where a narrow terminal does not break
+/// them.
+fn head(why: &Why, paint: Paint) -> Vec<String> {
+    let trace = format!("trace {}", why.trace_id);
     match &why.run {
-        Some(run) => format!(
-            "{} {}  {} {}  {trace}",
-            paint.bold(&run.resource),
-            state(run.state, paint),
-            run.plan,
-            paint.dim(&run.id),
-        ),
-        None => format!("{}  {trace}", paint.bold(&why.baseline.of)),
+        Some(run) => vec![
+            format!("{} {}  {}", paint.bold(&run.resource), state(run.state, paint), run.plan),
+            paint.dim(format!("{}  {trace}", run.id)),
+        ],
+        None => vec![paint.bold(&why.baseline.of), paint.dim(trace)],
     }
 }
 
@@ -155,16 +154,13 @@ fn foot(session: &Session, why: &Why, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let what = if why.run.is_some() { "good run" } else { "good trace" };
     if let Some(last) = &why.baseline.last {
-        let name = last.resource.as_deref().unwrap_or_default();
         let good = many(usize::try_from(why.baseline.good).unwrap_or(usize::MAX), what);
-        lines.push(
-            format!(
-                "  compared with {good} of {}; the last: {name} {}",
-                why.baseline.of, last.trace_id
-            )
-            .replace(":  ", ": "),
-        );
-        lines.push(format!("  fixpoint diff {} {}", last.trace_id, why.trace_id));
+        let name = last.resource.as_ref().unwrap_or(&last.trace_id);
+        lines.push(format!("  compared with {good} of {}; the last: {name}", why.baseline.of));
+        lines.push(match &why.run {
+            Some(run) => format!("  fixpoint diff {}", run.id),
+            None => format!("  fixpoint diff {} {}", last.trace_id, why.trace_id),
+        });
     }
     for unknown in &why.unknown {
         lines.extend(indented(unknown, "  ", "  ", width).into_iter().map(|line| paint.dim(line)));

@@ -4,6 +4,8 @@
 
 use fixpoint_client::{Conclusion, Why};
 
+use crate::why::many;
+
 /// An answer, with how it is said.
 #[derive(Debug, Clone)]
 pub(crate) struct WhyView {
@@ -35,22 +37,15 @@ impl WhyView {
 
     pub(super) fn follows(&self) -> String {
         let cause = self.why.cause.as_ref();
-        let count = cause.map_or(0, |cause| cause.consequences.len());
-        if count == 1 { "1 consequence".to_owned() } else { format!("{count} consequences") }
+        many(cause.map_or(0, |cause| cause.consequences.len()) as u64, "consequence")
     }
 
     pub(super) fn others(&self) -> String {
-        match self.why.others.len() {
-            1 => "1 other unusual thing".to_owned(),
-            count => format!("{count} other unusual things"),
-        }
+        many(self.why.others.len() as u64, "other unusual thing")
     }
 
     pub(super) fn compared(&self) -> String {
         let what = if self.why.run.is_some() { "run" } else { "trace" };
-        match self.why.baseline.good {
-            1 => format!("1 good {what}"),
-            count => format!("{count} good {what}s"),
-        }
+        many(self.why.baseline.good, &format!("good {what}"))
     }
 }

@@ -24,6 +24,9 @@ use crate::{http::timestamp, records::Records, store};
 /// How many good ones a profile is first built from. More say little more, and take longer to read.
 const FIRST: usize = 200;
 
+/// How many runs are looked at together: more than go on at the same time.
+const PAGE: usize = 100;
+
 /// How many runs are looked through for good ones of a plan.
 const LOOKED_THROUGH: usize = 2_000;
 
@@ -55,25 +58,43 @@ impl std::fmt::Display for Of {
 /// Good ones, read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Good {
-    pub(super) profile: Arc<Profile>,
-    /// Newest last.
-    known: Vec<GoodOne>,
+    pub(super) profile: Profile,
+    /// The one that ended last.
+    pub(super) last: Option<GoodOne>,
+    /// Runs by their ids, traces by theirs.
+    ids: HashSet<String>,
 }
 
 impl Good {
-    /// The last of them that is not the one asked about.
-    pub(super) fn last_but(&self, trace: &str) -> Option<&GoodOne> {
-        self.known.iter().rev().find(|good| good.trace_id != trace)
-    }
-
-    fn has(&self, trace: &str) -> bool {
-        self.known.iter().any(|good| good.trace_id == trace)
-    }
-
     fn add(&mut self, good: GoodOne, trace: &Trace) {
-        Arc::make_mut(&mut self.profile).add(trace);
-        self.known.push(good);
+        self.profile.add(trace);
+        self.ids.insert(good.run_id.as_ref().unwrap_or(&good.trace_id).clone());
+        if self.last.as_ref().is_none_or(|last| last.ended_at <= good.ended_at) {
+            self.last = Some(good);
+        }
     }
+}
+
+/// Where good ones are added for an answer about `but`, which must not be among them. One profile
+/// cannot be taken out of another, so where it is among those kept, one is built for the answer
+/// `alone`.
+fn place<'a>(kept: &'a mut Arc<Good>, alone: &'a mut Arc<Good>, but: &str) -> &'a mut Arc<Good> {
+    if kept.profile.traces() >= MOST {
+        *kept = Arc::default();
+    }
+    if kept.ids.contains(but) { alone } else { kept }
+}
+
+/// Adds a good one where it stops nobody: counting what the answers of a trace hold takes a while.
+async fn add(to: &mut Arc<Good>, good: GoodOne, trace: Trace) -> Result<(), Unexplained> {
+    // Whoever goes away meanwhile leaves none behind, and then all are read again.
+    let mut taken = std::mem::take(to);
+    *to = tokio::task::spawn_blocking(move || {
+        Arc::make_mut(&mut taken).add(good, &trace);
+        taken
+    })
+    .await?;
+    Ok(())
 }
 
 /// Profiles, by what they are of. Cheap to clone.
@@ -82,14 +103,17 @@ pub(super) struct Baselines {
     kept: Arc<Mutex<Kept>>,
 }
 
+/// Good ones that somebody may be reading or adding to.
+type Slot = Arc<Mutex<Arc<Good>>>;
+
 #[derive(Debug, Default)]
 struct Kept {
-    goods: HashMap<Of, (u64, Arc<Mutex<Good>>)>,
+    goods: HashMap<Of, (u64, Slot)>,
     asked: u64,
 }
 
 impl Baselines {
-    async fn slot(&self, of: &Of) -> Arc<Mutex<Good>> {
+    async fn slot(&self, of: &Of) -> Slot {
         let mut kept = self.kept.lock().await;
         kept.asked += 1;
         let now = kept.asked;
@@ -104,100 +128,77 @@ impl Baselines {
         Arc::clone(&slot.1)
     }
 
-    /// The good runs of a plan, without the run asked about.
+    /// The good runs of the plan of a run, without that run.
     pub(super) async fn of_plan(
         &self,
         of: &Of,
         records: &Records,
         traces: &dyn TraceStore,
         but: &Run,
-    ) -> Result<Good, Unexplained> {
-        let Of::Plan { kind, plan } = of else { return Ok(Good::default()) };
+    ) -> Result<Arc<Good>, Unexplained> {
         let slot = self.slot(of).await;
-        let mut good = slot.lock().await;
-        if good.profile.traces() >= MOST {
-            *good = Good::default();
-        }
-        // The run itself must not be among them. Taking a profile back out of another is not
-        // possible, so such a profile is built for this answer alone.
-        let itself = good.has(&but.trace_id);
-        let mut alone = Good::default();
-        let into = if itself { &mut alone } else { &mut *good };
-        let known: HashSet<String> =
-            into.known.iter().filter_map(|good| good.run_id.clone()).collect();
-        for run in newest(records, kind, plan, &known).await? {
-            if run.id == but.id {
-                continue;
-            }
+        let (mut kept, mut alone) = (slot.lock().await, Arc::default());
+        let into = place(&mut kept, &mut alone, &but.id);
+        for run in unknown(records, but, &into.ids).await? {
             if let Some(trace) = trace_of(traces, &run).await? {
-                into.add(good_run(&run), &trace);
+                add(into, good_run(&run), trace).await?;
             }
         }
-        Ok(into.clone())
+        Ok(Arc::clone(into))
     }
 
-    /// The good traces of an operation, without the trace asked about.
+    /// The good traces of the operation of a trace, without that trace.
     pub(super) async fn of_operation(
         &self,
         of: &Of,
         traces: &dyn TraceStore,
         but: &TraceSummary,
-    ) -> Result<Good, Unexplained> {
-        let Of::Operation { service, name } = of else { return Ok(Good::default()) };
+    ) -> Result<Arc<Good>, Unexplained> {
         let slot = self.slot(of).await;
-        let mut good = slot.lock().await;
-        if good.profile.traces() >= MOST {
-            *good = Good::default();
-        }
-        let itself = good.has(&but.trace_id.to_string());
-        let mut alone = Good::default();
-        let into = if itself { &mut alone } else { &mut *good };
+        let (mut kept, mut alone) = (slot.lock().await, Arc::default());
+        let into = place(&mut kept, &mut alone, &but.trace_id.to_string());
         // Near in time: how a service answers changes over days.
         for near in [(None, Some(but.start)), (Some(but.start), None)] {
-            let found = similar(traces, service, name, near).await?;
-            for summary in found.into_iter().rev() {
+            for summary in similar(traces, but, near).await?.into_iter().rev() {
                 let id = summary.trace_id.to_string();
-                if summary.trace_id == but.trace_id || into.has(&id) || is_bad(&summary) {
+                if summary.trace_id == but.trace_id || into.ids.contains(&id) || is_bad(&summary) {
                     continue;
                 }
                 if let Some(trace) = traces.trace(summary.trace_id).await? {
-                    into.add(good_trace(&summary), &trace);
+                    add(into, good_trace(&summary), trace).await?;
                 }
             }
         }
-        Ok(into.clone())
+        Ok(Arc::clone(into))
     }
 }
 
-/// The good runs of a plan that are not known yet, oldest first.
-async fn newest(
+/// The good runs that a run can be held against and that are not known yet, oldest first.
+async fn unknown(
     records: &Records,
-    kind: &str,
-    plan: &str,
+    but: &Run,
     known: &HashSet<String>,
 ) -> Result<Vec<Run>, store::StoreError> {
-    const PAGE: usize = 200;
     let mut found = Vec::new();
     let mut before: Option<String> = None;
     let mut looked = 0;
-    'pages: while looked < LOOKED_THROUGH {
+    while looked < LOOKED_THROUGH && found.len() < FIRST {
         let page = records.runs(None, Some(RunState::Converged), before.as_deref(), PAGE).await?;
         looked += page.items.len();
         before = page.items.last().map(|run| run.id.clone());
-        for run in page.items {
-            // Newer ones are all looked at before older ones, so those beyond are known as well.
-            if known.contains(&run.id) || found.len() >= FIRST {
-                break 'pages;
-            }
-            let of_kind = run.resource.split_once('/').is_some_and(|(of, _)| of == kind);
-            if of_kind && run.plan == plan && run.steps > 0 {
-                found.push(run);
-            }
-        }
-        if !page.more {
+        let (old, new): (Vec<_>, Vec<_>) = page
+            .items
+            .into_iter()
+            .filter(|run| run.is_example_for(but))
+            .partition(|run| known.contains(&run.id));
+        // Runs converge in another order than they were asked for, but not by more than this.
+        let reached = new.is_empty() && !old.is_empty();
+        found.extend(new);
+        if reached || !page.more {
             break;
         }
     }
+    found.truncate(FIRST);
     found.reverse();
     Ok(found)
 }
@@ -240,18 +241,20 @@ fn is_bad(summary: &TraceSummary) -> bool {
     summary.open > 0 || matches!(summary.status, fixpoint_trace::model::Status::Error(_))
 }
 
-/// Traces with a root of this service and name, newest first.
+/// Traces with a root of the same service and name, newest first.
 async fn similar(
     traces: &dyn TraceStore,
-    service: &str,
-    name: &str,
+    to: &TraceSummary,
     (since, until): (Option<UnixNanos>, Option<UnixNanos>),
 ) -> Result<Vec<TraceSummary>, StoreError> {
     // The span is there so that the index of names and services serves.
-    let root = vec![Condition::equal(Field::Service, service), Condition::equal(Field::Name, name)];
-    let filter = Query::of_span(root).and(TraceCondition::Root(Op::Equal, name.to_owned()));
+    let root = vec![
+        Condition::equal(Field::Service, &*to.service),
+        Condition::equal(Field::Name, &*to.name),
+    ];
+    let filter = Query::of_span(root).and(TraceCondition::Root(Op::Equal, to.name.clone()));
     let query = TraceQuery { filter, since, until, limit: FIRST, before: None };
     let mut found = traces.search(&query).await?.items;
-    found.retain(|summary| summary.service == service);
+    found.retain(|summary| summary.service == to.service);
     Ok(found)
 }

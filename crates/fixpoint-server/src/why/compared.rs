@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub(super) score: f64,
     /// How often it is so, here and in good ones.
     pub(super) counted: String,
-    /// Of what is slow, how much longer it took than usual, in nanoseconds.
+    /// Of what is slow, or has not ended, how much longer it took than usual, in nanoseconds.
     pub(super) lost: Option<u64>,
     /// What follows from it.
     follows: Vec<Self>,
@@ -126,6 +126,7 @@ impl Telling<'_, '_> {
                 What::Slow(duration) | What::SlowEdge { duration, .. } => {
                     Some(duration.took.saturating_sub(duration.usual))
                 }
+                What::NeverEnded { open, usual } => Some(open.saturating_sub(usual.unwrap_or(0))),
                 _ => None,
             },
             follows: finding.consequences.iter().map(|finding| self.found(finding)).collect(),

@@ -68,12 +68,16 @@ impl Explainer {
 
     async fn look(&self) -> Result<HashMap<String, String>, Unexplained> {
         let mut drifts = HashMap::new();
-        for state in [RunState::Running, RunState::Waiting] {
-            for run in self.records.runs(None, Some(state), None, MOST).await?.items {
-                let why = self.against_good(&run).await?;
-                if why.conclusion == Conclusion::Cause && why.baseline.good >= ENOUGH {
-                    drifts.insert(run.id, why.sentence);
-                }
+        for (_, id) in self.records.with_unfinished_runs().await?.into_iter().take(MOST) {
+            let Some(run) = self.records.run(&id).await?.map(|stored| stored.record.run) else {
+                continue;
+            };
+            if !matches!(run.state, RunState::Running | RunState::Waiting) {
+                continue;
+            }
+            let why = self.against_good(&run).await?;
+            if why.conclusion == Conclusion::Cause && why.baseline.good >= ENOUGH {
+                drifts.insert(id, why.sentence);
             }
         }
         Ok(drifts)

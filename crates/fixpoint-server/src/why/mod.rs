@@ -15,7 +15,7 @@ mod view;
 
 use std::sync::Arc;
 
-use fixpoint_client::{Baseline, CauseKind, Conclusion, Run, RunState, Why, WhyRun};
+use fixpoint_client::{Baseline, Cause, CauseKind, Conclusion, Run, RunState, Why, WhyRun};
 use fixpoint_trace::{
     compare::explain::{Limits, explain},
     model::{Trace, TraceId},
@@ -53,6 +53,9 @@ pub(crate) enum Unexplained {
     /// The traces could not be read.
     #[error("the traces could not be read")]
     Traces(#[from] trace_store::StoreError),
+    /// Comparing broke off.
+    #[error("the comparison broke off")]
+    BrokeOff(#[from] tokio::task::JoinError),
 }
 
 impl Explainer {
@@ -63,25 +66,19 @@ impl Explainer {
 
     /// Why a run went as it did, or goes as it does. The run must be read with its history.
     pub(crate) async fn of_run(&self, run: &Run) -> Result<Why, Unexplained> {
-        let (of, good, trace) = self.run_and_good(run).await?;
-        let view = View::new(&trace);
-        let blame = plan::blame(run, &view);
-        Ok(self.answer(&of, &good, &trace, &view, blame, Some(run), &run.trace_id))
+        self.answer(self.case_of(run).await?, plan::blame).await
     }
 
     /// What of a run is not as in the good ones, whatever it says of itself.
     async fn against_good(&self, run: &Run) -> Result<Why, Unexplained> {
-        let (of, good, trace) = self.run_and_good(run).await?;
-        let view = View::new(&trace);
-        Ok(self.answer(&of, &good, &trace, &view, Blame::default(), Some(run), &run.trace_id))
+        self.answer(self.case_of(run).await?, |_, _| Blame::default()).await
     }
 
-    async fn run_and_good(&self, run: &Run) -> Result<(Of, Good, Trace), Unexplained> {
-        let kind = run.resource.split_once('/').map_or("", |(kind, _)| kind).to_owned();
-        let of = Of::Plan { kind, plan: run.plan.clone() };
+    async fn case_of(&self, run: &Run) -> Result<Case, Unexplained> {
+        let of = Of::Plan { kind: run.kind().to_owned(), plan: run.plan.clone() };
         let trace = trace_of(&*self.traces, run).await?.unwrap_or_default();
         let good = self.baselines.of_plan(&of, &self.records, &*self.traces, run).await?;
-        Ok((of, good, trace))
+        Ok(Case { of, good, trace, run: Some(run.clone()), id: run.trace_id.clone() })
     }
 
     /// Why a trace went as it did: of the run that it is of, if it is of one. None if nothing of
@@ -98,9 +95,8 @@ impl Explainer {
         let summary = TraceSummary::of(id, &trace);
         let of = Of::Operation { service: summary.service.clone(), name: summary.name.clone() };
         let good = self.baselines.of_operation(&of, &*self.traces, &summary).await?;
-        let view = View::new(&trace);
-        let id = id.to_string();
-        Ok(Some(self.answer(&of, &good, &trace, &view, Blame::default(), None, &id)))
+        let case = Case { of, good, trace, run: None, id: id.to_string() };
+        self.answer(case, |_, _| Blame::default()).await.map(Some)
     }
 
     /// Notes on a run that goes on whether it goes otherwise than good ones.
@@ -108,51 +104,45 @@ impl Explainer {
         self.drifts.mark(run);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "all that an answer is made of, once")]
-    fn answer(
+    /// Answers where it stops nobody: comparing keeps a core busy for a tenth of a second.
+    async fn answer(
         &self,
-        of: &Of,
-        good: &Good,
-        trace: &Trace,
-        view: &View,
-        blame: Blame,
-        run: Option<&Run>,
-        id: &str,
-    ) -> Why {
-        let what = if run.is_some() { "run" } else { "trace" };
-        let telling = Limits::default();
-        // In what is blamed, less has to be unusual to be told.
-        let bits = if blame.causes.is_empty() { telling.bits } else { A_HINT };
-        let limits = Limits { bits, ..telling };
-        let explained = explain(&good.profile, std::slice::from_ref(trace), limits);
-        let mut found = compared::causes(&explained, view, what);
-        if let Some(run) = run {
-            // A call that took some milliseconds more is no reason why a run of minutes went wrong. One
-            // that reached what it was for is held only against what it called, and whether it took
-            // much longer: which steps it needed and how often it looked depends on the world.
-            let took = trace.duration().unwrap_or(0);
-            let reached = run.state == RunState::Converged;
-            let enough = (took / if reached { LARGE_SHARE } else { SHARE }).max(NOTICED);
-            Found::keep(&mut found, &|found| match found.lost {
-                Some(lost) => lost >= enough,
-                None => !reached || found.tells_of_a_call(),
-            });
-        }
-        if good.profile.traces() < FEW {
-            // What is usual is uncertain: only what is blamed may be explained by it.
-            found.retain(|found| !blame.causes.is_empty() || found.cause.kind == CauseKind::Failed);
-        }
-        let mut causes = rank::rank(blame, found, view, telling.bits);
-        for cause in &mut causes {
+        case: Case,
+        blame: impl FnOnce(&Run, &View) -> Blame + Send + 'static,
+    ) -> Result<Why, Unexplained> {
+        let hints = self.hints;
+        Ok(tokio::task::spawn_blocking(move || case.answer(blame, hints)).await?)
+    }
+}
+
+/// What is asked about, and the good ones that it is held against.
+struct Case {
+    of: Of,
+    good: Arc<Good>,
+    /// A run's own part of it, if it is of a run.
+    trace: Trace,
+    run: Option<Run>,
+    /// The trace's id.
+    id: String,
+}
+
+impl Case {
+    fn answer(&self, blame: impl FnOnce(&Run, &View) -> Blame, hints: Hints) -> Why {
+        let Self { of, good, trace, run, id } = self;
+        let run = run.as_ref();
+        let view = View::new(trace);
+        let blame = run.map(|run| blame(run, &view)).unwrap_or_default();
+        let what = self.what();
+        let count = good.profile.traces();
+        let mut causes = self.causes(blame, &view).into_iter().map(|mut cause| {
             if let Some(run) = run {
-                own::with_name(cause, &run.resource);
+                own::with_name(&mut cause, &run.resource);
             }
-            cause.hint = cause.error_type.as_deref().and_then(self.hints).map(str::to_owned);
-        }
-        let mut causes = causes.into_iter();
+            cause.hint = cause.error_type.as_deref().and_then(hints).map(str::to_owned);
+            cause
+        });
         let cause = causes.next();
         let well = run.map_or_else(|| !failed(trace), |run| !went_wrong(run.state));
-        let count = good.profile.traces();
         let (conclusion, sentence) = match &cause {
             Some(cause) => (Conclusion::Cause, cause.sentence.clone()),
             None if well && count > 0 => (
@@ -169,7 +159,7 @@ impl Explainer {
             ),
         };
         Why {
-            trace_id: id.to_owned(),
+            trace_id: id.clone(),
             run: run.map(|run| WhyRun {
                 id: run.id.clone(),
                 resource: run.resource.clone(),
@@ -180,43 +170,77 @@ impl Explainer {
             sentence,
             cause,
             others: causes.collect(),
-            baseline: Baseline {
-                of: of.to_string(),
-                good: count,
-                last: good.last_but(id).cloned(),
-            },
-            unknown: unknown(of, count, trace, run),
+            baseline: Baseline { of: of.to_string(), good: count, last: good.last.clone() },
+            unknown: self.unknown(),
         }
     }
-}
 
-/// What cannot be known, and why.
-fn unknown(of: &Of, good: u64, trace: &Trace, run: Option<&Run>) -> Vec<String> {
-    let mut unknown = Vec::new();
-    let what = if run.is_some() { "run" } else { "trace" };
-    if trace.spans.is_empty() {
+    /// `run` or `trace`
+    fn what(&self) -> &'static str {
+        if self.run.is_some() { "run" } else { "trace" }
+    }
+
+    /// All causes, the first one first.
+    fn causes(&self, blame: Blame, view: &View) -> Vec<Cause> {
+        let telling = Limits::default();
+        // In what is blamed, less has to be unusual to be told.
+        let bits = if blame.causes.is_empty() { telling.bits } else { A_HINT };
+        let limits = Limits { bits, ..telling };
+        let explained = explain(&self.good.profile, std::slice::from_ref(&self.trace), limits);
+        let mut found = compared::causes(&explained, view, self.what());
+        if let Some(run) = &self.run {
+            // A call that took some milliseconds more is no reason why a run of minutes went wrong. One
+            // that reached what it was for is held only against what it called, and whether it took
+            // much longer: which steps it needed and how often it looked depends on the world.
+            let took = length(&self.trace);
+            let reached = run.state == RunState::Converged;
+            let enough = (took / if reached { LARGE_SHARE } else { SHARE }).max(NOTICED);
+            Found::keep(&mut found, &|found| match found.lost {
+                // In a run that has ended, what has not is a sign, however short it was.
+                Some(_) if found.cause.kind == CauseKind::Unfinished && run.state.is_final() => {
+                    !reached
+                }
+                Some(lost) => lost >= enough,
+                None => !reached || found.tells_of_a_call(),
+            });
+        }
+        if self.good.profile.traces() < FEW {
+            // What is usual is uncertain: only what is blamed may be explained by it.
+            found.retain(|found| !blame.causes.is_empty() || found.cause.kind == CauseKind::Failed);
+        }
+        rank::rank(blame, found, view, telling.bits)
+    }
+
+    /// What cannot be known, and why.
+    fn unknown(&self) -> Vec<String> {
+        let Self { of, good, trace, run, .. } = self;
+        let (what, good) = (self.what(), good.profile.traces());
+        let mut unknown = Vec::new();
+        if trace.spans.is_empty() {
+            unknown.push(
+                "the trace is not stored (any more): only the run's record was read".to_owned(),
+            );
+        }
+        if good == 0 {
+            unknown.push(format!(
+                "no good {what} of {of} is stored: whether a call is missing, or slow, or answered \
+                 otherwise than usual cannot be told"
+            ));
+        } else if good < FEW {
+            unknown.push(format!(
+                "only {} of {of} {} stored: what is usual is uncertain",
+                many(good, &format!("good {what}")),
+                if good == 1 { "is" } else { "are" }
+            ));
+        }
+        if let Some(why) = &trace.partial {
+            unknown.push(format!("a part of the trace could not be read: {why}"));
+        }
+        if run.as_ref().is_some_and(|run| !run.state.is_final()) {
+            unknown.push("the run goes on: what is not there yet may still come".to_owned());
+        }
         unknown
-            .push("the trace is not stored (any more): only the run's record was read".to_owned());
     }
-    if good == 0 {
-        unknown.push(format!(
-            "no good {what} of {of} is stored: whether a call is missing, or slow, or answered \
-             otherwise than usual cannot be told"
-        ));
-    } else if good < FEW {
-        unknown.push(format!(
-            "only {} of {of} {} stored: what is usual is uncertain",
-            many(good, &format!("good {what}")),
-            if good == 1 { "is" } else { "are" }
-        ));
-    }
-    if let Some(why) = &trace.partial {
-        unknown.push(format!("a part of the trace could not be read: {why}"));
-    }
-    if run.is_some_and(|run| !run.state.is_final()) {
-        unknown.push("the run goes on: what is not there yet may still come".to_owned());
-    }
-    unknown
 }
 
 /// Of a run, less time than this is not worth a word, in nanoseconds,
@@ -240,11 +264,19 @@ pub(crate) fn went_wrong(state: RunState) -> bool {
     matches!(state, RunState::Failed | RunState::NotConverging | RunState::Cancelled)
 }
 
+/// From the first start to the last moment that is known, in nanoseconds.
+fn length(trace: &Trace) -> u64 {
+    let spans = &trace.spans;
+    let first = spans.iter().map(|span| span.start).min().unwrap_or(0);
+    let last = spans.iter().map(|span| span.end.unwrap_or(span.start)).max().unwrap_or(0);
+    last.saturating_sub(first)
+}
+
 fn failed(trace: &Trace) -> bool {
     trace.head().is_some_and(fixpoint_trace::model::Span::failed)
 }
 
 /// `1 good run`, `50 good runs`.
-fn many(count: u64, what: &str) -> String {
+pub(crate) fn many(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -44,33 +44,28 @@ fn failed(run: &Run, view: &View) -> Blame {
         .collect();
     // An earlier try of the same step may have failed too. What ended the run came last, and of
     // several at once the first.
-    let last = places.iter().map(|&at| iteration_of(view, at)).max();
-    places.retain(|&at| Some(iteration_of(view, at)) == last);
+    let mut looks: Vec<_> = view
+        .all()
+        .filter(|&at| view.span(at).name == CREATE)
+        .map(|at| view.span(at).start)
+        .collect();
+    looks.sort_unstable();
+    let iteration = |&at: &At| looks.partition_point(|&look| look <= view.span(at).start);
+    let last = places.iter().map(iteration).max();
+    places.retain(|at| Some(iteration(at)) == last);
     places.sort_by_key(|&at| (view.span(at).end, at));
     let mut causes: Vec<_> = places.iter().map(|&at| failure(view, at)).collect();
     if causes.is_empty() {
-        causes.extend(run.error.as_ref().map(|error| Cause {
-            hint: None,
-            ..cause(
-                CauseKind::Failed,
-                error.step.as_ref().map_or(&*run.plan, |s| &s.name),
-                &error.message,
-            )
+        causes.extend(run.error.as_ref().map(|error| {
+            let step = error.step.as_ref().map_or(&*run.plan, |step| &step.name);
+            cause(CauseKind::Failed, step, &error.message)
         }));
     }
     Blame { causes, places }
 }
 
-/// The number of the iteration that a place belongs to: how many `create`s began before it.
-fn iteration_of(view: &View, at: At) -> usize {
-    let start = view.span(at).start;
-    view.all()
-        .filter(|&other| view.span(other).name == CREATE && view.span(other).start <= start)
-        .count()
-}
-
 /// A failed step: the call that failed in it, or the step itself.
-pub(super) fn failure(view: &View, step: At) -> Cause {
+fn failure(view: &View, step: At) -> Cause {
     let origin = view.origin(step);
     let span = view.span(origin);
     let why = description(span);
@@ -98,7 +93,7 @@ pub(super) fn failure(view: &View, step: At) -> Cause {
 }
 
 /// A call that failed, as a cause.
-pub(super) fn call_failure(view: &View, call: At, during: &str) -> Cause {
+fn call_failure(view: &View, call: At, during: &str) -> Cause {
     let span = view.span(call);
     let code = text(span, semconv::ERROR_TYPE).unwrap_or("an error");
     let attempts = number(span, semconv::AWS_ATTEMPTS).unwrap_or(1);
