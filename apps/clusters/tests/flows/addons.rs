@@ -3,7 +3,10 @@
 use clusters::addons::Addon;
 use fixpoint::{Context, testing::assert_fixpoint};
 
-use crate::world::{World, spec, whole};
+use crate::{
+    whole::whole,
+    world::{World, spec},
+};
 
 #[tokio::test(start_paused = true)]
 async fn addons_are_added_to_a_cluster_and_removed_from_it() {

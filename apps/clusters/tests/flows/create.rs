@@ -8,7 +8,10 @@ use fixpoint::{
     testing::{Recording, assert_fixpoint, kill_everywhere, run_steps_twice},
 };
 
-use crate::world::{World, solve, spec, whole};
+use crate::{
+    whole::whole,
+    world::{World, solve, spec},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_is_created_whole_and_then_nothing_is_left_to_do() {

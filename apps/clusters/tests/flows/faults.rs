@@ -4,7 +4,10 @@ use clusters::addons::Addon;
 use fixpoint::{Error, Permanent};
 use serde_json::json;
 
-use crate::world::{World, solve, spec, whole};
+use crate::{
+    whole::whole,
+    world::{World, solve, spec},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_swallowed_error_leaves_a_plan_that_does_not_converge_and_names_the_step() {

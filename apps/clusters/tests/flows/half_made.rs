@@ -4,7 +4,10 @@ use clusters::names::{Names, Part};
 use fixpoint::{Context, Scheduler, testing::assert_fixpoint};
 use fixpoint_aws::ec2;
 
-use crate::world::{IDG, World, solve, spec, whole};
+use crate::{
+    whole::whole,
+    world::{IDG, World, solve, spec},
+};
 
 fn names() -> Names {
     Names::new(IDG, "eu-west-1", &spec(1, &[]))

@@ -13,4 +13,6 @@ mod moto;
 mod scale;
 mod terminate;
 mod trace;
+#[path = "../whole/mod.rs"]
+mod whole;
 mod world;

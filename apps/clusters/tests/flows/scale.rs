@@ -3,7 +3,10 @@
 use fixpoint::{Context, testing::assert_fixpoint};
 use fixpoint_aws::ec2;
 
-use crate::world::{World, spec, whole};
+use crate::{
+    whole::whole,
+    world::{World, spec},
+};
 
 fn node_ids(status: &serde_json::Value) -> Vec<String> {
     let nodes = status["nodes"].as_object().unwrap();
