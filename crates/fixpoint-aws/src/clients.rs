@@ -20,6 +20,7 @@ use fixpoint::Pace;
 
 use crate::ec2;
 use crate::gate::{BeforeSend, Gate};
+use crate::limits::{Learner, Limits, Share};
 use crate::record::CallRecorder;
 use crate::retry::NotTwice;
 use crate::sandbox::Sandbox;
@@ -36,6 +37,7 @@ pub struct Aws {
     /// Who we are.
     pub sts: aws_sdk_sts::Client,
     region: String,
+    limits: Limits,
 }
 
 /// How to reach AWS. By default as the AWS command line would: the credential chain and the
@@ -56,40 +58,47 @@ pub struct AwsOptions {
     pub pace: Pace,
     /// Awaited before each attempt of each call: what cannot be recorded is not done.
     pub before_send: Option<BeforeSend>,
+    /// How much of AWS's quotas may be used.
+    pub share: Share,
 }
 
 const SANDBOX_REGION: &str = "eu-west-1";
 
 /// One attempt, in world time; `DescribeImages` may take some seconds.
 const ATTEMPT: Duration = Duration::from_secs(30);
-/// A call with all its attempts, in world time.
-const CALL: Duration = Duration::from_secs(120);
+/// A call with all its attempts and its waits for its turn, in world time. Longer than any queue
+/// that a server's runs can make; what is sent has time-outs of its own.
+const CALL: Duration = Duration::from_secs(15 * 60);
 /// No pace makes a time-out shorter than this on the wall: the process itself is not paced.
 const SHORTEST: Duration = Duration::from_secs(2);
 
 impl Aws {
     /// Makes the clients. Sends nothing to AWS, though the credential chain may look around.
     pub async fn connect(options: AwsOptions) -> Self {
-        let config = config(options).await;
+        let limits = Limits::new(options.pace, options.share);
+        let config = config(options, &limits).await;
         // Permanent: no operation's own config can switch them off.
         let recorder = SharedInterceptor::permanent(CallRecorder);
         let not_twice = SharedInterceptor::permanent(NotTwice);
+        let learner = SharedInterceptor::permanent(Learner(limits.clone()));
         macro_rules! official {
             ($sdk:ident) => {
                 $sdk::Client::from_conf(
                     $sdk::config::Builder::from(&config)
                         .interceptor(recorder.clone())
                         .interceptor(not_twice.clone())
+                        .interceptor(learner.clone())
                         .build(),
                 )
             };
         }
         Self {
-            ec2: ec2::Client::new(&config, [recorder.clone(), not_twice.clone()]),
+            ec2: ec2::Client::new(&config, [recorder.clone(), not_twice.clone(), learner.clone()]),
             elb: official!(aws_sdk_elasticloadbalancingv2),
             iam: official!(aws_sdk_iam),
             sts: official!(aws_sdk_sts),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
+            limits,
         }
     }
 
@@ -97,25 +106,29 @@ impl Aws {
     pub fn region(&self) -> &str {
         &self.region
     }
+
+    /// The limits that all these clients keep together.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
 }
 
-async fn config(options: AwsOptions) -> SdkConfig {
-    let AwsOptions { region, endpoint_url, credentials, sandbox, http_client, pace, before_send } =
-        options;
+async fn config(options: AwsOptions, limits: &Limits) -> SdkConfig {
+    let AwsOptions { region, endpoint_url, credentials, sandbox, http_client, pace, .. } = options;
     let retry = RetryConfig::standard()
         .with_max_attempts(4)
         .with_initial_backoff(pace.wall(Duration::from_secs(1)))
         .with_max_backoff(pace.wall(Duration::from_secs(20)));
     let timeout = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
-        .operation_attempt_timeout(pace.wall(ATTEMPT).max(SHORTEST))
         .operation_timeout(pace.wall(CALL).max(4 * SHORTEST))
         .build();
 
-    let gated = |client: SharedHttpClient| match before_send {
-        Some(before) => SharedHttpClient::new(Gate { before, client }),
-        None => client,
-    };
+    let (before, limits) = (options.before_send, limits.clone());
+    // Here and not in the SDK's settings: its clock would run while a call waits for its turn.
+    let limit = pace.wall(ATTEMPT).max(SHORTEST);
+    let gated =
+        |client: SharedHttpClient| SharedHttpClient::new(Gate { limits, before, limit, client });
     let http_client = sandbox.map(SharedHttpClient::new).or(http_client);
     if let Some(http_client) = http_client {
         let credentials =

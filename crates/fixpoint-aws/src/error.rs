@@ -307,6 +307,12 @@ pub fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
     }
 }
 
+/// The code of a refusal. All four services refuse in XML, with one code.
+pub(crate) fn code_of(response: &HttpResponse) -> Option<&str> {
+    let body = std::str::from_utf8(response.body().bytes()?).ok()?;
+    Some(body.split_once("<Code>")?.1.split_once("</Code>")?.0)
+}
+
 pub(crate) fn is_throttle(code: Option<&str>) -> bool {
     code.is_some_and(|code| THROTTLING_ERRORS.contains(&code))
 }

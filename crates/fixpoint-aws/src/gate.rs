@@ -1,13 +1,15 @@
-//! Holds each request back until its caller has recorded that it is about to be sent, so that a
-//! crash cannot leave an effect in AWS without its span.
+//! Holds each request back until it is its turn (`limits`) and until its caller has recorded that
+//! it is about to be sent, so that a crash cannot leave an effect in AWS without its span.
 //!
 //! Not for what is recorded; that is `record`. The surprise: it stands below the SDK's retries, so
-//! each attempt waits, and above the network, so time spent here counts against the time-outs.
+//! each attempt waits, and it is what gives an attempt its time, since the SDK's clock would run
+//! while it waits.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
@@ -17,6 +19,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
+use crate::limits::{Addressee, Limits};
 
 /// Is awaited before each attempt of each call. An error keeps the request from being sent, and
 /// fails the call.
@@ -50,18 +54,29 @@ impl fmt::Debug for BeforeSend {
     }
 }
 
-/// An HTTP client whose connectors ask first.
+/// An HTTP client whose requests wait for their turn, ask whether they may be sent, and then have
+/// their time.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    pub(crate) before: BeforeSend,
+    pub(crate) limits: Limits,
+    pub(crate) before: Option<BeforeSend>,
+    /// How long an attempt may take once it is sent.
+    pub(crate) limit: Duration,
     pub(crate) client: SharedHttpClient,
 }
 
 #[derive(Debug)]
 struct GatedConnector {
-    before: BeforeSend,
+    limits: Limits,
+    before: Option<BeforeSend>,
+    limit: Duration,
     connector: SharedHttpConnector,
 }
+
+/// In the SDK's words for its own time-outs, so that both are told alike.
+#[derive(Debug, thiserror::Error)]
+#[error("attempt timeout occurred after {0:?}")]
+struct TimedOut(Duration);
 
 impl HttpClient for Gate {
     fn http_connector(
@@ -69,18 +84,31 @@ impl HttpClient for Gate {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
+        let (limits, before) = (self.limits.clone(), self.before.clone());
         let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(GatedConnector { before: self.before.clone(), connector })
+        SharedHttpConnector::new(GatedConnector { limits, before, limit: self.limit, connector })
     }
 }
 
 impl HttpConnector for GatedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let permission = (self.before.0)();
-        let connector = self.connector.clone();
+        let (limits, before) = (self.limits.clone(), self.before.clone());
+        let (connector, limit) = (self.connector.clone(), self.limit);
         HttpConnectorFuture::new(async move {
-            permission.await.map_err(ConnectorError::user)?;
-            connector.call(request).await
+            if let Some(addressee) = Addressee::of(&request) {
+                limits
+                    .turn(&addressee)
+                    .await
+                    .map_err(|error| ConnectorError::user(error.into()))?;
+            }
+            // After the wait, so that the wait is recorded, too.
+            if let Some(BeforeSend(ask)) = before {
+                ask().await.map_err(ConnectorError::user)?;
+            }
+            match tokio::time::timeout(limit, connector.call(request)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(ConnectorError::timeout(TimedOut(limit).into())),
+            }
         })
     }
 }

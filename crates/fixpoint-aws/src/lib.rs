@@ -12,6 +12,7 @@ mod failure;
 mod gate;
 mod hint;
 mod keys;
+pub mod limits;
 mod record;
 pub mod retry;
 pub mod sandbox;

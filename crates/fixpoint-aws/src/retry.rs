@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::retry::RetryConfig;
 
-use crate::error::is_throttle;
+use crate::error::{code_of, is_throttle};
 
 /// Verbs that reach one and the same state however often they come.
 const REPEATABLE_VERBS: &[&str] = &[
@@ -120,10 +120,7 @@ impl Intercept for NotTwice {
 
 /// True if the answer says that the call had no effect: AWS blames the caller, or throttles.
 fn is_certain_refusal(response: &HttpResponse) -> bool {
-    let body = response.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
-    // All four services refuse in XML, with one code.
-    let code = body.and_then(|body| body.split_once("<Code>")?.1.split_once("</Code>"));
-    response.status().is_client_error() || is_throttle(code.map(|(code, _)| code))
+    response.status().is_client_error() || is_throttle(code_of(response))
 }
 
 #[cfg(test)]

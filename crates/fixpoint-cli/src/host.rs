@@ -18,8 +18,10 @@ use clusters::Clusters;
 use fixpoint::Pace;
 use fixpoint_aws::{
     Aws, AwsOptions, BeforeSend,
+    limits::{self, Share},
     sandbox::{Faults, Sandbox, SandboxOptions},
 };
+use fixpoint_client::{Api, Circuit};
 use fixpoint_server::{Protocol, Server, store::DiskStore as RunStore};
 use fixpoint_trace::{
     export::Exporter,
@@ -62,7 +64,7 @@ pub(crate) enum Cloud {
     /// A cloud in this process.
     Sandbox(Faults),
     /// AWS, by the ordinary credential chain.
-    Aws { region: Option<String>, endpoint_url: Option<String> },
+    Aws { region: Option<String>, endpoint_url: Option<String>, share: Share },
 }
 
 /// Where log lines go, besides the trace store.
@@ -70,6 +72,20 @@ pub(crate) enum Cloud {
 pub(crate) enum Lines {
     Stdout,
     File(PathBuf),
+}
+
+/// How an API stands, in the words of the HTTP API.
+fn api(state: limits::ApiState) -> Api {
+    Api {
+        name: state.api,
+        circuit: match state.circuit {
+            limits::Circuit::Closed => Circuit::Closed,
+            limits::Circuit::Open => Circuit::Open,
+            limits::Circuit::Trial => Circuit::Trial,
+        },
+        unanswered: state.unanswered,
+        waiting: state.waiting.into_iter().map(|(class, n)| (class.to_owned(), n as u64)).collect(),
+    }
 }
 
 /// A server that listens, and what works beside it.
@@ -137,12 +153,16 @@ impl Host {
                     .control("sandbox", Arc::new(controls::Inventory(sandbox.clone())));
                 AwsOptions { sandbox: Some(sandbox), pace, before_send, ..AwsOptions::default() }
             }
-            Cloud::Aws { region, endpoint_url } => {
-                AwsOptions { region, endpoint_url, pace, before_send, ..AwsOptions::default() }
+            Cloud::Aws { region, endpoint_url, share } => {
+                let own = AwsOptions { region, endpoint_url, ..AwsOptions::default() };
+                AwsOptions { pace, before_send, share, ..own }
             }
         };
+        let aws = Aws::connect(aws).await;
+        let limits = aws.limits().clone();
         let server = server
-            .kind(Clusters::new(Aws::connect(aws).await))
+            .apis(move || limits.state().into_iter().map(api).collect())
+            .kind(Clusters::new(aws))
             .receivers(bound.receivers)
             .exported(exported)
             .hints(fixpoint_aws::hint)

@@ -104,6 +104,7 @@ enum Command {
     Search(commands::search::Args),
     Services(commands::operations::ServiceArgs),
     Operations(commands::operations::OperationArgs),
+    Apis(commands::apis::Args),
     Pin(commands::pin::PinArgs),
     Unpin(commands::pin::UnpinArgs),
     Completions(commands::completions::Args),
@@ -147,6 +148,7 @@ fn run(cli: Cli, output: Output) -> Result {
         Command::Search(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Services(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Operations(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Apis(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Pin(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Unpin(args) => runtime()?.block_on(args.run(&session()?)),
     }

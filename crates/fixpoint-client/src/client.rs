@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    Error, FieldError, PlanPreview, Problem, Resource, ResourcePage, Run, RunFollower, RunPage,
-    RunState, TraceFollower, Why, sse::Events,
+    ApiPage, Error, FieldError, PlanPreview, Problem, Resource, ResourcePage, Run, RunFollower,
+    RunPage, RunState, TraceFollower, Why, sse::Events,
 };
 
 pub use self::traces::{RateQuery, SearchQuery};
@@ -130,6 +130,14 @@ impl Client {
     /// A [`Problem`] with status 404 if there is none.
     pub async fn delete(&self, kind: &str, name: &str) -> Result<Accepted, Error> {
         self.accepted(self.request(Method::DELETE, &["v1", kind, name])?).await
+    }
+
+    /// How the APIs stand that plans call: `GET /v1/apis`.
+    ///
+    /// # Errors
+    /// As for any call.
+    pub async fn apis(&self) -> Result<ApiPage, Error> {
+        self.json(self.request(Method::GET, &["v1", "apis"])?).await
     }
 
     /// One resource: `GET /v1/{kind}/{name}`.

@@ -6,6 +6,7 @@
 //! application, and this crate depends on no other.
 
 #[cfg(feature = "client")]
+mod apis;
 mod client;
 mod diff;
 #[cfg(feature = "client")]
@@ -19,6 +20,7 @@ mod trace;
 mod types;
 mod why;
 
+pub use apis::{Api, ApiPage, Circuit};
 #[cfg(feature = "client")]
 pub use client::{Accepted, Client, RateQuery, RunQuery, SearchQuery};
 pub use diff::{

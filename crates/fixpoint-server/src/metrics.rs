@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use fixpoint_client::RunState;
+use fixpoint_client::{Api, Circuit, RunState};
 use fixpoint_trace::{
     export::Copied,
     store::{Signal, Stats},
@@ -64,6 +64,8 @@ pub(crate) struct Gauges {
     pub(crate) dropped: u64,
     /// What the trace store holds.
     pub(crate) store: Stats,
+    /// How the APIs stand that plans call.
+    pub(crate) apis: Vec<Api>,
     /// What has become of what is copied to other backends.
     pub(crate) exported: Vec<(Signal, Copied)>,
 }
@@ -153,6 +155,7 @@ impl Metrics {
         line(&mut out, dropped, "", now.dropped as f64);
         store(&mut out, &now.store);
         exported(&mut out, &now.exported);
+        apis(&mut out, &now.apis);
         out
     }
 }
@@ -196,6 +199,27 @@ fn plain(out: &mut String, prefix: &str, figures: &[(&str, &str, &str, u64)]) {
         let name = format!("{prefix}{name}");
         head(out, &name, help, kind);
         line(out, &name, "", *value as f64);
+    }
+}
+
+/// The circuit breakers and queues of the APIs that plans call; nothing before the first call.
+fn apis(out: &mut String, apis: &[Api]) {
+    if apis.is_empty() {
+        return;
+    }
+    let name = "fixpoint_api_circuit_closed";
+    head(out, name, "Whether calls of the API are sent.", "gauge");
+    for api in apis {
+        let closed = u32::from(api.circuit == Circuit::Closed);
+        line(out, name, &format!("api=\"{}\"", api.name), closed.into());
+    }
+    let name = "fixpoint_api_waiting_calls";
+    head(out, name, "Calls that wait for their turn.", "gauge");
+    for api in apis {
+        for (class, waiting) in &api.waiting {
+            let labels = format!("api=\"{}\",class=\"{class}\"", api.name);
+            line(out, name, &labels, *waiting as f64);
+        }
     }
 }
 
@@ -262,7 +286,13 @@ mod tests {
         let store = Stats { spans: 7, oldest: Some(1_500_000_000), ..Stats::default() };
         let copied = Copied { sent: 3, waiting: 4, ..Copied::default() };
         let exported = vec![(Signal::Traces, copied), (Signal::Logs, Copied::default())];
-        let text = metrics.exposition(&Gauges { store, exported, ..Gauges::default() });
+        let apis = vec![Api {
+            name: "EC2 in eu-west-1".to_owned(),
+            circuit: Circuit::Open,
+            unanswered: 8,
+            waiting: BTreeMap::from([("read".to_owned(), 2)]),
+        }];
+        let text = metrics.exposition(&Gauges { store, exported, apis, ..Gauges::default() });
         let labels = "method=\"GET\",route=\"/healthz\",status=\"200\"";
         for wanted in [
             format!("fixpoint_http_request_duration_seconds_bucket{{{labels},le=\"0.001\"}} 1"),
@@ -274,6 +304,8 @@ mod tests {
             "fixpoint_export_sent_records_total{signal=\"traces\"} 3".to_owned(),
             "fixpoint_export_waiting_records{signal=\"traces\"} 4".to_owned(),
             "fixpoint_export_waiting_records{signal=\"logs\"} 0".to_owned(),
+            "fixpoint_api_circuit_closed{api=\"EC2 in eu-west-1\"} 0".to_owned(),
+            "fixpoint_api_waiting_calls{api=\"EC2 in eu-west-1\",class=\"read\"} 2".to_owned(),
             "fixpoint_trace_store_spans 7".to_owned(),
             "fixpoint_trace_store_rejected_total 0".to_owned(),
             "fixpoint_trace_store_oldest_timestamp_seconds 1.5".to_owned(),

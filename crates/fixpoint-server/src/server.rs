@@ -9,13 +9,14 @@
 use std::{collections::BTreeMap, future, sync::Arc, time::Duration};
 
 use fixpoint::{Pace, Scheduler};
+use fixpoint_client::Api;
 use fixpoint_trace::{export::Exported, record::Recorder, store::TraceStore};
 use tokio::{net::TcpListener, sync::Semaphore, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Kind,
-    http::{self, App, Control, Receivers},
+    http::{self, Apis, App, Control, Receivers},
     intents::Intents,
     kinds::{AnyKind, Kinds},
     metrics::Metrics,
@@ -131,6 +132,7 @@ pub struct Builder {
     receivers: Receivers,
     exported: Exported,
     hints: Option<Hints>,
+    apis: Option<Apis>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -184,6 +186,13 @@ impl Builder {
         self
     }
 
+    /// Who says how the APIs stand that plans call, for `/v1/apis` and `/metrics`.
+    #[must_use]
+    pub fn apis(mut self, apis: impl Fn() -> Vec<Api> + Send + Sync + 'static) -> Self {
+        self.apis = Some(Arc::new(apis));
+        self
+    }
+
     /// How fast the world's clock goes. Real if not set.
     #[must_use]
     pub fn pace(mut self, pace: Pace) -> Self {
@@ -223,7 +232,7 @@ impl Builder {
             return Err(Error::Missing("a kind of resource"));
         }
         // What the API itself serves under /v1.
-        let taken = ["runs", "traces", "logs", "find", "openapi.json"];
+        let taken = ["runs", "traces", "logs", "find", "apis", "openapi.json"];
         let kinds = self.kinds.keys().copied();
         for name in kinds.chain(self.controls.keys().map(String::as_str)) {
             if crate::resource::name_fault(name).is_some() || taken.contains(&name) {
@@ -256,6 +265,7 @@ impl Builder {
             recorder,
             metrics,
             explainer,
+            apis: self.apis.unwrap_or_else(|| Arc::new(Vec::new)),
             exported: self.exported,
             controls: Arc::new(self.controls),
             pace: self.pace,

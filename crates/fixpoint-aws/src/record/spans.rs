@@ -245,7 +245,8 @@ impl Failure {
         request_id: Option<&str>,
     ) -> Option<Self> {
         let error = context.output_or_error()?.err()?;
-        if error.is_timeout_error() {
+        let timed_out = error.as_connector_error().is_some_and(|error| error.is_timeout());
+        if error.is_timeout_error() || timed_out {
             return Some(Self::silent("timeout", error));
         }
         if error.is_connector_error() {

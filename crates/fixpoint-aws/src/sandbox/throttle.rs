@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::clock::Time;
-use super::latency::is_read;
 use super::refusal::Refusal;
+use crate::limits::{Quota, quota_of};
 
 /// The buckets by region and class: tokens left, and when that was.
 #[derive(Debug, Default)]
@@ -15,19 +15,9 @@ pub(super) struct Buckets(BTreeMap<String, (f64, Time)>);
 
 impl Buckets {
     /// Takes a token for a call, or refuses it.
-    ///
-    /// Sizes and rates are those of AWS's documentation on request throttling of both APIs.
     pub(super) fn take(&mut self, region: &str, operation: &str, now: Time) -> Result<(), Refusal> {
         let (service, call) = operation.split_once('.').unwrap_or(("", operation));
-        let (class, size, per_second) = match (service, call) {
-            ("EC2", "RunInstances") => ("run", 5.0, 2.0),
-            ("EC2", call) if is_read(call) => ("read", 100.0, 20.0),
-            ("EC2", _) => ("change", 50.0, 5.0),
-            ("ELBv2", "RegisterTargets" | "DeregisterTargets") => ("register", 20.0, 4.0),
-            ("ELBv2", call) if is_read(call) => ("read", 40.0, 10.0),
-            ("ELBv2", _) => ("change", 20.0, 3.0),
-            _ => ("any", 100.0, 20.0),
-        };
+        let Quota { class, size, per_second } = quota_of(service, call);
         let bucket = self.0.entry(format!("{region} {service} {class}")).or_insert((size, now));
         let refilled = now.since(bucket.1) as f64 / 1000.0 * per_second;
         *bucket = ((bucket.0 + refilled).min(size), now);

@@ -10,6 +10,7 @@ use crate::{
     progress::{self, Screen},
 };
 
+pub(crate) mod apis;
 pub(crate) mod apply;
 pub(crate) mod completions;
 pub(crate) mod delete;

@@ -3,6 +3,8 @@
 //! Not for trying things out, for which `dev` costs nothing. The surprise: there is no sign-in
 //! yet, so it refuses an address that others can reach unless told so in so many words.
 
+use fixpoint_aws::limits::Share;
+
 use super::dev::Shared;
 use crate::{
     error::{CliError, Result},
@@ -22,6 +24,9 @@ pub(crate) struct Args {
     /// One address for all AWS services: a simulator
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
+    /// How much of the account's API quotas this server may use: 0.5 is half of what AWS documents
+    #[arg(long, value_name = "SHARE", default_value_t)]
+    aws_share: Share,
 }
 
 const EXAMPLES: &str = "\
@@ -40,7 +45,7 @@ impl Args {
             return Err(CliError::usage("--faults are for the sandbox, and this is no sandbox")
                 .hint("start one with `fixpoint dev --faults FILE`"));
         }
-        let Self { shared, region, endpoint_url } = self;
-        shared.serve(Cloud::Aws { region, endpoint_url }, output).await
+        let Self { shared, region, endpoint_url, aws_share } = self;
+        shared.serve(Cloud::Aws { region, endpoint_url, share: aws_share }, output).await
     }
 }

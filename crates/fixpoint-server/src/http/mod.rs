@@ -4,6 +4,7 @@
 //! The surprise: routes are made for each kind by name, `/v1/clusters/{name}`, so that spans,
 //! metrics and the OpenAPI document name the kind and not a placeholder.
 
+mod apis;
 mod body;
 mod dev;
 mod diff;
@@ -46,6 +47,9 @@ pub(crate) use traces::timestamp;
 
 use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records, why::Explainer};
 
+/// Asks how the APIs stand that plans call.
+pub(crate) type Apis = Arc<dyn Fn() -> Vec<fixpoint_client::Api> + Send + Sync>;
+
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
@@ -62,6 +66,8 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// What went wrong in runs and traces.
     pub(crate) explainer: Explainer,
+    /// How the APIs stand that plans call.
+    pub(crate) apis: Apis,
     /// What is copied to other backends.
     pub(crate) exported: Exported,
     pub(crate) controls: Arc<BTreeMap<String, Arc<dyn Control>>>,
@@ -80,6 +86,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(operations::routes())
         .merge(rows::routes())
         .merge(diff::routes())
+        .route("/v1/apis", get(apis::list))
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))

@@ -7,7 +7,7 @@
 mod traces;
 
 use axum::{Json, extract::State};
-use fixpoint_client::{PlanPreview, Problem, Resource, ResourcePage, Run, RunPage, Why};
+use fixpoint_client::{ApiPage, PlanPreview, Problem, Resource, ResourcePage, Run, RunPage, Why};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -163,6 +163,10 @@ impl Document {
     }
 
     fn health(&mut self) {
+        let apis = self.json::<ApiPage>();
+        let summary =
+            "Says how the APIs stand that plans call: whether calls are sent, how many wait.";
+        self.path("/v1/apis", "get", get(summary, &[], &[("200", apis)]));
         let plain = |description: &str, media: &str| json!({ "description": description, "content": { media: {} } });
         let healthy = plain("Both stores answer.", "application/json");
         self.path(
