@@ -32,6 +32,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
         dropped: app.recorder.dropped(),
         store,
         exported: app.exported.now(),
+        profiles: app.explainer.size(),
         ..Gauges::default()
     };
     for state in fixpoint_client::RunState::ALL.into_iter().filter(|state| !state.is_final()) {
