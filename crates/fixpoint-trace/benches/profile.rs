@@ -39,7 +39,10 @@ fn trace(number: u64, resource: &Arc<Resource>) -> Trace {
     let top = root.span_id;
     trace.spans.push(root);
     for step in 0..STEPS {
-        let mut span = open(format!("step_{step}"), Some(top), time, 4_000_000_000);
+        // A number would be taken for an id.
+        let letter = |of: usize| char::from(b'a' + (of % 26) as u8);
+        let name = format!("step_{}{}", letter(step / 26), letter(step));
+        let mut span = open(name, Some(top), time, 4_000_000_000);
         let key = format!("Step {{ cluster: \"{{name}}\", part: {step} }}");
         span.attributes.insert(semconv::STEP_KEY.into(), key.into());
         let mut line = LogRecord::new(time + 1, Level::Info, format!("doing step {step}"));
@@ -92,6 +95,7 @@ fn profiles(criterion: &mut Criterion) {
     for trace in traces.iter().cycle().take(GOOD as usize) {
         good.add(trace);
     }
+    assert!(good.paths().len() > 4 * STEPS, "each step has paths of its own");
     println!("a profile of {GOOD} traces: {} paths, {} bytes", good.paths().len(), good.bytes());
     let mut bad = trace(DIFFERENT, &resource);
     let at = bad.spans.len() * 2 / 3;

@@ -3,7 +3,9 @@
 //! Not here: where it stands ([`tree`](super::tree)). The surprise: a client span with a name that
 //! says nothing (`HTTP GET`) takes the name of what it called as well.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
 
 use crate::model::Kind;
 

@@ -122,11 +122,11 @@ impl Reader {
 
     async fn read(&self, slot: &Arc<Slot>, lessons: &[Lesson]) -> Result<(), Unexplained> {
         let claim = slot.claim(lessons.iter().map(Lesson::id));
-        let lessons: Vec<Lesson> =
+        let mut lessons: Vec<Lesson> =
             lessons.iter().filter(|lesson| claim.has(lesson.id())).cloned().collect();
         // Several runs may be in one trace.
+        lessons.sort_by_key(|lesson| lesson.trace);
         let mut ids: Vec<TraceId> = lessons.iter().map(|lesson| lesson.trace).collect();
-        ids.sort_unstable();
         ids.dedup();
         if ids.is_empty() {
             return Ok(());
@@ -134,7 +134,7 @@ impl Reader {
         let traces = self.traces.traces(&ids).await?;
         let traces: HashMap<TraceId, Option<Trace>> = ids.into_iter().zip(traces).collect();
         // Whoever gives up waiting meanwhile has it counted all the same.
-        tokio::task::spawn_blocking(move || count(claim, lessons, &traces)).await?;
+        tokio::task::spawn_blocking(move || count(claim, lessons, traces)).await?;
         Ok(())
     }
 
@@ -225,22 +225,30 @@ impl Reader {
 }
 
 /// Counts what was read: in a profile of its own, so that nobody waits for it who asks meanwhile.
-fn count(claim: Claim, lessons: Vec<Lesson>, traces: &HashMap<TraceId, Option<Trace>>) {
+/// Lessons of one trace stand together.
+fn count(claim: Claim, lessons: Vec<Lesson>, mut traces: HashMap<TraceId, Option<Trace>>) {
     let mut read = Good::default();
-    for lesson in lessons {
-        let trace = traces.get(&lesson.trace).and_then(Option::as_ref);
+    let mut lessons = lessons.into_iter().peekable();
+    while let Some(lesson) = lessons.next() {
+        let once_more = lessons.peek().is_some_and(|next| next.trace == lesson.trace);
+        let trace = if once_more {
+            traces.get(&lesson.trace).cloned().flatten()
+        } else {
+            traces.remove(&lesson.trace).flatten()
+        };
         let changed = |noted: &TraceSummary| {
-            trace.is_none_or(|trace| TraceSummary::of(lesson.trace, trace) != *noted)
+            let now = trace.as_ref().map(|trace| TraceSummary::of(lesson.trace, trace));
+            now.as_ref() != Some(noted)
         };
         // What cannot be read just now may be read later.
-        let away = trace.is_some_and(|trace| trace.partial.is_some());
+        let away = trace.as_ref().is_some_and(|trace| trace.partial.is_some());
         if away || lesson.noted.as_ref().is_some_and(changed) {
             continue;
         }
         let resource = lesson.good.resource.as_deref().unwrap_or_default();
         let part = match lesson.run {
             Some(run) => trace.map(|trace| own::part(trace, run, resource)),
-            None => trace.cloned(),
+            None => trace,
         };
         let part = part.filter(|part| !part.spans.is_empty());
         read.add(lesson.good, part.as_ref());
@@ -259,6 +267,6 @@ pub(in crate::why) async fn trace_of(
     };
     let whole = traces.trace(trace).await?;
     Ok(whole
-        .map(|trace| own::part(&trace, span, &run.resource))
+        .map(|trace| own::part(trace, span, &run.resource))
         .filter(|trace| !trace.spans.is_empty()))
 }

@@ -154,7 +154,7 @@ mod tests {
     fn what_is_taken_out_is_as_if_it_had_not_been_counted() {
         let mut all = Histogram::default();
         let mut one = Histogram::default();
-        [5, 70, 70, 9_000].map(|nanos| all.add(nanos));
+        [5, 70, 70, 9_000].into_iter().for_each(|nanos| all.add(nanos));
         let before = all.clone();
         for nanos in [70, 123_456] {
             one.add(nanos);
@@ -167,8 +167,8 @@ mod tests {
     #[test]
     fn the_nearest_bucket_that_was_hit_takes_what_finds_no_room() {
         let mut histogram = Histogram::default();
-        [100, 1_000_000].map(|nanos| histogram.add(nanos));
-        [1, 130, 900_000, u64::MAX].map(|nanos| histogram.add_near(nanos));
+        [100, 1_000_000].into_iter().for_each(|nanos| histogram.add(nanos));
+        [1, 130, 900_000, u64::MAX].into_iter().for_each(|nanos| histogram.add_near(nanos));
         assert_eq!(histogram.buckets.len(), 2);
         assert_eq!(histogram.at_least(500_000), 3);
         let mut empty = Histogram::default();

@@ -11,12 +11,9 @@ pub mod shape;
 mod sum;
 pub mod tally;
 
-use std::{
-    collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::hash::BuildHasher;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 pub(super) use self::said::{Lines, each_value};
 use self::{
@@ -249,9 +246,8 @@ impl Profile {
                 None if room && path.values.len() < MOST_ATTRIBUTES => names.number(name),
                 None => return,
             };
-            let mut hasher = DefaultHasher::new();
-            (place, name, value).hash(&mut hasher);
-            if name == Name::UNKNOWN || !seen.insert(hasher.finish()) {
+            let once = seen.hasher().hash_one((place, name, value));
+            if name == Name::UNKNOWN || !seen.insert(once) {
                 return;
             }
             let values = path.values.entry(name).or_insert_with(|| {

@@ -22,12 +22,15 @@ const LONGEST_VALUE: usize = 256;
 /// Calls `each` with every attribute of a span and what stands for its value, and with every place
 /// in an attribute that holds JSON: `fixpoint.response TargetGroups`, `0 items`.
 pub(in crate::compare) fn each_value(tree: &Tree<'_>, at: At, mut each: impl FnMut(&str, &str)) {
+    let mut key = String::new();
     for (name, value) in &tree.span(at).attributes {
         let text = value.to_text();
         match shape::shape(&text) {
             Some(places) => {
                 for (place, value) in places {
-                    each(&format!("{name} {place}"), &value);
+                    key.clear();
+                    key.extend([name.as_str(), " ", &place]);
+                    each(&key, &value);
                 }
             }
             None => each(name, begin(&without_ids(&text), LONGEST_VALUE)),
