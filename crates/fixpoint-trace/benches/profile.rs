@@ -1,10 +1,12 @@
-//! What learning from good traces costs, and what holding one against them does.
+//! What learning from good traces costs, in memory and from a store, and what holding one against
+//! them does.
 //!
 //! Traces as a creation has them: 330 spans, steps with nine calls each, requests and answers of
 //! AWS's size with ids in them, some of which vary; and log lines. A profile of 10,000 of them is
-//! built from 500 different ones.
+//! built from 500 different ones; these lie in the store as well, sealed. Building a profile takes as
+//! long for each span however many there are, so 10 million take that many times as long.
 
-use std::{hint::black_box, sync::Arc};
+use std::{error::Error, hint::black_box, path::Path, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fixpoint_trace::{
@@ -84,6 +86,60 @@ fn trace(number: u64, resource: &Arc<Resource>) -> Trace {
     trace
 }
 
+/// How many traces are read at once.
+const AT_ONCE: usize = 100;
+
+/// A store that holds the traces, in segments.
+async fn stored(folder: &Path, traces: &[Trace]) -> Result<Engine, StoreError> {
+    let engine = Engine::open(folder, Options::default())?;
+    for trace in traces {
+        let spans = trace.spans.iter().cloned().map(Record::Span);
+        let logs = trace.logs.iter().cloned().map(Record::Log);
+        engine.append(spans.chain(logs).collect()).await?;
+    }
+    engine.settle().await?;
+    Ok(engine)
+}
+
+/// The profile of all traces of a store, or how many spans were read.
+async fn read(engine: &Engine, ids: &[TraceId], mut profile: Option<Profile>) -> Option<u64> {
+    let mut spans = 0;
+    for ids in ids.chunks(AT_ONCE) {
+        for trace in engine.traces(ids).await.ok()?.into_iter().flatten() {
+            spans += trace.spans.len() as u64;
+            if let Some(profile) = &mut profile {
+                profile.add(&trace);
+            }
+        }
+    }
+    black_box(profile);
+    Some(spans)
+}
+
+fn from_a_store(criterion: &mut Criterion, traces: &[Trace]) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let folder = tempfile::tempdir()?;
+    let engine = runtime.block_on(stored(folder.path(), traces))?;
+    let spans: usize = traces.iter().map(|trace| trace.spans.len()).sum();
+    let query = TraceQuery { limit: traces.len(), ..TraceQuery::default() };
+    let list = || runtime.block_on(engine.search(&query)).map(|page| page.items);
+    let ids: Vec<TraceId> = list()?.iter().map(|summary| summary.trace_id).collect();
+    assert_eq!(runtime.block_on(read(&engine, &ids, None)), Some(spans as u64));
+
+    let mut group = criterion.benchmark_group("from a store");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(spans as u64));
+    group.bench_function("listed", |bench| bench.iter(list));
+    group.bench_function("read", |bench| {
+        bench.iter(|| runtime.block_on(read(&engine, &ids, None)));
+    });
+    group.bench_function("read and counted", |bench| {
+        bench.iter(|| runtime.block_on(read(&engine, &ids, Some(Profile::default()))));
+    });
+    group.finish();
+    Ok(())
+}
+
 fn profiles(criterion: &mut Criterion) {
     let resource = Resource::from_iter([
         (semconv::SERVICE_NAME.to_owned(), "clusters".into()),
@@ -126,6 +182,9 @@ fn profiles(criterion: &mut Criterion) {
         });
     });
     group.finish();
+    if let Err(error) = from_a_store(criterion, &traces) {
+        panic!("there is no store to read from: {error}");
+    }
 }
 
 criterion_group!(benches, profiles);

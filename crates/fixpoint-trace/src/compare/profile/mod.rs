@@ -56,7 +56,7 @@ pub(super) const NOWHERE: PathId = PathId::MAX;
 impl Default for Profile {
     fn default() -> Self {
         Self {
-            names: Names::within(Self::MOST_BYTES / 4),
+            names: Names::within(Self::MOST_NAMES),
             paths: vec![Path::default()],
             below: HashMap::new(),
             traces: 0,
@@ -69,7 +69,10 @@ impl Default for Profile {
 
 impl Profile {
     /// No profile takes more memory than this, in bytes; most take a hundredth of it.
-    pub const MOST_BYTES: usize = 32 << 20;
+    pub const MOST_BYTES: usize = Self::MOST_NAMES + Self::MOST_COUNTED;
+    /// What names may take of it, and what is counted.
+    const MOST_NAMES: usize = 8 << 20;
+    const MOST_COUNTED: usize = 24 << 20;
 
     /// What it takes in memory, in bytes, as near as can be told.
     pub fn bytes(&self) -> usize {
@@ -79,7 +82,7 @@ impl Profile {
     /// How many different things are told apart where that many would be: none beyond those that
     /// are known once there is no room.
     fn limit(&self, most: usize) -> usize {
-        if self.bytes() < Self::MOST_BYTES { most } else { 0 }
+        if self.weight < Self::MOST_COUNTED { most } else { 0 }
     }
 
     /// Counts a trace. Takes time in proportion to its spans.
@@ -239,7 +242,7 @@ impl Profile {
         let path = &mut self.paths[place as usize];
         let (names, weight) = (&mut self.names, &mut self.weight);
         each_value(tree, at, |name, value| {
-            let room = *weight + names.weight() < Self::MOST_BYTES;
+            let room = *weight < Self::MOST_COUNTED;
             let known = names.known(name).filter(|name| path.values.contains_key(name));
             let name = match known {
                 Some(name) => name,

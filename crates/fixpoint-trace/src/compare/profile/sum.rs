@@ -33,7 +33,7 @@ impl Profile {
                 self.left_out += path.spans;
                 continue;
             }
-            let full = self.bytes() >= Self::MOST_BYTES;
+            let full = self.weight >= Self::MOST_COUNTED;
             let limit = |most: usize| if full { 0 } else { most };
             let names = &mut self.names;
             let name = |name: Name| names.number(other.names.text(name));
