@@ -210,9 +210,9 @@ impl Profile {
         for (durations, nanos) in [(by, alone), (&mut path.whole, tree.duration(at, now))] {
             self.weight -= durations.weight();
             if exact {
-                durations.add(nanos)
+                durations.add(nanos);
             } else {
-                durations.add_near(nanos)
+                durations.add_near(nanos);
             }
             self.weight += durations.weight();
         }
