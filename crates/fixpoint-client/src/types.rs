@@ -161,11 +161,15 @@ impl Run {
         self.resource.split_once('/').map_or(&*self.resource, |(kind, _)| kind)
     }
 
-    /// Whether another run can be held against this one: it is of the same plan and kind, and
-    /// reached what it was for. A run that found nothing to do says little of one that did.
+    /// Whether it shows how things are done: it reached what it was for. A run that found nothing
+    /// to do says little of one that did.
+    pub fn is_example(&self) -> bool {
+        self.state == RunState::Converged && self.steps > 0
+    }
+
+    /// Whether another run can be held against this one: it is of the same plan and kind.
     pub fn is_example_for(&self, other: &Self) -> bool {
-        self.state == RunState::Converged
-            && self.steps > 0
+        self.is_example()
             && self.plan == other.plan
             && self.kind() == other.kind()
             && self.id != other.id

@@ -17,6 +17,8 @@ use fixpoint_trace::{
     store::{Signal, Stats},
 };
 
+use crate::why::Size;
+
 /// Upper bounds in seconds. From a store read to a step that waits for a load balancer.
 const BUCKETS: [f64; 12] =
     [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0];
@@ -68,6 +70,8 @@ pub(crate) struct Gauges {
     pub(crate) apis: Vec<Api>,
     /// What has become of what is copied to other backends.
     pub(crate) exported: Vec<(Signal, Copied)>,
+    /// The profiles of good runs and traces.
+    pub(crate) profiles: Size,
 }
 
 impl Metrics {
@@ -154,6 +158,12 @@ impl Metrics {
         head(&mut out, dropped, "Spans and log lines that were lost.", "counter");
         line(&mut out, dropped, "", now.dropped as f64);
         store(&mut out, &now.store);
+        let Size { profiles, bytes } = now.profiles;
+        let figures = [
+            ("", "Profiles of good runs and traces that are kept.", "gauge", profiles),
+            ("_bytes", "Bytes that they take in memory.", "gauge", bytes),
+        ];
+        plain(&mut out, "fixpoint_profiles", &figures);
         exported(&mut out, &now.exported);
         apis(&mut out, &now.apis);
         out
@@ -292,7 +302,9 @@ mod tests {
             unanswered: 8,
             waiting: BTreeMap::from([("read".to_owned(), 2)]),
         }];
-        let text = metrics.exposition(&Gauges { store, exported, apis, ..Gauges::default() });
+        let profiles = Size { profiles: 2, bytes: 70_000 };
+        let now = Gauges { store, exported, apis, profiles, ..Gauges::default() };
+        let text = metrics.exposition(&now);
         let labels = "method=\"GET\",route=\"/healthz\",status=\"200\"";
         for wanted in [
             format!("fixpoint_http_request_duration_seconds_bucket{{{labels},le=\"0.001\"}} 1"),
@@ -307,6 +319,8 @@ mod tests {
             "fixpoint_api_circuit_closed{api=\"EC2 in eu-west-1\"} 0".to_owned(),
             "fixpoint_api_waiting_calls{api=\"EC2 in eu-west-1\",class=\"read\"} 2".to_owned(),
             "fixpoint_trace_store_spans 7".to_owned(),
+            "fixpoint_profiles 2".to_owned(),
+            "fixpoint_profiles_bytes 70000".to_owned(),
             "fixpoint_trace_store_rejected_total 0".to_owned(),
             "fixpoint_trace_store_oldest_timestamp_seconds 1.5".to_owned(),
         ] {

@@ -23,7 +23,7 @@ use crate::{
     records::Records,
     runner::{Runner, Shared, TakeoverError},
     store::RunStore,
-    why::{Explainer, Hints},
+    why::{Explainer, Hints, Learner},
 };
 
 /// A run mostly waits, so many fit one process; this bounds the calls that are made at once.
@@ -54,6 +54,7 @@ pub enum Error {
 pub struct Server {
     app: App,
     runner: Runner,
+    learner: Learner,
     receivers: Receivers,
 }
 
@@ -84,6 +85,7 @@ impl Server {
         let _guard = stopping.clone().drop_guard();
         let (explainer, until) = (self.app.explainer.clone(), stopping.clone());
         let watched = async { explainer.watch(until).await };
+        let learned = self.learner.run(stopping.clone());
         let received = until_grace(self.receivers.serve(self.app.clone()), &stopping);
         let served = until_grace(http::serve(listener, self.app), &stopping);
         let ran = async {
@@ -97,14 +99,14 @@ impl Server {
                 () = stopping.cancelled() => {}
             }
         };
-        let ((), (), ran, (), ()) = tokio::join!(served, received, ran, stop, watched);
+        let ((), (), ran, (), (), ()) = tokio::join!(served, received, ran, stop, watched, learned);
         ran.map_err(|error: TakeoverError| Error::TakeOver(error.into()))
     }
 
-    /// The API without a listener and the runner without its task, for tests.
+    /// The API without a listener, the runner and the learner without their tasks, for tests.
     #[cfg(test)]
-    pub(crate) fn into_parts(self) -> (App, Runner) {
-        (self.app, self.runner)
+    pub(crate) fn into_parts(self) -> (App, Runner, Learner) {
+        (self.app, self.runner, self.learner)
     }
 }
 
@@ -242,12 +244,15 @@ impl Builder {
         let (kinds, records) = (Arc::new(self.kinds), Records::new(store));
         let metrics = Arc::new(Metrics::default());
         let stopping = CancellationToken::new();
+        let hints = self.hints.unwrap_or(|_| None);
+        let (explainer, learner) = Explainer::new(records.clone(), Arc::clone(&traces), hints);
         let shared = Arc::new(Shared {
             kinds: Arc::clone(&kinds),
             records: records.clone(),
             traces: Arc::clone(&traces),
             recorder: recorder.clone(),
             metrics: Arc::clone(&metrics),
+            lessons: explainer.lessons(),
             scheduler: self.scheduler,
             pace: self.pace,
             room: Semaphore::new(self.max_runs.unwrap_or(MAX_RUNS)),
@@ -255,8 +260,6 @@ impl Builder {
             stopping: stopping.clone(),
         });
         let (wakes, runner) = Runner::new(shared);
-        let hints = self.hints.unwrap_or(|_| None);
-        let explainer = Explainer::new(records.clone(), Arc::clone(&traces), hints);
         let app = App {
             kinds,
             intents: Intents::new(records.clone(), wakes),
@@ -271,6 +274,6 @@ impl Builder {
             pace: self.pace,
             stopping,
         };
-        Ok(Server { app, runner, receivers: self.receivers })
+        Ok(Server { app, runner, learner, receivers: self.receivers })
     }
 }

@@ -33,6 +33,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
         store,
         exported: app.exported.now(),
         apis: (app.apis)(),
+        profiles: app.explainer.size(),
         ..Gauges::default()
     };
     for state in fixpoint_client::RunState::ALL.into_iter().filter(|state| !state.is_final()) {

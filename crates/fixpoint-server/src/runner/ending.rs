@@ -133,6 +133,7 @@ pub(super) async fn end(
             result => {
                 result?;
                 shared.metrics.run_ended(&key.kind, record.run.state);
+                shared.lessons.ended(&record.run);
                 return Ok(());
             }
         }

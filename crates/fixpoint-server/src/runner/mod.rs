@@ -36,6 +36,7 @@ use crate::{
     kinds::Kinds,
     metrics::Metrics,
     records::{Records, ResourceKey},
+    why::Lessons,
 };
 
 /// What a run needs of the server.
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) traces: Arc<dyn TraceStore>,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Arc<Metrics>,
+    /// Told of every run that ends.
+    pub(crate) lessons: Lessons,
     pub(crate) scheduler: Scheduler,
     pub(crate) pace: Pace,
     /// One permit for each run that may go on at the same time.

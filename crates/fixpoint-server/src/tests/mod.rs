@@ -6,6 +6,7 @@
 mod bad_requests;
 mod diff;
 mod idempotency;
+mod learning;
 mod lifecycle;
 mod listener;
 mod listing;
@@ -39,6 +40,7 @@ use crate::{
     Server,
     http::{self, App},
     store,
+    why::Learner,
 };
 use toy::{Toys, World};
 
@@ -51,6 +53,9 @@ struct Harness {
     router: Router,
     world: Arc<World>,
     recorder: Recorder,
+    /// Learns from nothing until it is told to.
+    learner: Option<Learner>,
+    learning: Option<JoinHandle<()>>,
     runner: JoinHandle<()>,
     writer: JoinHandle<()>,
     _subscriber: tracing::subscriber::DefaultGuard,
@@ -58,6 +63,7 @@ struct Harness {
 
 impl Drop for Harness {
     fn drop(&mut self) {
+        self.learning.as_ref().inspect(|learning| learning.abort());
         self.runner.abort();
         self.writer.abort();
     }
@@ -103,11 +109,18 @@ impl Harness {
             .pace(Pace::times(1000.0))
             .build()
             .unwrap();
-        let (app, runner) = server.into_parts();
+        let (app, runner, learner) = server.into_parts();
         let runner = tokio::spawn(async { runner.run().await.unwrap() });
         let writer = tokio::spawn(writer.run(std::future::pending()));
         let router = http::router(app.clone());
-        Self { app, router, world, recorder, runner, writer, _subscriber }
+        let (learner, learning) = (Some(learner), None);
+        Self { app, router, world, recorder, learner, learning, runner, writer, _subscriber }
+    }
+
+    /// Has it learn from good runs from now on.
+    fn learn(&mut self) {
+        let learner = self.learner.take().expect("it learns already");
+        self.learning = Some(tokio::spawn(learner.run(self.app.stopping.clone())));
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

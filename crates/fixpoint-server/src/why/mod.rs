@@ -22,8 +22,9 @@ use fixpoint_trace::{
     store::{self as trace_store, TraceStore, TraceSummary},
 };
 
+pub(crate) use self::baseline::{Learner, Lessons, Size};
 use self::{
-    baseline::{Baselines, Good, Of, trace_of},
+    baseline::{Baselines, Held, Of, trace_of},
     compared::Found,
     drift::Drifts,
     plan::Blame,
@@ -59,9 +60,24 @@ pub(crate) enum Unexplained {
 }
 
 impl Explainer {
-    pub(crate) fn new(records: Records, traces: Arc<dyn TraceStore>, hints: Hints) -> Self {
-        let (baselines, drifts) = <_>::default();
-        Self { records, traces, baselines, drifts, hints }
+    /// What explains, and what learns for it once it runs.
+    pub(crate) fn new(
+        records: Records,
+        traces: Arc<dyn TraceStore>,
+        hints: Hints,
+    ) -> (Self, Learner) {
+        let (baselines, learner) = Baselines::new(records.clone(), Arc::clone(&traces));
+        (Self { records, traces, baselines, drifts: Drifts::default(), hints }, learner)
+    }
+
+    /// Where to tell of runs that have ended.
+    pub(crate) fn lessons(&self) -> Lessons {
+        self.baselines.lessons().clone()
+    }
+
+    /// What the profiles of good ones take.
+    pub(crate) fn size(&self) -> Size {
+        self.baselines.size()
     }
 
     /// Why a run went as it did, or goes as it does. The run must be read with its history.
@@ -75,10 +91,10 @@ impl Explainer {
     }
 
     async fn case_of(&self, run: &Run) -> Result<Case, Unexplained> {
-        let of = Of::Plan { kind: run.kind().to_owned(), plan: run.plan.clone() };
+        let of = Of::plan(run);
         let trace = trace_of(&*self.traces, run).await?.unwrap_or_default();
-        let good = self.baselines.of_plan(&of, &self.records, &*self.traces, run).await?;
-        Ok(Case { of, good, trace, run: Some(run.clone()), id: run.trace_id.clone() })
+        let held = self.baselines.of_plan(&of).await?;
+        Ok(Case { of, held, trace, run: Some(run.clone()), id: run.trace_id.clone() })
     }
 
     /// Why a trace went as it did: of the run that it is of, if it is of one. None if nothing of
@@ -93,9 +109,9 @@ impl Explainer {
         }
         let Some(trace) = self.traces.trace(id).await? else { return Ok(None) };
         let summary = TraceSummary::of(id, &trace);
-        let of = Of::Operation { service: summary.service.clone(), name: summary.name.clone() };
-        let good = self.baselines.of_operation(&of, &*self.traces, &summary).await?;
-        let case = Case { of, good, trace, run: None, id: id.to_string() };
+        let held = self.baselines.of_operation(&summary).await?;
+        let of = Of::operation(&summary);
+        let case = Case { of, held, trace, run: None, id: id.to_string() };
         self.answer(case, |_, _| Blame::default()).await.map(Some)
     }
 
@@ -107,18 +123,22 @@ impl Explainer {
     /// Answers where it stops nobody: comparing keeps a core busy for a tenth of a second.
     async fn answer(
         &self,
-        case: Case,
+        mut case: Case,
         blame: impl FnOnce(&Run, &View) -> Blame + Send + 'static,
     ) -> Result<Why, Unexplained> {
         let hints = self.hints;
-        Ok(tokio::task::spawn_blocking(move || case.answer(blame, hints)).await?)
+        Ok(tokio::task::spawn_blocking(move || {
+            case.leave_itself_out();
+            case.answer(blame, hints)
+        })
+        .await?)
     }
 }
 
 /// What is asked about, and the good ones that it is held against.
 struct Case {
     of: Of,
-    good: Arc<Good>,
+    held: Held,
     /// A run's own part of it, if it is of a run.
     trace: Trace,
     run: Option<Run>,
@@ -127,8 +147,17 @@ struct Case {
 }
 
 impl Case {
+    /// What is asked about may be one of the good ones itself.
+    fn leave_itself_out(&mut self) {
+        let id = self.run.as_ref().map_or(&self.id, |run| &run.id);
+        if self.held.good.knows(id) && !self.trace.spans.is_empty() {
+            Arc::make_mut(&mut self.held.good).leave_out(id, &self.trace);
+        }
+    }
+
     fn answer(&self, blame: impl FnOnce(&Run, &View) -> Blame, hints: Hints) -> Why {
-        let Self { of, good, trace, run, id } = self;
+        let Self { of, held, trace, run, id } = self;
+        let good = &held.good;
         let run = run.as_ref();
         let view = View::new(trace);
         let blame = run.map(|run| blame(run, &view)).unwrap_or_default();
@@ -151,7 +180,12 @@ impl Case {
             ),
             None if well => (
                 Conclusion::NothingDiffers,
-                format!("nothing failed; there is no good {what} to compare it with"),
+                match held.unread {
+                    Some(0) => {
+                        format!("nothing failed; there is no good {what} to compare it with")
+                    }
+                    _ => format!("nothing failed; no good {what} has been read yet"),
+                },
             ),
             None => (
                 Conclusion::Unknown,
@@ -170,7 +204,7 @@ impl Case {
             sentence,
             cause,
             others: causes.collect(),
-            baseline: Baseline { of: of.to_string(), good: count, last: good.last.clone() },
+            baseline: Baseline { of: of.to_string(), good: count, last: good.last().cloned() },
             unknown: self.unknown(),
         }
     }
@@ -186,7 +220,7 @@ impl Case {
         // In what is blamed, less has to be unusual to be told.
         let bits = if blame.causes.is_empty() { telling.bits } else { A_HINT };
         let limits = Limits { bits, ..telling };
-        let explained = explain(&self.good.profile, std::slice::from_ref(&self.trace), limits);
+        let explained = explain(&self.held.good.profile, std::slice::from_ref(&self.trace), limits);
         let mut found = compared::causes(&explained, view, self.what());
         if let Some(run) = &self.run {
             // A call that took some milliseconds more is no reason why a run of minutes went wrong. One
@@ -204,7 +238,7 @@ impl Case {
                 None => !reached || found.tells_of_a_call(),
             });
         }
-        if self.good.profile.traces() < FEW {
+        if self.held.good.profile.traces() < FEW {
             // What is usual is uncertain: only what is blamed may be explained by it.
             found.retain(|found| !blame.causes.is_empty() || found.cause.kind == CauseKind::Failed);
         }
@@ -213,15 +247,24 @@ impl Case {
 
     /// What cannot be known, and why.
     fn unknown(&self) -> Vec<String> {
-        let Self { of, good, trace, run, .. } = self;
-        let (what, good) = (self.what(), good.profile.traces());
+        let Self { of, held, trace, run, .. } = self;
+        let (what, good) = (self.what(), held.good.profile.traces());
         let mut unknown = Vec::new();
         if trace.spans.is_empty() {
             unknown.push(
                 "the trace is not stored (any more): only the run's record was read".to_owned(),
             );
         }
-        if good == 0 {
+        if let Some(unread @ 1..) = held.unread {
+            unknown.push(format!(
+                "only {good} of {} have been read so far; ask again in a moment",
+                many(good + unread as u64, &format!("good {what}"))
+            ));
+        } else if held.unread.is_none() {
+            unknown.push(format!(
+                "the good {what}s of {of} have not been looked through yet; ask again in a moment"
+            ));
+        } else if good == 0 {
             unknown.push(format!(
                 "no good {what} of {of} is stored: whether a call is missing, or slow, or answered \
                  otherwise than usual cannot be told"

@@ -17,17 +17,12 @@ use fixpoint_trace::{
 const NAME: &str = "{name}";
 
 /// The part of a trace that is of the run with this span, for this resource (`clusters/idg`).
-pub(super) fn part(trace: &Trace, run: SpanId, resource: &str) -> Trace {
+pub(super) fn part(mut trace: Trace, run: SpanId, resource: &str) -> Trace {
     let name = resource.rsplit('/').next().unwrap_or_default();
-    let kept = below(trace, run);
-    let holders = holders(trace);
-    let mut spans: Vec<Span> = trace
-        .spans
-        .iter()
-        .filter(|span| kept.contains(&span.span_id) && !holders.contains_key(&span.span_id))
-        .cloned()
-        .collect();
-    for span in &mut spans {
+    let kept = below(&trace, run);
+    let holders = holders(&trace);
+    trace.spans.retain(|span| kept.contains(&span.span_id) && !holders.contains_key(&span.span_id));
+    for span in &mut trace.spans {
         while let Some(above) = span.parent.and_then(|parent| holders.get(&parent)) {
             span.parent = *above;
         }
@@ -41,12 +36,11 @@ pub(super) fn part(trace: &Trace, run: SpanId, resource: &str) -> Trace {
         }
     }
     let is_kept = |span: SpanId| kept.contains(&span);
-    let mut logs: Vec<_> =
-        trace.logs.iter().filter(|line| line.span_id.is_some_and(is_kept)).cloned().collect();
-    for line in &mut logs {
+    trace.logs.retain(|line| line.span_id.is_some_and(is_kept));
+    for line in &mut trace.logs {
         value(&mut line.body, name);
     }
-    Trace { spans, logs, partial: trace.partial.clone() }
+    trace
 }
 
 /// Says a cause with the resource's name again.

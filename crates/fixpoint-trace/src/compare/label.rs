@@ -3,7 +3,9 @@
 //! Not here: where it stands ([`tree`](super::tree)). The surprise: a client span with a name that
 //! says nothing (`HTTP GET`) takes the name of what it called as well.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
 
 use crate::model::Kind;
 
@@ -12,6 +14,9 @@ use crate::model::Kind;
 pub struct Name(u32);
 
 impl Name {
+    /// What all texts are numbered with that there was no room for.
+    pub const UNKNOWN: Self = Self(MOST_TEXTS as u32);
+
     /// Its number, counted from 0 in the order in which texts were first seen.
     pub fn index(self) -> usize {
         self.0 as usize
@@ -24,29 +29,56 @@ impl Name {
 }
 
 /// Texts and their numbers. Traces that are compared must share one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Names {
     texts: Vec<Box<str>>,
     numbers: HashMap<Box<str>, Name>,
     /// Names as they came, to what they are without ids: most of them come many times.
     plain: HashMap<Box<str>, Name>,
+    /// What they take in memory, in bytes, and may take at most.
+    weight: usize,
+    most: usize,
 }
 
 /// How many raw names are remembered. Past it those with ids in them fill memory to no use.
 const REMEMBERED: usize = 1 << 14;
+/// Longer ones are not remembered.
+const LONGEST_REMEMBERED: usize = 256;
+
+/// What a text takes in memory besides its bytes: places in two tables, and its number.
+const TEXT_BYTES: usize = 96;
 
 /// More texts than this are ids in disguise. They all have one number then, and no text.
 const MOST_TEXTS: usize = 1 << 20;
 
+impl Default for Names {
+    fn default() -> Self {
+        Self::within(usize::MAX)
+    }
+}
+
 impl Names {
+    /// None yet, and never more than fit in so many bytes.
+    pub fn within(bytes: usize) -> Self {
+        let (texts, numbers, plain) = <_>::default();
+        Self { texts, numbers, plain, weight: 0, most: bytes }
+    }
+
+    /// What they take in memory, in bytes.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
     /// The number of a text.
     pub fn number(&mut self, text: &str) -> Name {
         if let Some(&name) = self.numbers.get(text) {
             return name;
         }
-        if self.texts.len() >= MOST_TEXTS {
-            return Name(MOST_TEXTS as u32);
+        let weight = 2 * text.len() + TEXT_BYTES;
+        if self.texts.len() >= MOST_TEXTS || self.weight.saturating_add(weight) > self.most {
+            return Name::UNKNOWN;
         }
+        self.weight += weight;
         let name = Name(self.texts.len() as u32);
         self.texts.push(text.into());
         self.numbers.insert(text.into(), name);
@@ -64,7 +96,12 @@ impl Names {
             return name;
         }
         let name = self.number(&without_ids(text));
-        if self.plain.len() < REMEMBERED {
+        let weight = text.len() + TEXT_BYTES / 2;
+        if self.plain.len() < REMEMBERED
+            && text.len() <= LONGEST_REMEMBERED
+            && self.weight.saturating_add(weight) <= self.most
+        {
+            self.weight += weight;
             self.plain.insert(text.into(), name);
         }
         name

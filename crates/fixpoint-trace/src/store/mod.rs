@@ -47,6 +47,15 @@ pub trait TraceStore: Send + Sync + std::fmt::Debug {
     /// The trace as it now is, or none if nothing of it is known.
     async fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError>;
 
+    /// Several traces, in the order of `ids`, of which each is named once.
+    async fn traces(&self, ids: &[TraceId]) -> Result<Vec<Option<Trace>>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for &id in ids {
+            found.push(self.trace(id).await?);
+        }
+        Ok(found)
+    }
+
     /// Summaries of the traces that match, newest first.
     async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError>;
 

@@ -20,6 +20,7 @@ pub async fn contract<S: TraceStore>(empty: impl AsyncFn() -> S) {
     a_span_is_what_was_said_of_it_last(&empty().await).await;
     every_value_comes_back_as_it_was(&empty().await).await;
     a_trace_holds_its_own_spans_and_lines_in_order(&empty().await).await;
+    several_traces_are_read_in_the_order_asked_for(&empty().await).await;
     a_summary_says_what_the_trace_holds(&empty().await).await;
     a_trace_continued_from_elsewhere_is_named_after_its_first_span(&empty().await).await;
     traces_are_listed_newest_first_in_pages_by_filter(&empty().await).await;
@@ -98,6 +99,23 @@ async fn a_trace_holds_its_own_spans_and_lines_in_order(store: &impl TraceStore)
     let trace = trace(store, ours).await;
     assert_eq!(trace.spans, [root, child, earlier, later]);
     assert_eq!(messages(&trace.logs), ["first", "second"]);
+}
+
+async fn several_traces_are_read_in_the_order_asked_for(store: &impl TraceStore) {
+    let ids: Vec<TraceId> = (0..5).map(|_| TraceId::random()).collect();
+    for (at, &id) in ids.iter().enumerate() {
+        let root = span(id, None, "root", 100 * (at as u64 + 1));
+        let line = Record::Log(log(Some(&root), 120, "line"));
+        append(store, [Record::Span(root), line]).await;
+    }
+    let unknown = TraceId::random();
+    let asked = [ids[3], unknown, ids[0], ids[4]];
+    let found = store.traces(&asked).await.expect("reads");
+    assert_eq!(found.len(), 4);
+    for (id, found) in asked.into_iter().zip(found) {
+        assert_eq!(found, store.trace(id).await.expect("reads"));
+        assert_eq!(found.is_none(), id == unknown);
+    }
 }
 
 async fn a_summary_says_what_the_trace_holds(store: &impl TraceStore) {

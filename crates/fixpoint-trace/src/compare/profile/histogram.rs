@@ -21,6 +21,16 @@ impl Histogram {
         self.add_bucket(bucket(nanos), 1);
     }
 
+    /// Counts a duration in the nearest bucket that was hit already, where there is one: less
+    /// exact, and takes no more memory.
+    pub fn add_near(&mut self, nanos: u64) {
+        let wanted = bucket(nanos);
+        let at = self.buckets.partition_point(|&(bucket, _)| bucket < wanted);
+        let near = self.buckets[at.saturating_sub(1)..].iter().take(2);
+        let nearest = near.min_by_key(|(bucket, _)| bucket.abs_diff(wanted));
+        self.add_bucket(nearest.map_or(wanted, |&(bucket, _)| bucket), 1);
+    }
+
     fn add_bucket(&mut self, bucket: u16, times: u32) {
         self.count += u64::from(times);
         match self.buckets.binary_search_by_key(&bucket, |&(bucket, _)| bucket) {
@@ -34,6 +44,23 @@ impl Histogram {
         for &(bucket, times) in &other.buckets {
             self.add_bucket(bucket, times);
         }
+    }
+
+    /// Takes out again all that another has counted.
+    pub fn take_out(&mut self, other: &Self) {
+        for &(bucket, times) in &other.buckets {
+            if let Ok(at) = self.buckets.binary_search_by_key(&bucket, |&(bucket, _)| bucket) {
+                let left = self.buckets[at].1.saturating_sub(times);
+                self.count -= u64::from(self.buckets[at].1 - left);
+                self.buckets[at].1 = left;
+            }
+        }
+        self.buckets.retain(|&(_, times)| times > 0);
+    }
+
+    /// What it takes in memory beyond its own size, in bytes.
+    pub fn weight(&self) -> usize {
+        self.buckets.capacity() * size_of::<(u16, u32)>()
     }
 
     /// How many durations were counted.
@@ -121,5 +148,31 @@ mod tests {
         assert!(histogram.at_least(900_000_000).abs_diff(101) < 10);
         assert_eq!(histogram.at_least(2_000_000_000), 0);
         assert_eq!(Histogram::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn what_is_taken_out_is_as_if_it_had_not_been_counted() {
+        let mut all = Histogram::default();
+        let mut one = Histogram::default();
+        [5, 70, 70, 9_000].into_iter().for_each(|nanos| all.add(nanos));
+        let before = all.clone();
+        for nanos in [70, 123_456] {
+            one.add(nanos);
+            all.add(nanos);
+        }
+        all.take_out(&one);
+        assert_eq!(all, before);
+    }
+
+    #[test]
+    fn the_nearest_bucket_that_was_hit_takes_what_finds_no_room() {
+        let mut histogram = Histogram::default();
+        [100, 1_000_000].into_iter().for_each(|nanos| histogram.add(nanos));
+        [1, 130, 900_000, u64::MAX].into_iter().for_each(|nanos| histogram.add_near(nanos));
+        assert_eq!(histogram.buckets.len(), 2);
+        assert_eq!(histogram.at_least(500_000), 3);
+        let mut empty = Histogram::default();
+        empty.add_near(7);
+        assert_eq!(empty.quantile(0.5), Some(7));
     }
 }

@@ -6,29 +6,35 @@
 
 pub mod histogram;
 pub mod paths;
+mod said;
 pub mod shape;
+mod sum;
 pub mod tally;
 
-use std::{
-    collections::{HashMap as Map, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::hash::BuildHasher;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use self::paths::{
-    ABOVE_ALL, EDGE, MOST_ATTRIBUTES, MOST_PAIRS, MOST_VALUES, Path, PathId, rounded,
+pub(super) use self::said::{Lines, each_value};
+use self::{
+    paths::{
+        ABOVE_ALL, ATTRIBUTE_BYTES, EDGE, MOST_ATTRIBUTES, MOST_PAIRS, MOST_VALUES, PATH_BYTES,
+        Path, PathId, rounded,
+    },
+    tally::Tally,
 };
 use super::{
-    label::{Label, Name, Names, without_ids},
+    label::{Label, Name, Names},
     tree::{At, Tree},
 };
-use crate::model::{LogRecord, SpanId, Trace, UnixNanos};
+use crate::model::{LogRecord, Trace, UnixNanos};
 
 /// The profile of many traces.
 ///
-/// Its size is bounded by the number of call paths, not of traces: some kilobytes for each, 65,536
-/// paths at most; what comes after those is not looked at.
+/// What it takes in memory depends on how many call paths there are and how much varies in them,
+/// not on how many traces were counted, and is bounded: [`Profile::MOST_BYTES`]. Once there is no
+/// room, call paths that are new are left out, what still varies is not told apart any more, and
+/// durations are counted less exactly.
 #[derive(Debug, Clone)]
 pub struct Profile {
     names: Names,
@@ -38,29 +44,47 @@ pub struct Profile {
     spans: u64,
     /// Spans that found no room.
     left_out: u64,
+    /// What the paths take in memory, in bytes.
+    weight: usize,
 }
 
 /// More call paths than this are no program but a flood of names.
 const MOST_PATHS: usize = 1 << 16;
-/// How much of a log line tells it from others.
-const LONGEST_LINE: usize = 120;
 /// No path: there were too many.
 pub(super) const NOWHERE: PathId = PathId::MAX;
 
 impl Default for Profile {
     fn default() -> Self {
         Self {
-            names: Names::default(),
+            names: Names::within(Self::MOST_NAMES),
             paths: vec![Path::default()],
             below: HashMap::new(),
             traces: 0,
             spans: 0,
             left_out: 0,
+            weight: PATH_BYTES,
         }
     }
 }
 
 impl Profile {
+    /// No profile takes more memory than this, in bytes; most take a hundredth of it.
+    pub const MOST_BYTES: usize = Self::MOST_NAMES + Self::MOST_COUNTED;
+    /// What names may take of it, and what is counted.
+    const MOST_NAMES: usize = 8 << 20;
+    const MOST_COUNTED: usize = 24 << 20;
+
+    /// What it takes in memory, in bytes, as near as can be told.
+    pub fn bytes(&self) -> usize {
+        self.weight + self.names.weight()
+    }
+
+    /// How many different things are told apart where that many would be: none beyond those that
+    /// are known once there is no room.
+    fn limit(&self, most: usize) -> usize {
+        if self.weight < Self::MOST_COUNTED { most } else { 0 }
+    }
+
     /// Counts a trace. Takes time in proportion to its spans.
     pub fn add(&mut self, trace: &Trace) {
         let mut names = std::mem::take(&mut self.names);
@@ -104,62 +128,15 @@ impl Profile {
         &self.names
     }
 
-    /// Counts all traces of another profile.
-    pub fn merge(&mut self, other: &Self) {
-        let mut places = vec![ABOVE_ALL; other.paths.len()];
-        for (at, path) in other.paths.iter().enumerate().skip(1) {
-            let parent = places[path.parent as usize];
-            places[at] = match path.label {
-                Some(label) if parent != NOWHERE => {
-                    let label = self.own_label(label, &other.names);
-                    self.find_or_make(parent, label)
-                }
-                _ => NOWHERE,
-            };
-        }
-        let lines = self.own_lines(other);
-        let line = |name: u32| if name == EDGE { EDGE } else { lines[&name] };
-        let place = |path: u32| if path == EDGE { EDGE } else { places[path as usize] };
-        for (at, path) in other.paths.iter().enumerate() {
-            if places[at] == NOWHERE {
-                self.left_out += path.spans;
-                continue;
-            }
-            let names = &mut self.names;
-            let name = |name: Name| names.number(other.names.text(name));
-            self.paths[places[at] as usize].merge(path, place, name, line);
-        }
-        self.traces += other.traces;
-        self.spans += other.spans;
-        self.left_out += other.left_out;
-    }
-
-    fn own_label(&mut self, label: Label, names: &Names) -> Label {
-        Label {
-            service: self.names.number(names.text(label.service)),
-            name: self.names.number(names.text(label.name)),
-            kind: label.kind,
-        }
-    }
-
-    /// The numbers of another profile's log lines, to those that they have here.
-    fn own_lines(&mut self, other: &Self) -> Map<u32, u32> {
-        let mut lines = Map::new();
-        let pairs = other.paths.iter().flat_map(|path| path.lines.iter());
-        for line in pairs.flat_map(|(&(a, b), _)| [a, b]).filter(|&line| line != EDGE) {
-            let names = &mut self.names;
-            lines.entry(line).or_insert_with(|| names.number(other.names.text_of(line)).number());
-        }
-        lines
-    }
-
     fn find_or_make(&mut self, parent: PathId, label: Label) -> PathId {
         if let Some(&path) = self.below.get(&(parent, label)) {
             return path;
         }
-        if self.paths.len() >= MOST_PATHS {
+        let room = self.paths.len() < self.limit(MOST_PATHS);
+        if !room || label.service == Name::UNKNOWN || label.name == Name::UNKNOWN {
             return NOWHERE;
         }
+        self.weight += PATH_BYTES;
         // There are fewer than 65,536.
         let id = self.paths.len() as PathId;
         self.paths.push(Path { parent, label: Some(label), ..Path::default() });
@@ -194,12 +171,7 @@ impl Profile {
             self.spans += 1;
             self.count(tree, at, place, now);
             self.count_values(tree, at, place, &mut seen);
-            // What an open span has not said it may still say.
-            let goes_on = tree.span(at).end.is_none();
-            let said = pairs(lines.names(at, tree, &mut self.names));
-            for (a, b) in said.filter(|&(_, then)| !(goes_on && then == EDGE)) {
-                self.paths[place as usize].lines.add(&(a, b), 1, MOST_PAIRS);
-            }
+            self.count_lines(tree, at, place, &lines);
         }
         let above = &mut self.paths[ABOVE_ALL as usize];
         above.spans += 1;
@@ -217,7 +189,7 @@ impl Profile {
     }
 
     fn count(&mut self, tree: &Tree<'_>, at: At, place: PathId, now: UnixNanos) {
-        let trace = self.traces;
+        let (trace, exact) = (self.traces, self.limit(1) > 0);
         let path = &mut self.paths[place as usize];
         let span = tree.span(at);
         path.spans += 1;
@@ -233,25 +205,61 @@ impl Profile {
             path.open += u64::from(is_deepest_open(tree, at));
             return;
         }
-        path.whole.add(tree.duration(at, now));
-        match callee(tree, at) {
-            Some(_) => path.gap.add(tree.self_time(at, now)),
-            None => path.own.add(tree.self_time(at, now)),
+        let alone = tree.self_time(at, now);
+        let by = if callee(tree, at).is_some() { &mut path.gap } else { &mut path.own };
+        for (durations, nanos) in [(by, alone), (&mut path.whole, tree.duration(at, now))] {
+            self.weight -= durations.weight();
+            if exact {
+                durations.add(nanos);
+            } else {
+                durations.add_near(nanos);
+            }
+            self.weight += durations.weight();
         }
+    }
+
+    /// Counts what a span's events and log lines say, and what follows what.
+    fn count_lines(&mut self, tree: &Tree<'_>, at: At, place: PathId, lines: &Lines<'_>) {
+        let limit = self.limit(MOST_PAIRS);
+        let known = &mut self.paths[place as usize].lines;
+        // Lines that are never the same would fill the names.
+        if known.given_up() {
+            return;
+        }
+        self.weight -= known.weight();
+        // What an open span has not said it may still say.
+        let goes_on = tree.span(at).end.is_none();
+        let said = pairs(lines.names(at, tree, &mut self.names));
+        for pair in said.filter(|&(_, then)| !(goes_on && then == EDGE)) {
+            known.add(&pair, 1, limit);
+        }
+        self.weight += known.weight();
     }
 
     /// Counts each value once a trace: what all calls of a trace are asked for, a name say, is
     /// one choice and not many.
     fn count_values(&mut self, tree: &Tree<'_>, at: At, place: PathId, seen: &mut HashSet<u64>) {
         let path = &mut self.paths[place as usize];
+        let (names, weight) = (&mut self.names, &mut self.weight);
         each_value(tree, at, |name, value| {
-            let name = self.names.number(name);
-            let mut hasher = DefaultHasher::new();
-            (place, name, value).hash(&mut hasher);
-            let fits = path.values.len() < MOST_ATTRIBUTES || path.values.contains_key(&name);
-            if fits && seen.insert(hasher.finish()) {
-                path.values.entry(name).or_default().add(value, 1, MOST_VALUES);
+            let room = *weight < Self::MOST_COUNTED;
+            let known = names.known(name).filter(|name| path.values.contains_key(name));
+            let name = match known {
+                Some(name) => name,
+                None if room && path.values.len() < MOST_ATTRIBUTES => names.number(name),
+                None => return,
+            };
+            let once = seen.hasher().hash_one((place, name, value));
+            if name == Name::UNKNOWN || !seen.insert(once) {
+                return;
             }
+            let values = path.values.entry(name).or_insert_with(|| {
+                *weight += ATTRIBUTE_BYTES;
+                Tally::default()
+            });
+            *weight -= values.weight();
+            values.add(value, 1, if room { MOST_VALUES } else { 0 });
+            *weight += values.weight();
         });
     }
 
@@ -267,14 +275,20 @@ impl Profile {
         calls.extend(below.clone().filter(|&place| place != NOWHERE));
         calls.sort_unstable();
         for alike in calls.chunk_by(|a, b| a == b) {
-            let path = &mut self.paths[alike[0] as usize];
-            path.per_caller.add(&rounded(alike.len() as u32), 1, usize::MAX);
+            let counts = &mut self.paths[alike[0] as usize].per_caller;
+            self.weight -= counts.weight();
+            // Rounded, they are a hundred at most.
+            counts.add(&rounded(alike.len() as u32), 1, usize::MAX);
+            self.weight += counts.weight();
         }
-        let caller = &mut self.paths[caller as usize];
-        if !caller.calls.given_up() {
+        let limit = self.limit(MOST_PAIRS);
+        let order = &mut self.paths[caller as usize].calls;
+        if !order.given_up() {
+            self.weight -= order.weight();
             for pair in pairs(below.filter(|&place| place != NOWHERE)) {
-                caller.calls.add(&pair, 1, MOST_PAIRS);
+                order.add(&pair, 1, limit);
             }
+            self.weight += order.weight();
         }
     }
 }
@@ -309,67 +323,6 @@ pub(super) fn latest(tree: &Tree<'_>, logs: &[LogRecord]) -> UnixNanos {
     let spans =
         (0..tree.len()).map(|at| tree.span(at)).flat_map(|span| [Some(span.start), span.end]);
     spans.flatten().chain(logs.iter().map(|log| log.time)).max().unwrap_or(0)
-}
-
-/// Calls `each` with every attribute of a span and what stands for its value, and with every place
-/// in an attribute that holds JSON: `fixpoint.response TargetGroups`, `0 items`.
-pub(super) fn each_value(tree: &Tree<'_>, at: At, mut each: impl FnMut(&str, &str)) {
-    for (name, value) in &tree.span(at).attributes {
-        let text = value.to_text();
-        match shape::shape(&text) {
-            Some(places) => {
-                for (place, value) in places {
-                    each(&format!("{name} {place}"), &value);
-                }
-            }
-            None => each(name, &without_ids(&text)),
-        }
-    }
-}
-
-/// The events and log lines of a trace, by span.
-pub(super) struct Lines<'a> {
-    logs: Map<SpanId, Vec<&'a LogRecord>>,
-}
-
-impl<'a> Lines<'a> {
-    pub(super) fn of(tree: &Tree<'_>, logs: &'a [LogRecord]) -> Self {
-        let mut by_span: Map<SpanId, Vec<&LogRecord>> = Map::new();
-        if !tree.is_empty() {
-            for log in logs {
-                if let Some(span) = log.span_id {
-                    by_span.entry(span).or_default().push(log);
-                }
-            }
-        }
-        Self { logs: by_span }
-    }
-
-    /// The numbers of a span's events and log lines, in order of time.
-    pub(super) fn names(
-        &self,
-        at: At,
-        tree: &Tree<'_>,
-        names: &mut Names,
-    ) -> std::vec::IntoIter<u32> {
-        let span = tree.span(at);
-        let logs = self.logs.get(&span.span_id).map_or(&[][..], |logs| logs);
-        let mut lines: Vec<(UnixNanos, u32)> = Vec::with_capacity(span.events.len() + logs.len());
-        for event in &span.events {
-            lines.push((event.time, names.number_without_ids(cut(&event.name)).number()));
-        }
-        for log in logs {
-            let text = format!("{} {}", log.level().as_str(), log.message());
-            lines.push((log.time, names.number_without_ids(cut(&text)).number()));
-        }
-        lines.sort_by_key(|&(time, _)| time);
-        lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().into_iter()
-    }
-}
-
-fn cut(text: &str) -> &str {
-    let line = text.lines().next().unwrap_or_default();
-    &line[..line.floor_char_boundary(LONGEST_LINE)]
 }
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ pub const MOST_ATTRIBUTES: usize = 256;
 /// More pairs than this are a crowd in which nothing stands out.
 pub const MOST_PAIRS: usize = 512;
 
+/// What a path takes in memory, its place among those below its parent included.
+pub(super) const PATH_BYTES: usize = size_of::<Path>() + 64;
+/// What an attribute of a path takes, its values left out.
+pub(super) const ATTRIBUTE_BYTES: usize = size_of::<(Name, Tally<String>)>() * 3 / 2;
+
 /// Numbers of calls as they are counted: exact up to 8, then by eighths of an octave.
 pub fn rounded(calls: u32) -> u32 {
     let octave = calls.max(1).ilog2();
@@ -79,10 +84,20 @@ impl Path {
         self.per_caller.iter().filter(|&(&made, _)| made >= calls).map(|(_, callers)| callers).sum()
     }
 
-    /// Counts spans of the same path of another profile.
+    /// What it takes in memory, in bytes: some hundred for itself, and what it has counted.
+    pub(super) fn weight(&self) -> usize {
+        let durations = [&self.whole, &self.own, &self.gap].map(Histogram::weight);
+        let values = self.values.values().map(|values| ATTRIBUTE_BYTES + values.weight());
+        let tallies = self.per_caller.weight() + self.calls.weight() + self.lines.weight();
+        PATH_BYTES + durations.iter().sum::<usize>() + tallies + values.sum::<usize>()
+    }
+
+    /// Counts spans of the same path of another profile. `limit` says how many different things
+    /// are told apart where that many would be.
     pub(super) fn merge(
         &mut self,
         other: &Self,
+        limit: impl Fn(usize) -> usize,
         path: impl Fn(u32) -> u32,
         mut name: impl FnMut(Name) -> Name,
         line: impl Fn(u32) -> u32,
@@ -101,14 +116,52 @@ impl Path {
         keys.sort_by_key(|&(key, _)| key);
         for (key, values) in keys {
             let key = name(key);
-            if self.values.len() < MOST_ATTRIBUTES || self.values.contains_key(&key) {
-                self.values.entry(key).or_default().merge(values, MOST_VALUES, String::clone);
+            if self.values.len() < limit(MOST_ATTRIBUTES) || self.values.contains_key(&key) {
+                self.values.entry(key).or_default().merge(
+                    values,
+                    limit(MOST_VALUES),
+                    String::clone,
+                );
             }
         }
         let pair = |&(a, b): &(u32, u32)| (path(a), path(b));
-        self.calls.merge(&other.calls, MOST_PAIRS, pair);
+        self.calls.merge(&other.calls, limit(MOST_PAIRS), pair);
         let pair = |&(a, b): &(u32, u32)| (line(a), line(b));
-        self.lines.merge(&other.lines, MOST_PAIRS, pair);
+        self.lines.merge(&other.lines, limit(MOST_PAIRS), pair);
+    }
+
+    /// Takes out again the spans of the same path of another profile, whose names go by `path`,
+    /// `name` and `line` here.
+    pub(super) fn take_out(
+        &mut self,
+        other: &Self,
+        path: impl Fn(u32) -> Option<u32>,
+        name: impl Fn(Name) -> Option<Name>,
+        line: impl Fn(u32) -> Option<u32>,
+    ) {
+        let pairs = [
+            (&mut self.spans, other.spans),
+            (&mut self.traces, other.traces),
+            (&mut self.ended, other.ended),
+            (&mut self.failed, other.failed),
+            (&mut self.origins, other.origins),
+            (&mut self.open, other.open),
+        ];
+        for (count, of_other) in pairs {
+            *count = count.saturating_sub(of_other);
+        }
+        self.per_caller.take_out(&other.per_caller, |&calls| Some(calls));
+        self.whole.take_out(&other.whole);
+        self.own.take_out(&other.own);
+        self.gap.take_out(&other.gap);
+        for (&key, values) in &other.values {
+            if let Some(known) = name(key).and_then(|key| self.values.get_mut(&key)) {
+                known.take_out(values, |value| Some(value.clone()));
+            }
+        }
+        self.values.retain(|_, values| values.total() > 0);
+        self.calls.take_out(&other.calls, |&(a, b)| Some((path(a)?, path(b)?)));
+        self.lines.take_out(&other.lines, |&(a, b)| Some((line(a)?, line(b)?)));
     }
 }
 

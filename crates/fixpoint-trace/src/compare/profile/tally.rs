@@ -12,15 +12,47 @@ pub struct Tally<K> {
     counts: BTreeMap<K, u64>,
     total: u64,
     given_up: bool,
+    /// What the things take in memory, in bytes.
+    weight: usize,
+}
+
+/// A thing that takes memory.
+pub trait Weight {
+    /// How many bytes it takes beyond its own size.
+    fn weight(&self) -> usize;
+}
+
+impl Weight for u32 {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+impl Weight for (u32, u32) {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+impl Weight for String {
+    fn weight(&self) -> usize {
+        // Allocators round up.
+        self.len() + 8
+    }
 }
 
 impl<K> Default for Tally<K> {
     fn default() -> Self {
-        Self { counts: BTreeMap::new(), total: 0, given_up: false }
+        Self { counts: BTreeMap::new(), total: 0, given_up: false, weight: 0 }
     }
 }
 
-impl<K: Ord> Tally<K> {
+/// A count takes more than its size, since nodes of a tree are two thirds full.
+fn weight<K: Weight>(thing: &K) -> usize {
+    size_of::<(K, u64)>() * 3 / 2 + thing.weight()
+}
+
+impl<K: Ord + Weight> Tally<K> {
     /// Counts a thing; gives up when there are more than `limit`.
     pub fn add<Q>(&mut self, thing: &Q, times: u64, limit: usize)
     where
@@ -35,7 +67,9 @@ impl<K: Ord> Tally<K> {
             *count += times;
             return;
         }
-        self.counts.insert(thing.to_owned(), times);
+        let thing = thing.to_owned();
+        self.weight += weight(&thing);
+        self.counts.insert(thing, times);
         if self.counts.len() > limit {
             self.give_up();
         }
@@ -55,10 +89,31 @@ impl<K: Ord> Tally<K> {
         }
     }
 
+    /// Takes out again what another has counted, each thing under the name that `named` gives it.
+    /// What was given up stays so, since it is not known any more what was counted.
+    pub fn take_out(&mut self, other: &Self, named: impl Fn(&K) -> Option<K>) {
+        self.total = self.total.saturating_sub(other.total);
+        for (thing, &times) in &other.counts {
+            let Some(thing) = named(thing) else { continue };
+            let Some(count) = self.counts.get_mut(&thing) else { continue };
+            *count = count.saturating_sub(times);
+            if *count == 0 {
+                self.counts.remove(&thing);
+                self.weight -= weight(&thing);
+            }
+        }
+    }
+
     /// Forgets all but how much there was.
     pub fn give_up(&mut self) {
         self.given_up = true;
         self.counts = BTreeMap::new();
+        self.weight = 0;
+    }
+
+    /// What it takes in memory beyond its own size, in bytes.
+    pub fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Whether there were too many different things to tell them apart.
@@ -108,7 +163,7 @@ mod tests {
 
     #[test]
     fn it_gives_up_past_the_limit_in_any_order() {
-        let mut up = Tally::default();
+        let mut up = Tally::<u32>::default();
         let mut down = Tally::default();
         for thing in 0..5 {
             up.add(&thing, 1, 4);
@@ -120,12 +175,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_out_is_forgotten() {
+        let mut all = Tally::<String>::default();
+        all.add("tea", 2, 9);
+        let before = all.clone();
+        let mut one = Tally::default();
+        one.add("tea", 1, 9);
+        one.add("milk", 1, 9);
+        all.merge(&one, 9, String::clone);
+        assert!(all.weight() > before.weight());
+        all.take_out(&one, |thing| Some(thing.clone()));
+        assert_eq!(all, before);
+        all.merge(&one, 1, String::clone);
+        all.take_out(&one, |thing| Some(thing.clone()));
+        assert_eq!((all.given_up(), all.total(), all.weight()), (true, 2, 0));
+    }
+
+    #[test]
     fn it_knows_the_usual_and_the_rare() {
         let mut tally = Tally::default();
-        for (thing, times) in [('a', 90), ('b', 9), ('c', 1)] {
+        for (thing, times) in [(1, 90), (2, 9), (3, 1)] {
             tally.add(&thing, times, 10);
         }
-        assert_eq!(tally.usual(), Some((&'a', 90)));
+        assert_eq!(tally.usual(), Some((&1, 90)));
         assert_eq!(tally.as_rare_as(9), 10);
         assert_eq!(tally.as_rare_as(0), 0);
         assert_eq!(tally.once(), 1);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     compare::testing::span,
-    model::{Kind, Level, Status},
+    model::{Kind, Level, SpanId, Status},
 };
 
 /// A trace in which `buy` calls `stock` so many times, and then `pay`.
@@ -58,7 +58,7 @@ fn told(profile: &Profile) -> Vec<String> {
         line => profile.names().text_of(line).to_owned(),
     };
     let mut told: Vec<String> = Vec::new();
-    for path in profile.paths() {
+    for path in profile.paths().iter().filter(|path| path.spans > 0) {
         let label = path.label.map(|label| profile.names().text(label.name));
         let counts = (path.spans, path.traces, path.ended, path.failed, path.origins, path.open);
         told.push(format!("{label:?} {counts:?} {:?} {:?}", path.per_caller, path.own));
@@ -129,6 +129,31 @@ fn two_profiles_put_together_are_that_of_all_their_traces() {
 }
 
 #[test]
+fn what_is_taken_out_of_a_profile_is_as_if_it_had_never_been_there() {
+    let mut odd = trace(7, 1);
+    odd.spans[1].status = Status::Error("no tea".into());
+    odd.spans[2].name = "pay later".into();
+    odd.spans[2].end = None;
+    let traces = [trace(1, 2), odd, trace(3, 0), trace(4, 12)];
+    for (at, one) in traces.iter().enumerate() {
+        let others = traces.iter().enumerate().filter(|&(other, _)| other != at);
+        let others = profile(others.map(|(_, trace)| trace.clone()));
+        let mut without = profile(traces.clone());
+        without.take_out(&profile([one.clone()]));
+        assert_eq!(told(&without), told(&others), "without {at}");
+        assert_eq!((without.traces(), without.spans()), (others.traces(), others.spans()));
+        assert_eq!(find(&without, &["buy"]).children.len(), find(&others, &["buy"]).children.len());
+    }
+}
+
+#[test]
+fn what_was_never_in_a_profile_can_be_taken_out_to_no_harm() {
+    let mut without = profile([trace(1, 2)]);
+    without.take_out(&profile([trace(2, 30), trace(3, 1)]));
+    assert_eq!((without.traces(), without.spans()), (0, 0));
+}
+
+#[test]
 fn what_is_still_open_cannot_have_missed_a_call() {
     let mut open = trace(1, 0);
     open.spans[0].end = None;
@@ -156,4 +181,50 @@ fn a_flood_of_names_is_bounded() {
     assert!(profile.paths().len() <= MOST_PATHS);
     assert!(profile.left_out() > 0);
     assert_eq!(profile.spans() + profile.left_out(), 80_000);
+}
+
+/// As many traces as there are numbers, with everything in them that could be different each time.
+fn flood(numbers: std::ops::Range<u64>) -> Profile {
+    let mut profile = Profile::default();
+    let text = |number: u64| -> String {
+        // Letters only: digits would be taken for ids.
+        let letter = |at: u32| char::from(b'a' + ((number >> (4 * at)) % 16) as u8);
+        (0..8).map(letter).collect()
+    };
+    for number in numbers {
+        let mut root = span(1, 1, 0, 0..1_000_000_000, "root");
+        let mut call = span(1, 2, 1, number..number * 7_919, &text(number));
+        for (at, span) in [&mut root, &mut call].into_iter().enumerate() {
+            for key in 0..20 {
+                let long = text(number * 20 + key).repeat(100);
+                span.attributes.insert(format!("key {at} {key}"), long.into());
+            }
+            span.attributes.insert(text(number), text(number).into());
+            let json = format!(r#"{{"{0}":["{0}"],"same":{{"{0}":true}}}}"#, text(number));
+            span.attributes.insert("answer".into(), json.into());
+        }
+        let mut line = LogRecord::new(5, Level::Info, &*text(number));
+        line.span_id = Some(root.span_id);
+        profile.add(&Trace { spans: vec![root, call], logs: vec![line], partial: None });
+    }
+    profile
+}
+
+#[test]
+fn however_much_varies_a_profile_does_not_grow_past_its_bound() {
+    let mut profile = flood(0..1_000);
+    assert!(profile.bytes() < Profile::MOST_BYTES);
+    assert_eq!(profile.left_out(), 0, "it is not full yet");
+    let other = flood(1_000..6_000);
+    profile.merge(&other);
+    profile.merge(&flood(6_000..8_000));
+    // One more path, or one more attribute, may be taken up when there is hardly any room.
+    let bound = Profile::MOST_BYTES + Profile::MOST_BYTES / 100;
+    assert!(profile.bytes() <= bound, "{} bytes", profile.bytes());
+    assert!(profile.left_out() > 0);
+    assert_eq!(profile.traces(), 8_000);
+    let root = find(&profile, &["root"]);
+    assert_eq!((root.spans, root.whole.count()), (8_000, 8_000));
+    let weighed: usize = profile.paths().iter().map(Path::weight).sum();
+    assert_eq!(profile.bytes(), weighed + profile.names().weight());
 }

@@ -259,6 +259,11 @@ impl TraceStore for Engine {
         self.blocking(move |shared| Ok(shared.state().trace(id))).await
     }
 
+    async fn traces(&self, ids: &[TraceId]) -> Result<Vec<Option<Trace>>, StoreError> {
+        let ids = ids.to_vec();
+        self.blocking(move |shared| Ok(shared.state().traces(&ids))).await
+    }
+
     async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
         let query = query.clone();
         self.blocking(move |shared| shared.state().search(&query)).await

@@ -61,6 +61,11 @@ impl State {
         (absent > 0).then(|| format!("{absent} segments of the bucket could not be fetched yet"))
     }
 
+    /// Traces as they now are.
+    pub(super) fn traces(&self, ids: &[TraceId]) -> Vec<Option<Trace>> {
+        self.gather_all(ids, Columns::All).into_iter().map(Gathered::into_trace).collect()
+    }
+
     /// The trace as it now is.
     pub(super) fn trace(&self, id: TraceId) -> Option<Trace> {
         self.gather(id, Columns::All).into_trace()
@@ -68,24 +73,42 @@ impl State {
 
     /// Everything of a trace.
     pub(super) fn gather(&self, id: TraceId, columns: Columns) -> Gathered {
-        let mut found = Gathered { partial: self.lacking(), ..Gathered::default() };
+        self.gather_all(&[id], columns).pop().unwrap_or_default()
+    }
+
+    /// Everything of traces, of which each is named once. What lies side by side is read at once.
+    fn gather_all(&self, ids: &[TraceId], columns: Columns) -> Vec<Gathered> {
+        let lacking = self.lacking();
+        let nothing = |_| Gathered { partial: lacking.clone(), ..Gathered::default() };
+        let mut found: Vec<Gathered> = ids.iter().map(nothing).collect();
         for segment in self.segments.iter() {
-            let piece = segment.ordinal(id).and_then(|ordinal| match ordinal {
-                Some(ordinal) => segment.read(&[ordinal], columns),
-                None => Ok(Vec::new()),
-            });
-            match piece {
-                Ok(pieces) => pieces.into_iter().for_each(|piece| found.add(piece)),
-                Err(why) => found.failed(&format!("segment {}", segment.id()), &why),
+            let name = || format!("segment {}", segment.id());
+            let mut places: Vec<(u32, usize)> = Vec::new();
+            for (n, id) in ids.iter().enumerate() {
+                match segment.ordinal(*id) {
+                    Ok(ordinal) => places.extend(ordinal.map(|ordinal| (ordinal, n))),
+                    Err(why) => found[n].failed(&name(), &why),
+                }
+            }
+            if places.is_empty() {
+                continue;
+            }
+            places.sort_unstable();
+            let ordinals: Vec<u32> = places.iter().map(|&(ordinal, _)| ordinal).collect();
+            match segment.read(&ordinals, columns) {
+                Ok(pieces) => {
+                    pieces.into_iter().zip(places).for_each(|(piece, (_, n))| found[n].add(piece));
+                }
+                Err(why) => places.iter().for_each(|&(_, n)| found[n].failed(&name(), &why)),
             }
         }
         for (table, moved) in self.tables_now() {
-            if moved.contains(&id) {
-                continue;
-            }
-            match read(table).trace(id, columns) {
-                Ok(piece) => piece.into_iter().for_each(|piece| found.add(piece)),
-                Err(why) => found.failed("the write-ahead log", &why),
+            for (id, found) in ids.iter().zip(&mut found).filter(|(id, _)| !moved.contains(*id)) {
+                // Taken anew each time: whoever writes should not have to wait for all of them.
+                match read(table).trace(*id, columns) {
+                    Ok(piece) => piece.into_iter().for_each(|piece| found.add(piece)),
+                    Err(why) => found.failed("the write-ahead log", &why),
+                }
             }
         }
         found

@@ -52,6 +52,28 @@ async fn what_an_older_log_has_of_a_trace_that_moves_on_is_still_read() {
 }
 
 #[tokio::test]
+async fn traces_read_together_are_those_read_one_by_one_wherever_they_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let (shared, ids) = (open(folder.path()), [(); 6].map(|()| TraceId::random()));
+    for (at, &id) in ids.iter().enumerate() {
+        store(&shared, id, 10 + at as u64).await;
+    }
+    settle(&shared).await;
+    // One lies in two segments then, one in a segment and the log, one in the log alone.
+    store(&shared, ids[1], 1).await;
+    settle(&shared).await;
+    store(&shared, ids[2], 1).await;
+    let young = TraceId::random();
+    store(&shared, young, 3).await;
+    let asked = [ids[5], young, ids[2], TraceId::random(), ids[1], ids[0]];
+    let state = shared.state();
+    let found = state.traces(&asked);
+    let spans = found.iter().map(|trace| trace.as_ref().map_or(0, |trace| trace.spans.len()));
+    assert_eq!(spans.collect::<Vec<_>>(), [15, 3, 13, 0, 12, 10]);
+    assert_eq!(found, asked.map(|id| state.trace(id)));
+}
+
+#[tokio::test]
 async fn a_log_that_a_crash_left_half_written_hides_nothing_of_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let (shared, id) = (open(folder.path()), TraceId::random());
