@@ -14,8 +14,14 @@ use fixpoint_trace::{
         explain::{Limits, explain},
         profile::Profile,
     },
-    model::{Kind, Level, LogRecord, Resource, Span, SpanContext, SpanId, Status, Trace, TraceId},
+    model::{
+        Kind, Level, LogRecord, Record, Resource, Span, SpanContext, SpanId, Status, Trace, TraceId,
+    },
     semconv,
+    store::{
+        StoreError, TraceQuery, TraceStore,
+        engine::{Engine, Options},
+    },
 };
 
 const STEPS: usize = 33;
