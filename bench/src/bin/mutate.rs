@@ -1,13 +1,14 @@
 //! `mutate`: changes one thing of good traces, and counts how often the explanation names it.
 //!
 //! Nine of ten good traces of each file of a folder make the profile, the others are changed. Prints
-//! a table for `docs/diagnosis.md`. The surprise: limits are those that users have, so that what is
+//! the table of `docs/diagnosis.md`. The surprise: limits are those that users have, so that what is
 //! too small to be told counts as a miss, and what is told of an unchanged trace as a false alarm.
 
 use std::{
     collections::BTreeMap,
     error::Error,
-    io::{self, Write},
+    fs::File,
+    io::{self, BufWriter, Write},
     path::PathBuf,
     process::ExitCode,
     time::Instant,
@@ -17,14 +18,15 @@ use clap::Parser;
 use fastrand::Rng;
 use fixpoint_bench::{
     diagnosis::{
+        dress::dress,
         folder::Folder,
-        mutation::{Mutation, mutate},
+        mutation::{Mutant, Mutation, mutate},
     },
     errors::exit_code,
 };
 use fixpoint_trace::{
     compare::{
-        explain::{Limits, explain},
+        explain::{Finding, Limits, explain},
         profile::Profile,
     },
     model::Trace,
@@ -41,6 +43,9 @@ struct Args {
     /// Another seed gives other mutants
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write what was said of each mutant that was not told of rightly, a line of JSON each
+    #[arg(long)]
+    missed: Option<PathBuf>,
 }
 
 /// How the explanations of one kind of mutants went.
@@ -49,10 +54,9 @@ struct Score {
     mutants: u32,
     /// How many have a finding.
     told: u32,
-    /// How many have the right span and kind in the first one, in the first three, in any.
+    /// How many have the right span and kind in the first one, in the first three.
     first: u32,
     three: u32,
-    any: u32,
     /// In how many the first one is of the right kind.
     kind: u32,
 }
@@ -68,8 +72,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     files.dedup();
     let mut scores: BTreeMap<Mutation, Score> = BTreeMap::new();
     let mut explaining = 0.0;
+    let mut missed = args.missed.as_ref().map(File::create).transpose()?.map(BufWriter::new);
     for file in &files {
-        let traces = folder.traces(file)?;
+        let mut traces = folder.traces(file)?;
+        traces.iter_mut().for_each(dress);
         let (held_out, good): (Vec<_>, Vec<_>) =
             traces.into_iter().enumerate().partition(|(at, _)| at % 10 == 9);
         let mut profile = Profile::default();
@@ -88,8 +94,19 @@ fn run(args: &Args) -> Result<(), Box<dyn Error + Send + Sync>> {
             let mut rng = Rng::with_seed(args.seed);
             for at in 0..args.each.min(held_out.len() * 4) {
                 let (_, trace) = &held_out[at % held_out.len()];
-                let score = scores.entry(mutation).or_default();
-                explaining += one(mutation, trace, &profile, &mut rng, score);
+                let Some(mutant) = mutate(mutation, trace, &mut rng) else { continue };
+                let start = Instant::now();
+                let traces = std::slice::from_ref(&mutant.trace);
+                let found = explain(&profile, traces, Limits::default()).findings;
+                explaining += start.elapsed().as_secs_f64();
+                let right = scores.entry(mutation).or_default().count(mutation, &mutant, &found);
+                if let Some(missed) = missed.as_mut().filter(|_| !right) {
+                    let said = serde_json::json!({
+                        "file": file, "change": mutation.as_str(), "trace": trace_id(&mutant.trace),
+                        "span": mutant.truth.map(|span| span.to_string()), "said": found,
+                    });
+                    writeln!(missed, "{said}")?;
+                }
             }
         }
     }
@@ -97,50 +114,48 @@ fn run(args: &Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Explains one mutant. Tells how many seconds that took.
-fn one(
-    mutation: Mutation,
-    trace: &Trace,
-    profile: &Profile,
-    rng: &mut Rng,
-    score: &mut Score,
-) -> f64 {
-    let Some(mutant) = mutate(mutation, trace, rng) else { return 0.0 };
-    let start = Instant::now();
-    let found = explain(profile, std::slice::from_ref(&mutant.trace), Limits::default()).findings;
-    let took = start.elapsed().as_secs_f64();
-    score.mutants += 1;
-    score.told += u32::from(!found.is_empty());
-    score.kind += u32::from(found.first().is_some_and(|found| mutation.is_told_by(found)));
-    let right = |found: &fixpoint_trace::compare::explain::Finding| {
-        mutation.is_told_by(found) && found.span_id == mutant.truth
-    };
-    let place = found.iter().position(right);
-    score.first += u32::from(place == Some(0));
-    score.three += u32::from(place.is_some_and(|place| place < 3));
-    score.any += u32::from(place.is_some());
-    took
+impl Score {
+    /// Counts what was found in a mutant. Tells whether that is what was changed, or nothing if
+    /// nothing was.
+    fn count(&mut self, mutation: Mutation, mutant: &Mutant, found: &[Finding]) -> bool {
+        self.mutants += 1;
+        self.told += u32::from(!found.is_empty());
+        self.kind += u32::from(found.first().is_some_and(|found| mutation.is_told_by(found)));
+        let right = |found: &Finding| mutation.is_told_by(found) && found.span_id == mutant.truth;
+        let place = found.iter().position(right);
+        self.first += u32::from(place == Some(0));
+        self.three += u32::from(place.is_some_and(|place| place < 3));
+        if mutation.is_null() { found.is_empty() } else { place == Some(0) }
+    }
+}
+
+fn trace_id(trace: &Trace) -> Option<String> {
+    trace.spans.first().map(|span| span.trace_id.to_string())
 }
 
 fn print(scores: &BTreeMap<Mutation, Score>, explaining: f64) -> io::Result<()> {
     let mut out = io::stdout();
-    writeln!(out, "| change | mutants | told of | AC@1 | AC@3 | any place | kind right |")?;
-    writeln!(out, "| --- | --- | --- | --- | --- | --- | --- |")?;
+    writeln!(out, "| change | mutants | told of | AC@1 | AC@3 | kind right in the first |")?;
+    writeln!(out, "| --- | --- | --- | --- | --- | --- |")?;
     let mut mutants = 0;
     for (mutation, score) in scores {
         mutants += score.mutants;
-        let share = |count: u32| f64::from(count) / f64::from(score.mutants.max(1));
-        write!(out, "| {mutation:?} | {} | {:.3} |", score.mutants, share(score.told))?;
+        let share = |count: u32| {
+            let share = format!("{:.3}", f64::from(count) / f64::from(score.mutants.max(1)));
+            share.strip_prefix('0').map_or(share.clone(), str::to_owned)
+        };
+        let told = share(score.told);
+        write!(out, "| {} | {} | {told} |", mutation.as_str(), thousands(score.mutants))?;
         if mutation.is_null() {
-            writeln!(out, " | | | |")?;
-            continue;
+            writeln!(out, " | | |")?;
+        } else {
+            let [first, three, kind] = [score.first, score.three, score.kind].map(share);
+            writeln!(out, " {first} | {three} | {kind} |")?;
         }
-        let shares = [score.first, score.three, score.any, score.kind].map(share);
-        writeln!(
-            out,
-            " {:.3} | {:.3} | {:.3} | {:.3} |",
-            shares[0], shares[1], shares[2], shares[3]
-        )?;
     }
     writeln!(out, "\n{:.2} ms an explanation", explaining * 1e3 / f64::from(mutants.max(1)))
+}
+
+fn thousands(count: u32) -> String {
+    if count < 1000 { count.to_string() } else { format!("{},{:03}", count / 1000, count % 1000) }
 }

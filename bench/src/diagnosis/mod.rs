@@ -4,6 +4,8 @@
 //! belongs to the data. The surprise: nothing but the traces is read. Labels, windows and fault
 //! types are for the scorer alone.
 
+pub mod dress;
 pub mod folder;
 pub mod mutation;
 pub mod ranking;
+mod surgery;

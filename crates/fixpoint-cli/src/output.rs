@@ -212,6 +212,13 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// A text in lines, of which the first begins with `first` and the others with `rest`.
+pub(crate) fn indented(text: &str, first: &str, rest: &str, width: usize) -> Vec<String> {
+    let wrapped = wrap(text, width.saturating_sub(rest.chars().count()).max(20));
+    let begin = |at: usize| if at == 0 { first } else { rest };
+    wrapped.iter().enumerate().map(|(at, line)| format!("{}{line}", begin(at))).collect()
+}
+
 /// `a, b, b` as `a, b ×2`.
 pub(crate) fn counted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();

@@ -60,7 +60,9 @@ export function drawOverview(part, x) {
     lines,
     told.length > lines.length && el("p", { class: "hint" }, `and ${told.length - lines.length} more: press n or pick a kind`),
     renamed.length > 0 && el("p", { class: "hint" }, "No differences, only other names: ", renamed.map((name) => `${name.a} → ${name.b}`).join(", ")),
-    open && el("p", { class: "hint" }, "A run is still going: what is missing may still come. Load the page again to compare anew."));
+    open && el("p", { class: "hint" }, x.data.following
+      ? "It still goes on: what is missing may still come. This page follows it."
+      : "It still goes on: what is missing may still come. Load the page again to compare anew."));
 }
 
 // What explains most comes first; a span that only wraps others explains nothing.

@@ -7,21 +7,23 @@ import { follow } from "./stream.mjs";
 
 const LEAST_GAP = 700;
 
-/** Starts what the page asks for: `data-follow` (a run's events) or `data-refresh` (seconds). */
+/** Starts what the page asks for: `data-follow` (the events of runs) or `data-refresh` (seconds). */
 export function enableLive({ onUpdate = () => {} } = {}) {
   tick();
   setInterval(tick, 1000);
   remember(document);
-  const { follow: path, refresh } = document.body.dataset;
+  const { follow: paths, refresh } = document.body.dataset;
   const again = throttled(async () => {
     await refreshRegions();
     onUpdate();
   });
-  if (path) {
-    const stop = follow(path, { on: { run: (run) => {
-      again();
-      if (run?.ended_at) setTimeout(() => { again(); stop(); }, 1500);
-    } }, onOpen: (first) => first || again() });
+  if (paths) {
+    for (const path of paths.split(" ")) {
+      const stop = follow(path, { on: { run: (run) => {
+        again();
+        if (run?.ended_at) setTimeout(() => { again(); stop(); }, 1500);
+      } }, onOpen: (first) => first || again() });
+    }
   } else if (refresh) {
     setInterval(() => document.hidden || again(), Number(refresh) * 1000);
     document.addEventListener("visibilitychange", () => document.hidden || again());

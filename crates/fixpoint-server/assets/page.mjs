@@ -12,10 +12,12 @@ import { enableLive } from "./live.mjs";
 import { enableScatter } from "./scatter.mjs";
 import { enableSearch } from "./search.mjs";
 import { TraceData } from "./trace.mjs";
+import { askWhereWanted, enableWhy } from "./why.mjs";
 
 enableCopy();
 enableForms();
-enableLive();
+enableLive({ onUpdate: askWhereWanted });
+enableWhy();
 enableSearch();
 enableScatter();
 
@@ -32,6 +34,15 @@ if (root) {
     fill(explorer.part.notice, errorBox(error));
   }
   await explorer.begin();
+  // What is said of a span leads to it, which needs no other page.
+  addEventListener("click", (event) => {
+    const link = event.target.closest?.("a.see");
+    const node = link && explorer.nodeOf(new URL(link.href).searchParams.get("span"));
+    if (!node || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    root.scrollIntoView({ block: "start" });
+    explorer.select(node, { detail: true });
+  });
 }
 
 const compared = document.getElementById("compared");
@@ -42,11 +53,14 @@ if (compared) {
     frame: buildFrame, drawn: drawDifference, detail: drawComparedDetail, summed: (x) => drawOverview(overview, x),
   });
   enableKeys(explorer, COMPARE_CHAPTERS);
+  const goesOn = (side) => document.querySelector(`[data-side=${side}][data-run-goes-on]`) !== null;
   try {
     await data.load();
   } catch (error) {
-    fill(explorer.part.notice, errorBox(error));
+    // A run is known before its first span is stored.
+    if (!(error.status === 404 && (goesOn("a") || goesOn("b")))) fill(explorer.part.notice, errorBox(error));
   }
+  data.followEvents({ goesOn });
   await explorer.begin({ first: () => firstDifference(data) });
 }
 

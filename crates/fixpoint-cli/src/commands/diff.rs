@@ -12,7 +12,7 @@ use super::{time, trace_id};
 use crate::{
     Session,
     error::{CliError, Result},
-    output::{Paint, duration, truncate},
+    output::{Paint, duration, indented, truncate},
     waterfall::many,
 };
 
@@ -43,6 +43,9 @@ Exit codes: 0 the same, 1 different, 2 wrong use or trouble, 3 the server cannot
 
 /// How many of the changes of one span are told; `-o json` has all.
 const CHANGES: usize = 6;
+
+/// What stands below the first line of a difference stands below its name.
+const INDENT: &str = "            ";
 
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result {
@@ -103,15 +106,19 @@ async fn last_good(session: &Session, trace: &str) -> Result<String> {
 
 /// The whole answer, in lines.
 fn told(diff: &TraceDiff, all: bool, width: usize, paint: Paint) -> Vec<String> {
-    let mut lines =
-        vec![side("---", &diff.a, paint), side("+++", &diff.b, paint), counts(diff, paint)];
+    let mut lines = side("---", &diff.a, paint);
+    lines.extend(side("+++", &diff.b, paint));
+    lines.push(counts(diff, paint));
     for renamed in &diff.renamed {
         lines.push(
             paint.dim(format!("{} is {} there, which is no difference", renamed.a, renamed.b)),
         );
     }
+    let mut differences: Vec<_> =
+        diff.differences.iter().filter(|difference| all || !difference.follows).collect();
+    differences.sort_by_key(|difference| rank(difference));
     let mut told: Vec<(Vec<String>, usize)> = Vec::new();
-    for difference in diff.differences.iter().filter(|difference| all || !difference.follows) {
+    for difference in differences {
         let block = block(difference, width, paint);
         match told.iter_mut().find(|(known, _)| *known == block) {
             Some((_, times)) => *times += 1,
@@ -128,26 +135,33 @@ fn told(diff: &TraceDiff, all: bool, width: usize, paint: Paint) -> Vec<String> 
     lines
 }
 
-fn side(sign: &str, side: &DiffSide, paint: Paint) -> String {
+/// What explains most comes first; a span that only wraps others explains nothing.
+fn rank(difference: &Difference) -> (bool, usize) {
+    use DifferenceKind::{
+        Changed, Extra, Failed, Faster, Missing, Recovered, Reordered, Repeated, Retried, Slower,
+    };
+    let order =
+        [Missing, Failed, Extra, Retried, Repeated, Changed, Reordered, Slower, Faster, Recovered];
+    let kind = order.iter().position(|kind| *kind == difference.kind);
+    (difference.wrapper, kind.unwrap_or(order.len()))
+}
+
+/// One of the traces. Its id stands in the first of two lines, where no terminal breaks it.
+fn side(sign: &str, side: &DiffSide, paint: Paint) -> Vec<String> {
     let facts = [
         time(side.started_at),
         duration(side.duration_nanos),
         many(side.spans, "span"),
         format!("{} failed", side.errors),
     ];
-    let mut line = format!(
-        "{sign} {}  {}  {}",
-        paint.bold(&side.name),
-        side.trace_id,
-        paint.dim(facts.join(" · "))
-    );
+    let mut about = paint.dim(format!("    {}", facts.join(" · ")));
     if side.open > 0 {
-        line.push_str(&paint.busy(format!(" · {} open: it goes on", side.open)));
+        about.push_str(&paint.busy(format!(" · {} open: it goes on", side.open)));
     }
     if let Some(why) = &side.partial {
-        line.push_str(&paint.bad(format!(" · not all of it: {why}")));
+        about.push_str(&paint.bad(format!(" · not all of it: {why}")));
     }
-    line
+    vec![format!("{sign} {}  {}", paint.bold(&side.name), side.trace_id), about]
 }
 
 fn counts(diff: &TraceDiff, paint: Paint) -> String {
@@ -198,22 +212,36 @@ fn block(difference: &Difference, width: usize, paint: Paint) -> Vec<String> {
         line.push_str("  only itself: what is below it is in both");
     }
     let mut lines = vec![line];
+    let width = width.saturating_sub(INDENT.len());
     if !difference.path.is_empty() {
-        lines.push(format!("            in {}", paint.dim(difference.path.join(" › "))));
+        lines.push(format!("{INDENT}in {}", paint.dim(way(&difference.path, width - 3))));
     }
-    let shown = difference.changes.iter().take(CHANGES);
-    lines.extend(shown.map(|of| format!("            {}", change(of, width.saturating_sub(12)))));
+    for of in difference.changes.iter().take(CHANGES) {
+        lines.extend(change(of, width).into_iter().map(|line| format!("{INDENT}{line}")));
+    }
     if difference.changes.len() > CHANGES {
         let rest = difference.changes.len() - CHANGES;
-        lines.push(paint.dim(format!("            and {rest} more changes")));
+        lines.push(paint.dim(format!("{INDENT}and {}", many(rest, "more change"))));
     }
     lines
 }
 
-fn change(change: &Change, width: usize) -> String {
+/// The way to a place, as much of its end as fits.
+fn way(path: &[String], width: usize) -> String {
+    let whole = path.join(" › ");
+    if whole.chars().count() <= width {
+        return whole;
+    }
+    let ends = (1..path.len()).map(|from| format!("… › {}", path[from..].join(" › ")));
+    let fitting = ends.into_iter().find(|end| end.chars().count() <= width);
+    fitting.unwrap_or_else(|| truncate(path.last().map_or("", String::as_str), width))
+}
+
+fn change(change: &Change, width: usize) -> Vec<String> {
     let said = |value: &Option<Value>| match value {
         None => "nothing".to_owned(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) if text.is_empty() => "\"\"".to_owned(),
+        Some(Value::String(text)) => text.split_whitespace().collect::<Vec<_>>().join(" "),
         Some(other) => other.to_string(),
     };
     let what = match (change.part.as_str(), change.path.as_str()) {
@@ -222,9 +250,25 @@ fn change(change: &Change, width: usize) -> String {
         (part, path) => format!("{part} {path}"),
     };
     let (a, b) = (said(&change.a), said(&change.b));
+    // What it failed with is read whole.
+    if change.part == "status" {
+        return indented(&format!("{what}: {a} → {b}"), "", "  ", width);
+    }
+    let what = truncate(&what, (width * 2 / 3).max(width.saturating_sub(24)));
+    let room = width.saturating_sub(what.chars().count() + 5);
+    let (a, b) = if a.chars().count() + b.chars().count() > room { apart(&a, &b) } else { (a, b) };
     // What is new matters more than what it was.
-    let room = width.saturating_sub(what.chars().count() + 5).max(24);
     let of_a = truncate(&a, (room / 2).max(room.saturating_sub(b.chars().count())));
-    let of_b = truncate(&b, room.saturating_sub(of_a.chars().count()).max(12));
-    format!("{what}: {of_a} → {of_b}")
+    let of_b = truncate(&b, room.saturating_sub(of_a.chars().count()));
+    vec![format!("{what}: {of_a} → {of_b}")]
+}
+
+/// Two long texts without most of what they begin with both: from one word before they part.
+fn apart(a: &str, b: &str) -> (String, String) {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(c, _)| c);
+    let same: String = same.collect();
+    let words = same.trim_end_matches(|c: char| !c.is_whitespace()).trim_end();
+    let from = words.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let cut = |text: &str| format!("… {}", &text[from..]);
+    if from < 8 { (a.to_owned(), b.to_owned()) } else { (cut(a), cut(b)) }
 }

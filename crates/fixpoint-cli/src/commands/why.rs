@@ -9,7 +9,7 @@ use super::{nowhere, state};
 use crate::{
     Session,
     error::Result,
-    output::{Paint, wrap},
+    output::{Paint, indented},
     waterfall::many,
 };
 
@@ -125,9 +125,10 @@ fn details(cause: &Cause, paint: Paint, width: usize) -> Vec<String> {
     for evidence in &cause.evidence {
         lines.extend(indented(&evidence.text, "  · ", "    ", width));
     }
+    let is_step = cause.step.as_ref() == Some(&cause.operation);
     let facts = [
-        ("step", cause.step.as_deref().filter(|step| *step != cause.operation)),
-        ("call", Some(&*cause.operation)),
+        ("step", cause.step.as_deref()),
+        ("call", Some(&*cause.operation).filter(|_| !is_step)),
         ("request id", cause.request_id.as_deref()),
         ("span", cause.span_id.as_deref()),
     ];
@@ -156,7 +157,8 @@ fn foot(session: &Session, why: &Why, width: usize) -> Vec<String> {
     if let Some(last) = &why.baseline.last {
         let good = many(usize::try_from(why.baseline.good).unwrap_or(usize::MAX), what);
         let name = last.resource.as_ref().unwrap_or(&last.trace_id);
-        lines.push(format!("  compared with {good} of {}; the last: {name}", why.baseline.of));
+        let compared = format!("compared with {good} of {}; the last: {name}", why.baseline.of);
+        lines.extend(indented(&compared, "  ", "  ", width));
         lines.push(match &why.run {
             Some(run) => format!("  fixpoint diff {}", run.id),
             None => format!("  fixpoint diff {} {}", last.trace_id, why.trace_id),
@@ -171,11 +173,4 @@ fn foot(session: &Session, why: &Why, width: usize) -> Vec<String> {
     };
     lines.push(format!("  {}", paint.link(session.client.page(&page))));
     lines
-}
-
-/// A text in lines, of which the first begins with `first` and the others with `rest`.
-fn indented(text: &str, first: &str, rest: &str, width: usize) -> Vec<String> {
-    let wrapped = wrap(text, width.saturating_sub(rest.len()).max(20));
-    let begin = |at: usize| if at == 0 { first } else { rest };
-    wrapped.iter().enumerate().map(|(at, line)| format!("{}{line}", begin(at))).collect()
 }

@@ -15,3 +15,4 @@ mod layers;
 mod receive;
 mod search;
 mod support;
+mod why;

@@ -7,6 +7,7 @@
 mod diff;
 mod operations;
 mod search;
+mod why;
 
 use askama::Template;
 use axum::{
@@ -18,8 +19,8 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
-use fixpoint::Chain;
 use fixpoint_client::{Run, RunState};
+use fixpoint_trace::model::Status;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ use super::{
 use crate::{
     kinds::AnyKind,
     records::ResourceKey,
-    ui::{self, Chrome, Form, ResourceView, RunView, WhyView},
+    ui::{self, Chrome, Form, ResourceView, RunView},
     why::went_wrong,
 };
 
@@ -53,8 +54,10 @@ pub(super) fn routes() -> Router<App> {
         .route("/", get(home))
         .route("/runs", get(runs))
         .route("/runs/{id}", get(run))
+        .route("/runs/{id}/why", get(why::of_run))
         .route("/traces", get(search::traces))
         .route("/traces/{id}", get(trace))
+        .route("/traces/{id}/why", get(why::of_trace))
         .route("/traces/{a}/diff/{b}", get(diff::diff))
         .route("/compare", get(diff::compare))
         .route("/operations", get(operations::operations))
@@ -111,48 +114,41 @@ async fn run(State(app): State<App>, Path(id): Path<String>) -> Result<Response,
     let run = app.records.run_with_history(&id).await?;
     let mut run = run.ok_or_else(|| Problem::not_found(format_args!("run {id}")))?;
     app.explainer.mark(&mut run);
-    let chrome =
-        Chrome::new(format!("{} {} · {}", run.plan, run.state, run.resource)).section("runs");
-    let chrome = if run.state.is_final() {
-        chrome
-    } else {
-        chrome.follow(format!("/v1/runs/{}/events", run.id))
-    };
-    let why = if went_wrong(run.state) {
-        // The page is of use without it.
-        let why = app.explainer.of_run(&run).await;
-        why.inspect_err(|e| tracing::error!("why a run failed cannot be told: {}", Chain(e))).ok()
-    } else {
-        None
-    };
+    let chrome = Chrome::new(format!("{} {} · {}", run.plan, run.state, run.resource))
+        .section("runs")
+        .follow(&run);
     let good = diff::last_good(&app, &run).await?;
-    let why = why.map(WhyView::new);
-    draw(&ui::RunPage { chrome, run: RunView::new(run), why, good })
+    draw(&ui::RunPage { chrome, run: RunView::new(run), good })
 }
 
 async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
     let trace_id = id.to_ascii_lowercase();
     let runs = app.records.runs_in(&trace_id).await?;
-    // A run is known before its first span is stored.
-    if runs.is_empty() {
-        let found = app.traces.find(&trace_id, 2).await?;
-        match &found[..] {
-            [only] if only.trace_id.to_string() != trace_id => {
-                return Ok(Redirect::to(&format!("/traces/{}", only.trace_id)).into_response());
+    let went_wrong = match runs.last() {
+        // The last run of a trace is how the trace ended. It is known before its first span is stored.
+        Some(run) => went_wrong(run.state),
+        None => {
+            let found = app.traces.find(&trace_id, 2).await?;
+            match &found[..] {
+                [only] if only.trace_id.to_string() != trace_id => {
+                    return Ok(Redirect::to(&format!("/traces/{}", only.trace_id)).into_response());
+                }
+                [] => {
+                    return Err(Problem::not_found(format_args!("trace {id}"))
+                        .hint("It may have been made elsewhere, or the id be cut off."));
+                }
+                [first, ..] => matches!(first.status, Status::Error(_)),
             }
-            [] => {
-                return Err(Problem::not_found(format_args!("trace {id}"))
-                    .hint("It may have been made elsewhere, or the id be cut off."));
-            }
-            _ => {}
         }
-    }
+    };
     let good = match runs.first() {
         Some(run) => diff::last_good(&app, run).await?,
         None => None,
     };
     draw(&ui::TracePage {
         chrome: Chrome::new(format!("Trace {trace_id}")),
+        base: format!("/traces/{trace_id}"),
+        went_wrong,
         trace_id,
         good,
         runs: views(&app, runs),

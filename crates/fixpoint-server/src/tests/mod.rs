@@ -5,6 +5,7 @@
 
 mod bad_requests;
 mod diff;
+mod drift;
 mod idempotency;
 mod learning;
 mod lifecycle;

@@ -19,7 +19,7 @@ impl Harness {
         self.get(&format!("/v1/runs/{run}/why")).await.json()
     }
 
-    async fn good_toys(&self, count: usize) {
+    pub(super) async fn good_toys(&self, count: usize) {
         for number in 0..count {
             self.make(json!({"name": format!("good-{number}"), "bricks": 2})).await;
         }
@@ -59,6 +59,23 @@ async fn a_step_without_effect_is_named_with_what_the_plan_kept_seeing() {
     assert!(cause.evidence.iter().any(|e| e.text.contains("nothing that it sees has changed")));
     assert_eq!((why.baseline.good, why.baseline.of.as_str()), (6, "build_toy"));
     assert_eq!(why.baseline.last.unwrap().resource.as_deref(), Some("toys/good-5"));
+}
+
+#[tokio::test]
+async fn how_a_run_ended_is_no_news_beside_its_cause() {
+    let server = Harness::new();
+    server.good_toys(40).await;
+    server.world.state().swallowed = true;
+    let run = server.post("/v1/toys", json!({"name": "car", "bricks": 2})).await.run_id();
+    server.ended(&run).await;
+    let why = server.why(&run).await;
+    let cause = why.cause.as_ref().unwrap();
+    assert_eq!(cause.operation, "lay_brick", "{}", cause.sentence);
+    let mut told: Vec<_> = why.others.iter().chain(&cause.consequences).collect();
+    while let Some(other) = told.pop() {
+        assert!(!other.sentence.contains("run toys"), "{}", other.sentence);
+        told.extend(&other.consequences);
+    }
 }
 
 #[tokio::test]
@@ -150,7 +167,7 @@ async fn a_foreign_trace_is_held_against_those_with_the_same_root() {
     let mut bad = None;
     for number in 1..=30_u64 {
         let is_bad = number == 30;
-        bad = Some(shop(&server, number, is_bad).await);
+        bad = Some(shop(&server, number, is_bad, Status::Ok).await);
     }
     let bad = bad.unwrap();
     let why: Why = server.get(&format!("/v1/traces/{bad}/why")).await.json();
@@ -160,8 +177,8 @@ async fn a_foreign_trace_is_held_against_those_with_the_same_root() {
     assert_eq!(why.baseline.good, 29);
 }
 
-/// A trace of a shop, in which a call may be missing.
-async fn shop(server: &Harness, number: u64, is_bad: bool) -> TraceId {
+/// A trace of a shop, in which a call may be missing and whose root may have failed.
+async fn shop(server: &Harness, number: u64, is_bad: bool, end: Status) -> TraceId {
     let trace_id = TraceId::from_bytes(u128::from(number).to_be_bytes()).unwrap();
     let resource = [(semconv::SERVICE_NAME.to_owned(), "shop".into())];
     let start = number * 1_000_000_000;
@@ -182,6 +199,7 @@ async fn shop(server: &Harness, number: u64, is_bad: bool) -> TraceId {
         span(3, "charge card", 3_000_000, 6_000_000),
         span(4, "send mail", 7_000_000, 8_000_000),
     ];
+    spans[0].status = end;
     if is_bad {
         spans.remove(2);
     }
@@ -195,6 +213,8 @@ async fn what_is_not_there_cannot_be_explained() {
     assert_eq!(server.get("/v1/runs/none/why").await.status, 404);
     assert_eq!(server.get("/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/why").await.status, 404);
     assert_eq!(server.get("/v1/traces/short/why").await.status, 400);
+    assert_eq!(server.get("/runs/none/why").await.status, 404);
+    assert_eq!(server.get("/traces/4bf92f3577b34da6a3ce929d0e0e4736/why").await.status, 404);
 }
 
 #[tokio::test]
@@ -206,7 +226,46 @@ async fn the_page_of_a_failed_run_begins_with_why() {
     server.ended(&run).await;
     server.recorder.flush().await.unwrap();
     let page = server.get(&format!("/runs/{run}")).await.text;
+    let place = format!("data-why=\"/runs/{run}/why\"");
+    assert!(page.contains(&place) && page.contains("What went wrong first"), "{page}");
+    let panel = server.get(&format!("/runs/{run}/why")).await.text;
+    assert!(panel.contains("class=\"why-panel sure\""), "{panel}");
+    assert!(panel.contains("lay_brick ran"), "{panel}");
+    assert!(panel.contains("/diff/"), "{panel}");
+    let trace = server.get(&format!("/v1/runs/{run}")).await.value()["trace_id"].clone();
+    let page = server.get(&format!("/traces/{}", trace.as_str().unwrap())).await.text;
     assert!(page.contains("What went wrong first"), "{page}");
-    assert!(page.contains("lay_brick ran"), "{page}");
-    assert!(page.contains("/diff/"), "{page}");
+}
+
+#[tokio::test]
+async fn the_page_of_a_run_that_went_well_only_offers_to_ask_why() {
+    let server = Harness::new();
+    let run = server.make(json!({"name": "car", "bricks": 2})).await;
+    for address in [format!("/runs/{}", run.id), format!("/traces/{}", run.trace_id)] {
+        let page = server.get(&address).await.text;
+        assert!(!page.contains("What went wrong first"), "{page}");
+        let ask = format!("<a class=\"tool ask-why\" href=\"{address}/why\">");
+        assert!(page.contains(&ask), "{page}");
+        assert_eq!(server.get(&format!("{address}/why")).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_a_foreign_trace_begins_with_why_if_its_root_failed() {
+    let server = Harness::new();
+    for number in 1..=20 {
+        shop(&server, number, false, Status::Ok).await;
+    }
+    for (number, end, at_once) in
+        [(21, Status::Error("no money".into()), true), (22, Status::Ok, false)]
+    {
+        let trace = shop(&server, number, true, end).await;
+        let page = server.get(&format!("/traces/{trace}")).await.text;
+        assert_eq!(page.contains("What went wrong first"), at_once, "{page}");
+        assert_eq!(page.contains("ask-why"), !at_once, "{page}");
+        let panel = server.get(&format!("/traces/{trace}/why")).await.text;
+        assert!(panel.contains("shop checkout") && panel.contains("charge card"), "{panel}");
+        assert!(panel.contains("20 good traces"), "{panel}");
+        assert!(panel.contains(&format!("/diff/{trace}")), "{panel}");
+    }
 }

@@ -67,6 +67,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "trace.mjs": SCRIPT,
     "trace.css": "text/css; charset=utf-8",
     "tree.mjs": SCRIPT,
+    "why.mjs": SCRIPT,
 };
 
 static ETAG: LazyLock<String> = LazyLock::new(|| {

@@ -17,7 +17,7 @@ mod views;
 mod why;
 
 use askama::Template;
-use fixpoint_client::{Hit, Problem, RunState};
+use fixpoint_client::{Hit, Problem, Run, RunState};
 
 pub(crate) use self::assets::asset;
 pub(crate) use self::chart::Window;
@@ -40,8 +40,8 @@ pub(crate) struct Chrome {
     pub(crate) section: &'static str,
     /// What the search box holds.
     pub(crate) query: String,
-    /// A stream of events after which the page is out of date.
-    pub(crate) follow: Option<String>,
+    /// Streams of events after which the page is out of date.
+    pub(crate) follow: Vec<String>,
     /// Seconds after which the page is out of date; 0 for never.
     pub(crate) refresh: u32,
 }
@@ -62,9 +62,12 @@ impl Chrome {
         Self { refresh: seconds, ..self }
     }
 
-    /// Has the page drawn anew after each event of the stream at `path`.
-    pub(crate) fn follow(self, path: String) -> Self {
-        Self { follow: Some(path), ..self }
+    /// Has the page drawn anew after each event of a run, as long as it goes on.
+    pub(crate) fn follow(mut self, run: &Run) -> Self {
+        if !run.state.is_final() {
+            self.follow.push(format!("/v1/runs/{}/events", run.id));
+        }
+        self
     }
 
     fn version(&self) -> &'static str {
@@ -134,8 +137,6 @@ pub(crate) struct RunPage {
     pub(crate) chrome: Chrome,
     /// The run.
     pub(crate) run: RunView,
-    /// Why it went wrong, if it did.
-    pub(crate) why: Option<WhyView>,
     /// The last good run of its kind, to compare with.
     pub(crate) good: Option<RunView>,
 }
@@ -161,6 +162,12 @@ pub(crate) struct DiffSide {
     pub(crate) run: Option<RunView>,
 }
 
+impl DiffSide {
+    fn goes_on(&self) -> bool {
+        self.run.as_ref().is_some_and(RunView::goes_on)
+    }
+}
+
 /// `/traces/{id}`: the waterfall of any trace.
 #[derive(Debug, Template)]
 #[template(path = "trace.html")]
@@ -169,10 +176,28 @@ pub(crate) struct TracePage {
     pub(crate) chrome: Chrome,
     /// 32 hex digits.
     pub(crate) trace_id: String,
+    /// This page's address.
+    pub(crate) base: String,
+    /// Whether it is known to have gone wrong.
+    pub(crate) went_wrong: bool,
     /// The runs of this trace.
     pub(crate) runs: Vec<RunView>,
     /// The last good run of the kind of the first of them, to compare with.
     pub(crate) good: Option<RunView>,
+}
+
+/// `/runs/{id}/why` and `/traces/{id}/why`: the answer alone, which other pages take their panel from.
+#[derive(Debug, Template)]
+#[template(path = "why_page.html")]
+pub(crate) struct WhyPage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// The address of the page of what it is about.
+    pub(crate) base: String,
+    /// What it is about, in a few words.
+    pub(crate) what: String,
+    /// The answer.
+    pub(crate) why: WhyView,
 }
 
 /// `/{kind}/{name}`: one resource, and what can be done with it.

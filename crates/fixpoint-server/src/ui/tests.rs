@@ -179,15 +179,9 @@ fn pages() -> Vec<(&'static str, String)> {
         Form::change("clusters", "idg", "\"2\"".into(), &schema(), &resource().resource.spec);
     let run_page = |state| {
         let run = run(state);
-        let chrome = Chrome::new("create_cluster").section("runs");
-        let chrome = if run.goes_on() {
-            chrome.follow(format!("/v1/runs/{}/events", run.run.id))
-        } else {
-            chrome
-        };
-        let why = (state == RunState::Failed).then(|| WhyView::new(why()));
+        let chrome = Chrome::new("create_cluster").section("runs").follow(&run.run);
         let good = Some(self::run(RunState::Converged));
-        RunPage { chrome, run, why, good }.render()
+        RunPage { chrome, run, good }.render()
     };
     let hit = |query: &str| HitView::new(&Hit::Run(Box::new(run(RunState::Failed).run)), query);
     let problem = Problem {
@@ -237,8 +231,31 @@ fn pages() -> Vec<(&'static str, String)> {
             TracePage {
                 chrome: Chrome::new("Trace"),
                 trace_id: TRACE.into(),
+                base: format!("/traces/{TRACE}"),
+                went_wrong: true,
                 runs: vec![run(RunState::Failed)],
                 good: None,
+            }
+            .render(),
+        ),
+        (
+            "why",
+            WhyPage {
+                chrome: Chrome::new("Why"),
+                base: format!("/traces/{TRACE}"),
+                what: NASTY.into(),
+                why: WhyView::new(why()),
+            }
+            .render(),
+        ),
+        (
+            "diff",
+            DiffPage {
+                chrome: [RunState::Waiting, RunState::Converged]
+                    .iter()
+                    .fold(Chrome::new(NASTY), |chrome, &state| chrome.follow(&run(state).run)),
+                a: DiffSide { trace_id: TRACE.into(), run: None },
+                b: DiffSide { trace_id: TRACE.into(), run: Some(run(RunState::Waiting)) },
             }
             .render(),
         ),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::text;
+use crate::why;
 
 /// How many facts and status values are worth drawing; more than any eye takes in.
 const MOST_VALUES: usize = 300;
@@ -60,7 +61,7 @@ impl RunView {
         Self { run, iterations }
     }
 
-    pub(super) fn href(&self) -> String {
+    pub(crate) fn href(&self) -> String {
         format!("/runs/{}", text::encoded(&self.run.id))
     }
 
@@ -83,6 +84,10 @@ impl RunView {
 
     pub(super) fn goes_on(&self) -> bool {
         !self.run.state.is_final()
+    }
+
+    pub(super) fn went_wrong(&self) -> bool {
+        why::went_wrong(self.run.state)
     }
 
     pub(super) fn started(&self) -> String {
@@ -188,7 +193,7 @@ impl ResourceView {
         Self { resource }
     }
 
-    pub(super) fn href(&self) -> String {
+    pub(crate) fn href(&self) -> String {
         format!("/{}/{}", text::encoded(&self.resource.kind), text::encoded(&self.resource.name))
     }
 

@@ -3,21 +3,25 @@
 //! Not here: the comparison (`fixpoint_trace::compare::explain`). The surprise: one and the same
 //! difference is said in other words of a call that a step makes and of a step that a run takes.
 
+mod words;
+
+use std::collections::HashSet;
+
 use fixpoint_client::{Cause, CauseKind, Evidence};
 use fixpoint_trace::{
     compare::{
         explain::{Count, Explanation, Finding, What},
         tree::At,
     },
+    model::SpanId,
     semconv,
 };
-use jiff::SignedDuration;
 
+use self::words::{changed, time, times};
 use super::{
     plan::{at_place, attempts_of, cause},
     view::{CREATE, View},
 };
-use crate::ui::text::duration;
 
 /// A difference, and where it is.
 pub(super) struct Found {
@@ -29,10 +33,14 @@ pub(super) struct Found {
     /// How surprising it is, in bits.
     pub(super) bits: f64,
     pub(super) score: f64,
+    /// Whether that is enough to tell it without its cause.
+    stands: bool,
     /// How often it is so, here and in good ones.
     pub(super) counted: String,
     /// Of what is slow, or has not ended, how much longer it took than usual, in nanoseconds.
     pub(super) lost: Option<u64>,
+    /// What speaks for it: the odd answer before a missing call.
+    because: Vec<Self>,
     /// What follows from it.
     follows: Vec<Self>,
 }
@@ -44,23 +52,43 @@ impl Found {
         self.call && kinds.contains(&self.cause.kind)
     }
 
-    /// As a cause, with all that follows from it beneath it.
+    /// As a cause, with what speaks for it, and all that follows from it beneath it.
     pub(super) fn into_cause(self) -> Cause {
         let mut cause = self.cause;
+        if let Some(odd) = self.because.first() {
+            cause.sentence = format!("{}; before that, {}", cause.sentence, odd.cause.sentence);
+        }
+        cause.evidence.splice(0..0, self.because.iter().map(Self::as_evidence));
         cause.consequences = self.follows.into_iter().map(Self::into_cause).collect();
         cause
     }
 
-    /// Leaves out those that are not worth a word, also where they follow from others.
-    pub(super) fn keep(found: &mut Vec<Self>, worth: &impl Fn(&Self) -> bool) {
-        found.retain(worth);
-        found.iter_mut().for_each(|found| Self::keep(&mut found.follows, worth));
+    /// As something that speaks for a cause: with its request id, so that one can ask AWS about it.
+    fn as_evidence(&self) -> Evidence {
+        let Cause { sentence, request_id, span_id, .. } = &self.cause;
+        let request = request_id.as_ref().map(|id| format!(" (request id {id})"));
+        let text = format!("{sentence}{}: {}", request.unwrap_or_default(), self.counted);
+        Evidence { text, span_id: span_id.clone() }
     }
 
-    /// All of them, and all that follows from them, most telling first.
+    /// Leaves out those that are not worth a word, also where they follow from others. What follows
+    /// from one that is left out takes its place, if it stands for itself.
+    pub(super) fn keep(found: &mut Vec<Self>, worth: &impl Fn(&Self) -> bool) {
+        for mut one in std::mem::take(found) {
+            Self::keep(&mut one.follows, worth);
+            if worth(&one) {
+                found.push(one);
+            } else {
+                found.extend(one.follows.into_iter().filter(|follows| follows.stands));
+            }
+        }
+    }
+
+    /// All of them, what speaks for them, and what follows from them, most telling first.
     pub(super) fn flat(mut left: Vec<Self>) -> Vec<Self> {
         let mut flat = Vec::new();
         while let Some(mut found) = left.pop() {
+            left.append(&mut found.because);
             left.append(&mut found.follows);
             flat.push(found);
         }
@@ -71,8 +99,9 @@ impl Found {
 
 /// All that was found, most telling first.
 pub(super) fn causes(explanation: &Explanation, view: &View, what: &str) -> Vec<Found> {
-    let telling = Telling { view, what };
-    explanation.findings.iter().map(|finding| telling.found(finding)).collect()
+    let missing = missing(&explanation.findings);
+    let telling = Telling { view, what, missing };
+    telling.all_found(&explanation.findings)
 }
 
 /// Says findings of a run or a trace.
@@ -80,22 +109,69 @@ struct Telling<'a, 'b> {
     view: &'a View<'b>,
     /// `run` or `trace`
     what: &'a str,
+    /// The calls that are missing, and in which span.
+    missing: HashSet<(Option<SpanId>, String)>,
+}
+
+fn missing(findings: &[Finding]) -> HashSet<(Option<SpanId>, String)> {
+    let mut missing = HashSet::new();
+    for finding in findings {
+        if matches!(finding.what, What::MissingCall { .. }) {
+            missing.insert((finding.span_id, finding.operation.clone()));
+        }
+        missing.extend(self::missing(&finding.because));
+        missing.extend(self::missing(&finding.consequences));
+    }
+    missing
 }
 
 impl Telling<'_, '_> {
+    /// All that is news. What follows from something that is none stands for itself.
+    fn all_found(&self, findings: &[Finding]) -> Vec<Found> {
+        let mut all = Vec::new();
+        for finding in findings {
+            if self.is_known(finding) {
+                let below = [&finding.because, &finding.consequences];
+                let below = below.into_iter().flat_map(|findings| self.all_found(findings));
+                all.extend(below.filter(|found| found.stands));
+            } else {
+                all.push(self.found(finding));
+            }
+        }
+        all
+    }
+
+    /// Whether a difference only repeats what is told otherwise: that nothing comes where a call is
+    /// missing, or how the run ended, which its own span says as well as its record.
+    fn is_known(&self, finding: &Finding) -> bool {
+        if let What::Reordered { usual: Some(usual), .. } = &finding.what
+            && self.is_end(finding)
+        {
+            return self.missing.contains(&(finding.span_id, usual.clone()));
+        }
+        let says_how_it_ended = match &finding.what {
+            What::Failed { .. } => true,
+            What::Changed { attribute, .. } => {
+                [semconv::RUN_RESULT, semconv::ERROR_TYPE].contains(&&**attribute)
+            }
+            _ => false,
+        };
+        let top = finding.span_id.and_then(|id| self.view.place(id)).filter(|&at| {
+            self.view.tree.parent(at).is_none()
+                && self.view.span(at).attributes.contains_key(semconv::RUN_ID)
+        });
+        says_how_it_ended && top.is_some()
+    }
+
     fn found(&self, finding: &Finding) -> Found {
         let place = finding.span_id.and_then(|id| self.view.place(id));
         let kind = kind(&finding.what);
-        let because = finding.because.first();
-        let mut sentence = self.sentence(finding);
-        if let Some(odd) = because {
-            sentence = format!("{sentence}; before that, {}", self.sentence(odd));
-        }
+        let sentence = self.sentence(finding);
         let mut cause = match place {
             Some(at) => at_place(self.view, at, kind, &sentence),
             None => cause(kind, &finding.operation, &sentence),
         };
-        cause.operation.clone_from(&finding.operation);
+        self.call(finding).clone_into(&mut cause.operation);
         cause.service.clone_from(&finding.suspect);
         if cause.service.is_empty() {
             cause.service.clone_from(&finding.service);
@@ -105,11 +181,8 @@ impl Telling<'_, '_> {
             cause.request_id = None;
             cause.error_type = None;
         }
-        let mut evidence: Vec<Evidence> = finding.because.iter().map(|odd| self.odd(odd)).collect();
-        evidence.push(Evidence {
-            text: self.counted(finding),
-            span_id: finding.span_id.map(|id| id.to_string()),
-        });
+        let span_id = finding.span_id.map(|id| id.to_string());
+        let mut evidence = vec![Evidence { text: self.counted(finding), span_id }];
         if let (CauseKind::Failed, Some(at)) = (kind, place) {
             evidence.extend(attempts_of(self.view, at));
         }
@@ -121,28 +194,21 @@ impl Telling<'_, '_> {
             call: self.is_call(finding, place),
             bits: finding.bits,
             score: finding.score,
+            stands: finding.stands,
             counted: self.counted(finding),
             lost: match &finding.what {
                 What::Slow(duration) | What::SlowEdge { duration, .. } => {
                     Some(duration.took.saturating_sub(duration.usual))
                 }
-                What::NeverEnded { open, usual } => Some(open.saturating_sub(usual.unwrap_or(0))),
+                // As long as others have taken as long, it may just not have ended yet.
+                What::NeverEnded { open, most: Some(most), .. } if open <= most => Some(0),
+                What::NeverEnded { open, usual, .. } => {
+                    Some(open.saturating_sub(usual.unwrap_or(0)))
+                }
                 _ => None,
             },
-            follows: finding.consequences.iter().map(|finding| self.found(finding)).collect(),
-        }
-    }
-
-    /// An odd thing that speaks for a cause: with its request id, so that one can ask AWS about it.
-    fn odd(&self, odd: &Finding) -> Evidence {
-        let place = odd.span_id.and_then(|id| self.view.place(id));
-        let request = place
-            .and_then(|at| super::view::text(self.view.span(at), semconv::AWS_REQUEST_ID))
-            .map(|id| format!(" (request id {id})"))
-            .unwrap_or_default();
-        Evidence {
-            text: format!("{}{request}: {}", self.sentence(odd), self.counted(odd)),
-            span_id: odd.span_id.map(|id| id.to_string()),
+            because: self.all_found(&finding.because),
+            follows: self.all_found(&finding.consequences),
         }
     }
 
@@ -154,10 +220,37 @@ impl Telling<'_, '_> {
         }
     }
 
+    /// Whether another order is that nothing more came: then it is told of the caller.
+    fn is_end(&self, finding: &Finding) -> bool {
+        let place = finding.span_id.and_then(|id| self.view.place(id));
+        let depth = place.map_or(0, |at| self.view.upwards(at).count());
+        matches!(finding.what, What::Reordered { .. }) && finding.path.len() == depth
+    }
+
+    /// Whether it is an attempt of a call, which is told as the call.
+    fn is_attempt(&self, finding: &Finding) -> bool {
+        let place = finding.span_id.and_then(|id| self.view.place(id));
+        finding.path.len() > 1
+            && place.is_some_and(|at| {
+                let span = self.view.span(at);
+                span.attributes.contains_key(semconv::ATTEMPT) && span.name == finding.operation
+            })
+    }
+
+    /// What it is about: itself, or the call that it is an attempt of.
+    fn call<'a>(&self, finding: &'a Finding) -> &'a str {
+        let above = finding.path.len().checked_sub(2).and_then(|at| finding.path.get(at));
+        match above {
+            Some(call) if self.is_attempt(finding) => &call.operation,
+            _ => &finding.operation,
+        }
+    }
+
     /// Where it happened, as the subject of a sentence.
     fn within(&self, finding: &Finding) -> String {
-        let callers = finding.path.len().saturating_sub(2);
-        match finding.path.get(callers) {
+        let up = if self.is_attempt(finding) { 3 } else { 2 };
+        let caller = finding.path.len().checked_sub(up).and_then(|at| finding.path.get(at));
+        match caller {
             Some(caller) if caller.operation == CREATE => "the plan".to_owned(),
             Some(caller) => caller.operation.clone(),
             None => format!("the {}", self.what),
@@ -165,7 +258,8 @@ impl Telling<'_, '_> {
     }
 
     fn sentence(&self, finding: &Finding) -> String {
-        let operation = &finding.operation;
+        let attempt = if self.is_attempt(finding) { "an attempt of " } else { "" };
+        let operation = &format!("{attempt}{}", self.call(finding));
         let within = self.within(finding);
         let is_call = operation.contains('.');
         let did = if is_call { "called" } else { "came to" };
@@ -190,10 +284,15 @@ impl Telling<'_, '_> {
                 format!("{within} {did} {operation} {}, usually {}", times(*calls), times(*usual))
             }
             What::Reordered { after, usual } => {
-                let after = after
-                    .as_ref()
-                    .map_or_else(|| "at first".to_owned(), |p| format!("after {}", p.operation));
                 let usual = usual.as_deref().unwrap_or("nothing");
+                let after = after.as_ref().map(|place| &*place.operation);
+                if self.is_end(finding) {
+                    let after = after.unwrap_or("its begin");
+                    return format!(
+                        "nothing came after {after} in {operation}, where usually {usual} comes"
+                    );
+                }
+                let after = after.map_or_else(|| "at first".to_owned(), |at| format!("after {at}"));
                 format!("{within} {did} {operation} {after}, where usually {usual} comes")
             }
             What::Failed { message, error } => {
@@ -228,7 +327,7 @@ impl Telling<'_, '_> {
                     .map_or_else(|| "nothing".to_owned(), |line| format!("“{line}”"));
                 format!("{operation} logged {line}{after}, usually {usual}")
             }
-            What::NeverEnded { open, usual } => {
+            What::NeverEnded { open, usual, .. } => {
                 let usual =
                     usual.map_or(String::new(), |usual| format!(", usually {}", time(usual)));
                 format!("{operation} in {within} has not ended after {}{usual}", time(*open))
@@ -276,44 +375,4 @@ fn kind(what: &What) -> CauseKind {
         What::ChangedLines { .. } => CauseKind::Logs,
         What::NeverEnded { .. } => CauseKind::Unfinished,
     }
-}
-
-fn changed(
-    operation: &str,
-    attribute: &str,
-    place: Option<&str>,
-    usual: Option<&str>,
-    value: Option<&str>,
-) -> String {
-    let said = |value: Option<&str>| match value {
-        None | Some("") => "nothing".to_owned(),
-        Some(value) => value.to_owned(),
-    };
-    let (value, usual) = (said(value), said(usual));
-    let none = value == "nothing" || value == "0 items";
-    match (attribute, place) {
-        (semconv::RESPONSE, Some(place)) if none => {
-            format!("{operation} answered with no {place}, usually {usual}")
-        }
-        (semconv::RESPONSE, Some(place)) => {
-            format!("{operation} answered with {place} {value}, usually {usual}")
-        }
-        (semconv::REQUEST, Some(place)) => {
-            format!("{operation} was asked for {place} {value}, usually {usual}")
-        }
-        _ => format!("{attribute} of {operation} was {value}, usually {usual}"),
-    }
-}
-
-fn times(count: u32) -> String {
-    match count {
-        0 => "not at all".to_owned(),
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        count => format!("{count} times"),
-    }
-}
-
-fn time(nanos: u64) -> String {
-    duration(SignedDuration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX)))
 }

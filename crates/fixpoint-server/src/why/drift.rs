@@ -54,19 +54,17 @@ impl Explainer {
                 _ = every.tick() => {}
                 () = stopping.cancelled() => return,
             }
-            match self.look().await {
-                Ok(drifts) => self.drifts.replace(drifts),
-                Err(error) => {
-                    tracing::warn!(
-                        "runs that go on are not compared with good ones: {}",
-                        Chain(&error)
-                    );
-                }
+            if let Err(error) = self.look().await {
+                tracing::warn!(
+                    "runs that go on are not compared with good ones: {}",
+                    Chain(&error)
+                );
             }
         }
     }
 
-    async fn look(&self) -> Result<HashMap<String, String>, Unexplained> {
+    /// Looks once at the runs that go on.
+    pub(crate) async fn look(&self) -> Result<(), Unexplained> {
         let mut drifts = HashMap::new();
         for (_, id) in self.records.with_unfinished_runs().await?.into_iter().take(MOST) {
             let Some(run) = self.records.run(&id).await?.map(|stored| stored.record.run) else {
@@ -80,6 +78,7 @@ impl Explainer {
                 drifts.insert(id, why.sentence);
             }
         }
-        Ok(drifts)
+        self.drifts.replace(drifts);
+        Ok(())
     }
 }

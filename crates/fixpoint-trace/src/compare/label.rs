@@ -190,7 +190,9 @@ fn time(text: &str) -> Option<usize> {
 
 /// The length of the ARN that a text begins with.
 fn arn(text: &str) -> Option<usize> {
-    text.starts_with("arn:").then(|| text.find(char::is_whitespace).unwrap_or(text.len()))
+    // What quotes or lists it is no part of it.
+    let after = |c: char| c.is_whitespace() || "\"',;)]}".contains(c);
+    text.starts_with("arn:").then(|| text.find(after).unwrap_or(text.len()))
 }
 
 /// What stands for the word that a text begins with, and how much of the text that is.
@@ -249,6 +251,7 @@ mod tests {
             ("wait for i-0abc12345def67890", "wait for *"),
             ("delete subnet-0a1b2c3d now", "delete * now"),
             ("tag arn:aws:ec2:eu-west-1:1:vpc/vpc-1 again", "tag * again"),
+            ("{ lb: \"arn:aws:elb:x:1:lb/app\", of: 3 }", "{ lb: \"*\", of: * }"),
             ("job d572232a8fed45fa", "job *"),
             ("shard 7", "shard *"),
             ("made at 2026-11-25T22:23:23.852Z, again", "made at *, again"),

@@ -35,12 +35,14 @@ pub(super) async fn diff(
         None => side.trace_id[..8].to_owned(),
     };
     let chrome = Chrome::new(format!("{} against {}", name(&b), name(&a)));
+    let runs = [&a, &b].into_iter().filter_map(|side| side.run.as_ref());
+    let chrome = runs.fold(chrome, |chrome, view| chrome.follow(&view.run));
     draw(&ui::DiffPage { chrome, a, b })
 }
 
 async fn side(app: &App, trace: TraceId) -> Result<DiffSide, Problem> {
     let trace_id = trace.to_string();
-    let run = app.records.runs_in(&trace_id).await?.into_iter().next().map(RunView::new);
+    let run = app.records.runs_in(&trace_id).await?.pop().map(RunView::new);
     if run.is_none() {
         let found = app.traces.find(&trace_id, 1).await?;
         if found.iter().all(|summary| summary.trace_id != trace) {

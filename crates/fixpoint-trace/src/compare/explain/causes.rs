@@ -27,7 +27,7 @@ pub(super) fn put_together(mut found: Vec<Found>, most: usize) -> Vec<Finding> {
             Some((Relation::Same, _)) => {}
             Some((Relation::Evidence, cause)) => cause.finding.because.push(found.finding),
             Some((Relation::Consequence, cause)) => cause.finding.consequences.push(found.finding),
-            None if found.stands() => causes.push(found),
+            None if found.finding.stands => causes.push(found),
             None => {}
         }
     }
@@ -42,12 +42,12 @@ pub(super) fn put_together(mut found: Vec<Found>, most: usize) -> Vec<Finding> {
 
 /// The weightiest finding, or what came before it in the same trace and is nearly as weighty.
 fn first_cause(found: &[Found]) -> Option<usize> {
-    let best = found.iter().find(|found| found.stands())?;
+    let best = found.iter().find(|found| found.finding.stands)?;
     let slow = |finding: &Finding| matches!(finding.what, What::Slow(_) | What::SlowEdge { .. });
     let weighty = |other: &Found| {
         let below = other.line.len() > best.line.len() && other.line.starts_with(&best.line);
         let share = if below { BELOW } else { NEARLY };
-        other.stands()
+        other.finding.stands
             && other.trace == best.trace
             && other.finding.score >= share * best.finding.score
             // That something took longer does not make another call go missing.
@@ -64,12 +64,6 @@ fn first_cause(found: &[Found]) -> Option<usize> {
         (found.time, told, Reverse(found.line.len()), at)
     };
     (0..found.len()).filter(|&at| weighty(&found[at])).min_by_key(|&at| earlier(at))
-}
-
-impl Found {
-    fn stands(&self) -> bool {
-        self.finding.score >= self.hurdle
-    }
 }
 
 enum Relation {

@@ -6,15 +6,22 @@
 
 use std::collections::HashMap;
 
-use super::surprise::{Count, Novelty, bits, probability};
-use crate::compare::{
-    label::{Label, Name},
-    profile::{
-        Profile,
-        histogram::Histogram,
-        paths::{ABOVE_ALL, EDGE, Path, PathId},
-        tally::Tally,
+use super::{
+    followers::{Followers, with_totals},
+    surprise::{Count, Novelty, bits, probability},
+    tail::Tail,
+};
+use crate::{
+    compare::{
+        label::{Label, Name},
+        profile::{
+            Profile,
+            histogram::Histogram,
+            paths::{ABOVE_ALL, EDGE, MOST_ATTRIBUTES, Path, PathId},
+            tally::Tally,
+        },
     },
+    semconv,
 };
 
 /// Something that is other than usual. Numbers of paths and names are of the traces' own profile,
@@ -167,7 +174,8 @@ impl<'a> Evidences<'a> {
             // What is called again and again is called as often as it takes.
             let first_time = if steady && most <= 1 { self.novelty.calls } else { 1.0 };
             let mut best: Option<(f64, Evidence)> = None;
-            let mut numbers: Vec<u32> = seen.per_caller.iter().map(|(&calls, _)| calls).collect();
+            let made = seen.per_caller.iter().chain(seen.so_far.iter());
+            let mut numbers: Vec<u32> = made.map(|(&calls, _)| calls).collect();
             numbers.extend(usual.per_caller.iter().map(|(&calls, _)| calls));
             numbers.sort_unstable();
             numbers.dedup();
@@ -177,8 +185,11 @@ impl<'a> Evidences<'a> {
                     of: callers,
                 };
                 let (good, here) = (more(usual, good.ended), more(seen, here.ended));
+                // Too many calls are too many, whatever follows; too few need an end.
+                let so_far = seen.callers_so_far_with_at_least(least);
+                let already = Count { with: here.with + so_far, of: here.of + so_far };
                 let signs = [
-                    (here_child.map(|call| Sign::More { call, least, usual: most }), good, here),
+                    (here_child.map(|call| Sign::More { call, least, usual: most }), good, already),
                     (
                         good_child.map(|good| Sign::Fewer {
                             good,
@@ -286,7 +297,13 @@ impl<'a> Evidences<'a> {
             };
             let text = self.here.names().text(key);
             let usual = self.good.names().known(text).and_then(|key| good.values.get(&key));
-            let Some(usual) = usual.filter(|usual| !usual.given_up()) else { continue };
+            let Some(usual) = usual else {
+                self.new_attribute(at, (here, text, seen), good);
+                continue;
+            };
+            if usual.given_up() {
+                continue;
+            }
             let steady = usual.iter().count() == 1;
             let first_time = if steady { self.novelty.values } else { usual.once().max(1) as f64 };
             for (value, with) in seen.iter() {
@@ -299,6 +316,26 @@ impl<'a> Evidences<'a> {
             }
         }
         self.missing_values(at, here, good);
+    }
+
+    /// An attribute that good traces never have. What a JSON text holds is left to the lengths of its
+    /// lists; what kind of failure it was, to the failure.
+    fn new_attribute(
+        &mut self,
+        at: PathId,
+        (here, key, seen): (&Path, &str, &Tally<String>),
+        good: &Path,
+    ) {
+        let full = good.values.len() >= MOST_ATTRIBUTES;
+        if full || key.contains(' ') || key == semconv::ERROR_TYPE {
+            return;
+        }
+        let rare = probability(0, good.traces, self.novelty.values);
+        let count = Count { with: seen.total().min(here.traces), of: here.traces };
+        let usual = Count { with: 0, of: good.traces };
+        let bits = bits(count, here.traces, rare, usual.of);
+        let value = seen.usual().map(|(value, _)| value.clone());
+        self.push(at, Sign::Value { key: key.to_owned(), value }, bits, usual, count);
     }
 
     /// Attributes that no span here has. What a JSON text does not hold is left to the length of the
@@ -359,64 +396,8 @@ impl<'a> Evidences<'a> {
     }
 }
 
-/// How durations thin out towards the longest: as a power of the duration, fitted to the median
-/// and the longest of them.
-struct Tail {
-    longest: f64,
-    power: f64,
-}
-
-impl Tail {
-    fn of(histogram: &Histogram) -> Self {
-        let longest = histogram.max().unwrap_or(0).max(1) as f64;
-        let median = histogram.quantile(0.5).unwrap_or(0).max(1) as f64;
-        let power = (histogram.count() as f64).ln() / (longest / median).ln().max(0.01);
-        // Few durations that are alike do not mean that there can be no other.
-        let most = (histogram.count() as f64).log2() / 3.0;
-        Self { longest, power: power.clamp(1.0, most.max(1.0)) }
-    }
-
-    /// How much less likely a duration is than the longest.
-    fn beyond(&self, nanos: u64) -> f64 {
-        (self.longest / nanos.max(1) as f64).min(1.0).powf(self.power)
-    }
-}
-
 /// How many calls a caller makes most often.
 fn usual_calls(path: &Path, callers: u64) -> u32 {
     let none = callers.saturating_sub(path.per_caller.total());
     path.per_caller.usual().filter(|&(_, with)| with >= none).map_or(0, |(&calls, _)| calls)
-}
-
-/// What follows each thing.
-struct Followers(HashMap<u32, Tally<u32>>);
-
-impl Followers {
-    fn of(pairs: &Tally<(u32, u32)>) -> Self {
-        let mut after: HashMap<u32, Tally<u32>> = HashMap::new();
-        for (&(before, then), times) in pairs.iter() {
-            after.entry(before).or_default().add(&then, times, usize::MAX);
-        }
-        Self(after)
-    }
-
-    fn after(&self, thing: u32) -> Option<&Tally<u32>> {
-        self.0.get(&thing)
-    }
-}
-
-impl Tally<u32> {
-    /// How many times something new is to be expected after it.
-    fn first_time(&self, steady: f64) -> f64 {
-        if self.iter().count() == 1 { steady } else { self.once().max(1) as f64 }
-    }
-}
-
-/// Pairs, each with how many pairs begin as it does.
-fn with_totals(pairs: &Tally<(u32, u32)>) -> Vec<((u32, u32), u64)> {
-    let mut totals: HashMap<u32, u64> = HashMap::new();
-    for (&(before, _), times) in pairs.iter() {
-        *totals.entry(before).or_default() += times;
-    }
-    pairs.iter().map(|(&pair, _)| (pair, totals[&pair.0])).collect()
 }

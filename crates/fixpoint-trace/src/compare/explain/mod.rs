@@ -10,9 +10,11 @@
 
 mod causes;
 mod evidence;
+mod followers;
 mod places;
 mod rank;
 mod surprise;
+mod tail;
 
 use serde::Serialize;
 
@@ -60,6 +62,8 @@ pub struct Finding {
     pub bits: f64,
     /// How much it matters; findings are in this order, but for those that stand below their cause.
     pub score: f64,
+    /// Whether it is surprising enough to be told without its cause, or what it speaks for.
+    pub stands: bool,
     /// What speaks for it: the odd answer before a missing call.
     pub because: Vec<Finding>,
     /// What follows from it.
@@ -154,6 +158,8 @@ pub enum What {
     NeverEnded {
         /// How long it takes most often.
         usual: Option<u64>,
+        /// Hardly any takes longer than this, as far as good traces can tell.
+        most: Option<u64>,
         /// How long it was open for all one knows.
         open: u64,
     },

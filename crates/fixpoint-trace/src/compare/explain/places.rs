@@ -7,6 +7,7 @@ use super::{
     Call, Duration, Finding, Place, What,
     evidence::{Evidence, Evidences, Sign},
     rank::{self, Weighed},
+    tail::Tail,
 };
 use crate::{
     compare::{
@@ -35,8 +36,6 @@ pub(super) struct Places<'a> {
 /// A finding and where it stands, for putting findings together.
 pub(super) struct Found {
     pub(super) finding: Finding,
-    /// What its score must reach for it to stand for itself.
-    pub(super) hurdle: f64,
     pub(super) trace: usize,
     /// The span that shows it; none above all.
     pub(super) at: Option<At>,
@@ -149,6 +148,7 @@ impl Finder<'_, '_> {
             here: evidence.here,
             bits: evidence.bits,
             score: *score,
+            stands: score >= hurdle,
             because: Vec::new(),
             consequences: Vec::new(),
         };
@@ -162,15 +162,7 @@ impl Finder<'_, '_> {
             (Some(at), None) => ended(at),
             (None, None) => trace.spans.first()?.start,
         };
-        Some(Found {
-            finding,
-            hurdle: *hurdle,
-            trace: shown.trace,
-            at: shown.at,
-            line,
-            time,
-            after: shown.after,
-        })
+        Some(Found { finding, trace: shown.trace, at: shown.at, line, time, after: shown.after })
     }
 
     /// The span that shows it.
@@ -225,7 +217,7 @@ impl Finder<'_, '_> {
                 let made = calls(*call);
                 let alike = below.iter().filter(|&&child| paths[child] == *call);
                 let first = alike.copied().nth(*usual as usize);
-                (ended && profile::paths::rounded(made) >= *least).then_some(Shown {
+                (profile::paths::rounded(made) >= *least).then_some(Shown {
                     trace,
                     at,
                     after: None,
@@ -329,6 +321,7 @@ impl Finder<'_, '_> {
             }
             Sign::Open => What::NeverEnded {
                 usual: good.and_then(|good| good.whole.quantile(0.5)),
+                most: good.filter(|g| g.whole.count() > 0).map(|g| Tail::of(&g.whole).most()),
                 open: shown.number,
             },
             Sign::Slow { edge, .. } => {

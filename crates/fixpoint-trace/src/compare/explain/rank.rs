@@ -61,7 +61,9 @@ pub(super) fn weigh(
                 }
                 Sign::Slow { .. } if least > 0.0 => weight * (least + slow_tests / 2.0),
                 Sign::More { .. } | Sign::Fewer { .. } if again(&evidence) => loose * least,
-                Sign::Value { .. } | Sign::Order { .. } => loose * least,
+                Sign::Order { .. } => loose * least,
+                // Few traces do not show which values vary at all: of none there is less to know.
+                Sign::Value { .. } => weight * loose * limits.bits,
                 Sign::Lines { .. } if weight < 1.0 => loose * least,
                 _ => least,
             };

@@ -247,6 +247,39 @@ fn a_call_that_is_never_made_otherwise_is_found() {
 }
 
 #[test]
+fn a_call_too_many_is_one_before_its_caller_has_ended() {
+    let mut goes_on = under_way(90);
+    let mut extra = goes_on.spans[0].clone();
+    extra.parent = Some(extra.span_id);
+    extra.span_id = SpanId::from_bytes([9; 8]).unwrap();
+    extra.name = "raise_quota".into();
+    extra.end = Some(extra.start + MS);
+    goes_on.spans.push(extra);
+    let found = first(&good_runs(50), &goes_on);
+    assert_eq!(found.operation, "raise_quota");
+    assert_eq!(found.what, What::ExtraCall { usual: 0, calls: 1 });
+}
+
+#[test]
+fn what_is_open_is_told_with_how_long_hardly_any_takes() {
+    let open_for = |waited: u64| {
+        let mut goes_on = under_way(90);
+        let since = goes_on.spans.last().unwrap().start;
+        goes_on.logs.push(LogRecord::new(since + waited, Level::Info, "still here"));
+        match first(&good_runs(50), &goes_on).what {
+            What::NeverEnded { usual: Some(usual), most: Some(most), open } => {
+                assert!(usual < most, "{usual} {most}");
+                open <= most
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    // Each such call takes 10 to 11 ms.
+    assert!(open_for(12 * MS));
+    assert!(!open_for(40 * MS));
+}
+
+#[test]
 fn a_span_that_never_ended_is_found_without_a_good_trace() {
     let mut bad = run(90, ONE_GROUP, true);
     let at = bad.spans.iter().position(|span| span.name == "run_instances").unwrap();

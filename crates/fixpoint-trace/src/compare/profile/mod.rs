@@ -177,13 +177,10 @@ impl Profile {
         above.spans += 1;
         above.traces += 1;
         let mut calls = Vec::new();
-        self.count_calls(ABOVE_ALL, tree.tops().iter().map(|&at| places[at]), &mut calls);
-        for at in 0..tree.len() {
-            // What an open span has not called it may still call.
-            if places[at] != NOWHERE && tree.span(at).end.is_some() {
-                let below = tree.children(at).map(|child| places[child]);
-                self.count_calls(places[at], below, &mut calls);
-            }
+        self.count_calls(ABOVE_ALL, true, tree.tops().iter().map(|&at| places[at]), &mut calls);
+        for at in (0..tree.len()).filter(|&at| places[at] != NOWHERE) {
+            let below = tree.children(at).map(|child| places[child]);
+            self.count_calls(places[at], tree.span(at).end.is_some(), below, &mut calls);
         }
         places
     }
@@ -263,19 +260,22 @@ impl Profile {
         });
     }
 
-    /// Counts how often a span called what, and in which order.
+    /// Counts how often a span called what, and in which order. What one that has not `ended` has
+    /// not called it may still call.
     fn count_calls(
         &mut self,
         caller: PathId,
+        ended: bool,
         below: impl Iterator<Item = PathId> + Clone,
         calls: &mut Vec<PathId>,
     ) {
-        self.paths[caller as usize].ended += 1;
+        self.paths[caller as usize].ended += u64::from(ended);
         calls.clear();
         calls.extend(below.clone().filter(|&place| place != NOWHERE));
         calls.sort_unstable();
         for alike in calls.chunk_by(|a, b| a == b) {
-            let counts = &mut self.paths[alike[0] as usize].per_caller;
+            let path = &mut self.paths[alike[0] as usize];
+            let counts = if ended { &mut path.per_caller } else { &mut path.so_far };
             self.weight -= counts.weight();
             // Rounded, they are a hundred at most.
             counts.add(&rounded(alike.len() as u32), 1, usize::MAX);
@@ -283,7 +283,7 @@ impl Profile {
         }
         let limit = self.limit(MOST_PAIRS);
         let order = &mut self.paths[caller as usize].calls;
-        if !order.given_up() {
+        if ended && !order.given_up() {
             self.weight -= order.weight();
             for pair in pairs(below.filter(|&place| place != NOWHERE)) {
                 order.add(&pair, 1, limit);

@@ -41,6 +41,8 @@ pub struct Path {
     /// How many such spans a caller made → how many callers that have ended made so many. Those
     /// that made none are the rest.
     pub per_caller: Tally<u32>,
+    /// The same of callers that go on: how many they have made so far.
+    pub so_far: Tally<u32>,
     /// From start to end.
     pub whole: Histogram,
     /// Time in which no call below was at work; of spans that call no other service.
@@ -81,14 +83,24 @@ impl Path {
         if calls == 0 {
             return callers;
         }
-        self.per_caller.iter().filter(|&(&made, _)| made >= calls).map(|(_, callers)| callers).sum()
+        Self::at_least(&self.per_caller, calls)
+    }
+
+    /// How many callers that go on have made as many calls or more already.
+    pub fn callers_so_far_with_at_least(&self, calls: u32) -> u64 {
+        Self::at_least(&self.so_far, calls)
+    }
+
+    fn at_least(made: &Tally<u32>, calls: u32) -> u64 {
+        made.iter().filter(|&(&made, _)| made >= calls).map(|(_, callers)| callers).sum()
     }
 
     /// What it takes in memory, in bytes: some hundred for itself, and what it has counted.
     pub(super) fn weight(&self) -> usize {
         let durations = [&self.whole, &self.own, &self.gap].map(Histogram::weight);
         let values = self.values.values().map(|values| ATTRIBUTE_BYTES + values.weight());
-        let tallies = self.per_caller.weight() + self.calls.weight() + self.lines.weight();
+        let made = self.per_caller.weight() + self.so_far.weight();
+        let tallies = made + self.calls.weight() + self.lines.weight();
         PATH_BYTES + durations.iter().sum::<usize>() + tallies + values.sum::<usize>()
     }
 
@@ -109,6 +121,7 @@ impl Path {
         self.origins += other.origins;
         self.open += other.open;
         self.per_caller.merge(&other.per_caller, usize::MAX, |&calls| calls);
+        self.so_far.merge(&other.so_far, usize::MAX, |&calls| calls);
         self.whole.merge(&other.whole);
         self.own.merge(&other.own);
         self.gap.merge(&other.gap);
@@ -151,6 +164,7 @@ impl Path {
             *count = count.saturating_sub(of_other);
         }
         self.per_caller.take_out(&other.per_caller, |&calls| Some(calls));
+        self.so_far.take_out(&other.so_far, |&calls| Some(calls));
         self.whole.take_out(&other.whole);
         self.own.take_out(&other.own);
         self.gap.take_out(&other.gap);
