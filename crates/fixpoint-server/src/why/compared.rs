@@ -3,6 +3,8 @@
 //! Not here: the comparison (`fixpoint_trace::compare::explain`). The surprise: one and the same
 //! difference is said in other words of a call that a step makes and of a step that a run takes.
 
+use std::borrow::Cow;
+
 use fixpoint_client::{Cause, CauseKind, Evidence};
 use fixpoint_trace::{
     compare::{
@@ -15,7 +17,7 @@ use jiff::SignedDuration;
 
 use super::{
     plan::{at_place, attempts_of, cause},
-    view::{CREATE, View},
+    view::{CREATE, View, text, with_request},
 };
 use crate::ui::text::duration;
 
@@ -84,12 +86,15 @@ struct Telling<'a, 'b> {
 
 impl Telling<'_, '_> {
     fn found(&self, finding: &Finding) -> Found {
+        let finding = self.of_call(finding);
+        let finding = &*finding;
         let place = finding.span_id.and_then(|id| self.view.place(id));
         let kind = kind(&finding.what);
         let because = finding.because.first();
         let mut sentence = self.sentence(finding);
         if let Some(odd) = because {
-            sentence = format!("{sentence}; before that, {}", self.sentence(odd));
+            let odd = self.sentence(&self.of_call(odd));
+            sentence = format!("{sentence}; before that, {odd}");
         }
         let mut cause = match place {
             Some(at) => at_place(self.view, at, kind, &sentence),
@@ -133,17 +138,41 @@ impl Telling<'_, '_> {
         }
     }
 
+    /// What happened to an attempt, as something that happened to its call.
+    fn of_call<'f>(&self, finding: &'f Finding) -> Cow<'f, Finding> {
+        let attempt = finding.span_id.and_then(|id| self.view.place(id)).filter(|&at| {
+            !matches!(finding.what, What::MissingCall { .. } | What::ExtraCall { .. })
+                && self.view.span(at).attributes.contains_key(semconv::ATTEMPT)
+        });
+        let Some(call) = attempt.and_then(|at| self.view.call(at)) else {
+            return Cow::Borrowed(finding);
+        };
+        let mut finding = finding.clone();
+        finding.path.pop();
+        let span = self.view.span(call);
+        finding.operation.clone_from(&span.name);
+        if span.failed() {
+            finding.span_id = Some(span.span_id);
+        }
+        Cow::Owned(finding)
+    }
+
     /// An odd thing that speaks for a cause: with its request id, so that one can ask AWS about it.
     fn odd(&self, odd: &Finding) -> Evidence {
+        let odd = self.of_call(odd);
+        let odd = &*odd;
         let place = odd.span_id.and_then(|id| self.view.place(id));
-        let request = place
-            .and_then(|at| super::view::text(self.view.span(at), semconv::AWS_REQUEST_ID))
-            .map(|id| format!(" (request id {id})"))
-            .unwrap_or_default();
+        let request = place.and_then(|at| text(self.view.span(at), semconv::AWS_REQUEST_ID));
         Evidence {
-            text: format!("{}{request}: {}", self.sentence(odd), self.counted(odd)),
+            text: format!("{}: {}", with_request(&self.sentence(odd), request), self.counted(odd)),
             span_id: odd.span_id.map(|id| id.to_string()),
         }
+    }
+
+    /// Whether it happened to an attempt, and the call went well all the same.
+    fn is_attempt(&self, finding: &Finding) -> bool {
+        let place = finding.span_id.and_then(|id| self.view.place(id));
+        place.is_some_and(|at| self.view.span(at).attributes.contains_key(semconv::ATTEMPT))
     }
 
     fn is_call(&self, finding: &Finding, place: Option<At>) -> bool {
@@ -199,7 +228,8 @@ impl Telling<'_, '_> {
             What::Failed { message, error } => {
                 let with = error.as_ref().map_or(String::new(), |error| format!(" with {error}"));
                 let why = if message.is_empty() { String::new() } else { format!(": {message}") };
-                format!("{operation} failed in {within}{with}{why}")
+                let attempt = if self.is_attempt(finding) { "an attempt of " } else { "" };
+                format!("{attempt}{operation} failed in {within}{with}{why}")
             }
             What::Slow(took) => {
                 format!(
