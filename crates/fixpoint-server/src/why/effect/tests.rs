@@ -6,7 +6,7 @@ use fixpoint_trace::model::{
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::why::plan::cause;
+use crate::why::{passing, plan::cause};
 
 /// A run: a look of the plan, and steps, one after the other, each with its calls.
 #[derive(Default)]
@@ -231,4 +231,41 @@ fn a_wait_that_only_looks_says_at_what() {
         format!("Zoo.DescribeAnimals was asked 2 times, with the same answer {id}")
     );
     assert_eq!(wait(["asleep", "hungry"]), format!("Zoo.DescribeAnimals was asked 2 times {id}"));
+}
+
+/// What went wrong in passing, before the last call of a run that reached its end.
+fn in_passing(zoo: Zoo) -> Option<Cause> {
+    let trace = Trace { spans: zoo.spans, ..Trace::default() };
+    let view = View::new(&trace);
+    passing::before(&view, view.all().next_back()?)
+}
+
+#[test]
+fn a_look_that_for_once_did_not_show_what_is_there_is_why_a_step_was_run_again() {
+    let looks = |shown: [&[&str]; 3]| {
+        shown.iter().fold(build_cage().step("create"), |zoo, ids| {
+            zoo.call("DescribeCages", json!({}), cages(ids))
+        })
+    };
+    let then =
+        |zoo: Zoo| in_passing(zoo.step("build_cage").call("CreateCage", json!({}), json!({})));
+    let found = then(looks([&["cage-1"], &[], &["cage-1"]])).unwrap();
+    assert_eq!((found.kind, &*found.operation), (CauseKind::Changed, "Zoo.DescribeCages"));
+    assert!(found.sentence.contains("for once did not show cage-1"), "{}", found.sentence);
+    // What is gone for good was no slip of a look, nor is what was not there before.
+    assert_eq!(then(looks([&["cage-1"], &[], &[]])), None);
+    assert_eq!(then(looks([&[], &["cage-1"], &["cage-1"]])), None);
+}
+
+#[test]
+fn a_change_that_had_to_be_made_again_is_why_a_step_was_run_again() {
+    let roofs = |first: &str| {
+        let modify = json!({"CageId": "cage-1", "Roof": {"Value": "true"}});
+        let cage = json!({"cageSet": [{"cageId": "cage-1", "roof": first}]});
+        let zoo = set("ModifyCage", modify.clone(), "DescribeCages", json!({}), cage);
+        zoo.step("set_it").call("ModifyCage", modify, json!({})).call("Feed", json!({}), json!({}))
+    };
+    let why = "Zoo.DescribeCages does not show it (request id request-4)";
+    assert_eq!(named(in_passing(roofs("false"))), called("Zoo.ModifyCage", why));
+    assert_eq!(in_passing(roofs("true")), None);
 }
