@@ -142,7 +142,7 @@ fn print(scores: &BTreeMap<Mutation, Score>, explaining: f64) -> io::Result<()> 
         mutants += score.mutants;
         let share = |count: u32| {
             let share = format!("{:.3}", f64::from(count) / f64::from(score.mutants.max(1)));
-            share.strip_prefix('0').map_or(share.clone(), str::to_owned)
+            share.strip_prefix('0').unwrap_or(&share).to_owned()
         };
         let told = share(score.told);
         write!(out, "| {} | {} | {told} |", mutation.as_str(), thousands(score.mutants))?;

@@ -5,8 +5,8 @@
 //! is plain JSON here, because the kind that owns it (clusters, say) lives in the server's
 //! application, and this crate depends on no other.
 
-#[cfg(feature = "client")]
 mod apis;
+#[cfg(feature = "client")]
 mod client;
 mod diff;
 #[cfg(feature = "client")]

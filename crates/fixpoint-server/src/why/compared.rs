@@ -5,7 +5,7 @@
 
 mod words;
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use fixpoint_client::{Cause, CauseKind, Evidence};
 use fixpoint_trace::{
@@ -20,7 +20,7 @@ use fixpoint_trace::{
 use self::words::{changed, time, times};
 use super::{
     plan::{at_place, attempts_of, cause},
-    view::{CREATE, View},
+    view::{CREATE, View, with_request},
 };
 
 /// A difference, and where it is.
@@ -66,8 +66,7 @@ impl Found {
     /// As something that speaks for a cause: with its request id, so that one can ask AWS about it.
     fn as_evidence(&self) -> Evidence {
         let Cause { sentence, request_id, span_id, .. } = &self.cause;
-        let request = request_id.as_ref().map(|id| format!(" (request id {id})"));
-        let text = format!("{sentence}{}: {}", request.unwrap_or_default(), self.counted);
+        let text = format!("{}: {}", with_request(sentence, request_id.as_deref()), self.counted);
         Evidence { text, span_id: span_id.clone() }
     }
 
@@ -164,6 +163,8 @@ impl Telling<'_, '_> {
     }
 
     fn found(&self, finding: &Finding) -> Found {
+        let finding = self.of_call(finding);
+        let finding = &*finding;
         let place = finding.span_id.and_then(|id| self.view.place(id));
         let kind = kind(&finding.what);
         let sentence = self.sentence(finding);
@@ -171,7 +172,7 @@ impl Telling<'_, '_> {
             Some(at) => at_place(self.view, at, kind, &sentence),
             None => cause(kind, &finding.operation, &sentence),
         };
-        self.call(finding).clone_into(&mut cause.operation);
+        finding.operation.clone_into(&mut cause.operation);
         cause.service.clone_from(&finding.suspect);
         if cause.service.is_empty() {
             cause.service.clone_from(&finding.service);
@@ -212,6 +213,32 @@ impl Telling<'_, '_> {
         }
     }
 
+    /// What happened to an attempt, as something that happened to its call.
+    fn of_call<'f>(&self, finding: &'f Finding) -> Cow<'f, Finding> {
+        let attempt = finding.span_id.and_then(|id| self.view.place(id)).filter(|&at| {
+            !matches!(finding.what, What::MissingCall { .. } | What::ExtraCall { .. })
+                && self.view.span(at).attributes.contains_key(semconv::ATTEMPT)
+                && self.view.span(at).name == finding.operation
+        });
+        let Some(call) = attempt.and_then(|at| self.view.call(at)) else {
+            return Cow::Borrowed(finding);
+        };
+        let mut finding = finding.clone();
+        finding.path.pop();
+        let span = self.view.span(call);
+        finding.operation.clone_from(&span.name);
+        if span.failed() {
+            finding.span_id = Some(span.span_id);
+        }
+        Cow::Owned(finding)
+    }
+
+    /// Whether it happened to an attempt, and the call went well all the same.
+    fn is_attempt(&self, finding: &Finding) -> bool {
+        let place = finding.span_id.and_then(|id| self.view.place(id));
+        place.is_some_and(|at| self.view.span(at).attributes.contains_key(semconv::ATTEMPT))
+    }
+
     fn is_call(&self, finding: &Finding, place: Option<At>) -> bool {
         match finding.what {
             // Whatever is missing in a step is a call, or another step; steps have no dots.
@@ -227,29 +254,9 @@ impl Telling<'_, '_> {
         matches!(finding.what, What::Reordered { .. }) && finding.path.len() == depth
     }
 
-    /// Whether it is an attempt of a call, which is told as the call.
-    fn is_attempt(&self, finding: &Finding) -> bool {
-        let place = finding.span_id.and_then(|id| self.view.place(id));
-        finding.path.len() > 1
-            && place.is_some_and(|at| {
-                let span = self.view.span(at);
-                span.attributes.contains_key(semconv::ATTEMPT) && span.name == finding.operation
-            })
-    }
-
-    /// What it is about: itself, or the call that it is an attempt of.
-    fn call<'a>(&self, finding: &'a Finding) -> &'a str {
-        let above = finding.path.len().checked_sub(2).and_then(|at| finding.path.get(at));
-        match above {
-            Some(call) if self.is_attempt(finding) => &call.operation,
-            _ => &finding.operation,
-        }
-    }
-
     /// Where it happened, as the subject of a sentence.
     fn within(&self, finding: &Finding) -> String {
-        let up = if self.is_attempt(finding) { 3 } else { 2 };
-        let caller = finding.path.len().checked_sub(up).and_then(|at| finding.path.get(at));
+        let caller = finding.path.len().checked_sub(2).and_then(|at| finding.path.get(at));
         match caller {
             Some(caller) if caller.operation == CREATE => "the plan".to_owned(),
             Some(caller) => caller.operation.clone(),
@@ -259,7 +266,7 @@ impl Telling<'_, '_> {
 
     fn sentence(&self, finding: &Finding) -> String {
         let attempt = if self.is_attempt(finding) { "an attempt of " } else { "" };
-        let operation = &format!("{attempt}{}", self.call(finding));
+        let operation = &format!("{attempt}{}", finding.operation);
         let within = self.within(finding);
         let is_call = operation.contains('.');
         let did = if is_call { "called" } else { "came to" };

@@ -6,9 +6,12 @@
 //! is more unusual elsewhere; a run ends where it is stuck, and other differences follow from that.
 
 mod baseline;
+mod claims;
 mod compared;
 mod drift;
+mod effect;
 mod own;
+mod passing;
 mod plan;
 mod rank;
 mod view;

@@ -93,7 +93,7 @@ fn failure(view: &View, step: At) -> Cause {
 }
 
 /// A call that failed, as a cause.
-fn call_failure(view: &View, call: At, during: &str) -> Cause {
+pub(super) fn call_failure(view: &View, call: At, during: &str) -> Cause {
     let span = view.span(call);
     let code = text(span, semconv::ERROR_TYPE).unwrap_or("an error");
     let attempts = number(span, semconv::AWS_ATTEMPTS).unwrap_or(1);

@@ -10,9 +10,9 @@ use fixpoint_trace::{compare::tree::At, semconv};
 
 use super::{
     compared::Found,
+    effect, passing,
     plan::Blame,
-    plan::at_place,
-    view::{CREATE, View, text},
+    view::{CREATE, View, text, with_request},
 };
 
 /// What explains nothing must be more surprising than this to be told, in bits: once in two.
@@ -24,29 +24,22 @@ pub(super) fn rank(blame: Blame, found: Vec<Found>, view: &View, telling: f64) -
     let Blame { causes, places } = blame;
     let mut blamed = causes.into_iter();
     let Some(first) = blamed.next() else {
-        return found.into_iter().map(Found::into_cause).collect();
+        return in_order(found, view);
     };
     // What follows from what was found out about all traces; this one has a place to begin with.
     let mut found = Found::flat(found);
     let focus = Focus::new(&places, view);
     found.retain(|found| found.bits >= telling || found.place.is_some_and(|at| focus.has(at)));
-    let reason = if is_failed_call(&first) { None } else { focus.reason(&found) };
-    let mut cause = match reason {
-        Some(at) => {
-            let mut found = found.remove(at);
-            if let Some(at) = focus.change_before(&found) {
-                found.cause = unseen(view, at, found.cause, &found.counted);
-            }
-            found.cause.consequences.push(first);
-            found.cause
-        }
-        None => match focus.last_change(&first) {
+    let reason = || focus.reason(&found).filter(|_| !is_failed_call(&first));
+    let mut cause = match effect::unseen(view, &first, &places) {
+        Some(cause) => cause,
+        None => match reason() {
             Some(at) => {
-                let mut cause = unseen(view, at, first.clone(), "");
+                let mut cause = found.remove(at).cause;
                 cause.consequences.push(first);
                 cause
             }
-            None => first,
+            None => effect::alone(view, first, &places),
         },
     };
     cause.consequences.extend(blamed);
@@ -54,18 +47,15 @@ pub(super) fn rank(blame: Blame, found: Vec<Found>, view: &View, telling: f64) -
     if let Some(at) = focus.odd_answer(&found, &cause).filter(|_| missing) {
         let Found { cause: odd, counted, .. } = found.remove(at);
         cause.sentence = format!("{}; before that, {}", cause.sentence, odd.sentence);
-        let request = odd.request_id.map(|id| format!(" (request id {id})")).unwrap_or_default();
-        let text = format!("{}{request}: {counted}", odd.sentence);
+        let text = format!("{}: {counted}", with_request(&odd.sentence, odd.request_id.as_deref()));
         cause.evidence.insert(0, Evidence { text, span_id: odd.span_id });
     } else if let Some((at, what)) = focus.found_nothing(&cause).filter(|_| missing) {
         // With few good runs it is not known to be odd; that nothing follows from nothing is plain.
         let span = view.span(at);
         let found_nothing = format!("{} answered with no {what}", span.name);
         cause.sentence = format!("{}; before that, {found_nothing}", cause.sentence);
-        let request = text(span, semconv::AWS_REQUEST_ID);
-        let request = request.map(|id| format!(" (request id {id})")).unwrap_or_default();
-        let span_id = Some(span.span_id.to_string());
-        cause.evidence.insert(0, Evidence { text: format!("{found_nothing}{request}"), span_id });
+        let text = with_request(&found_nothing, text(span, semconv::AWS_REQUEST_ID));
+        cause.evidence.insert(0, Evidence { text, span_id: Some(span.span_id.to_string()) });
     }
     // The same place may be blamed and differ: it is said once.
     let said: HashSet<_> = std::iter::once(&cause)
@@ -84,17 +74,19 @@ pub(super) fn rank(blame: Blame, found: Vec<Found>, view: &View, telling: f64) -
     std::iter::once(cause).chain(others.into_iter().map(|found| found.cause)).collect()
 }
 
-/// A change that was answered as if it had been made, and does not show.
-fn unseen(view: &View, call: At, shown: Cause, counted: &str) -> Cause {
-    let name = &view.span(call).name;
-    let sentence =
-        format!("{name} reported success, but its effect does not show: {}", shown.sentence);
-    let mut cause = at_place(view, call, CauseKind::WithoutEffect, &sentence);
-    let request = shown.request_id.map(|id| format!(" (request id {id})")).unwrap_or_default();
-    let counted = if counted.is_empty() { String::new() } else { format!(": {counted}") };
-    let text = format!("{}{request}{counted}", shown.sentence);
-    cause.evidence.insert(0, Evidence { text, span_id: shown.span_id });
-    cause
+/// What was found where nothing is blamed; beneath what went wrong before it in passing, if that is
+/// why the first of it is there.
+fn in_order(found: Vec<Found>, view: &View) -> Vec<Cause> {
+    let first = found.first().filter(|found| found.tells_of_a_call());
+    let passing = first.and_then(|found| passing::before(view, found.place?));
+    let found = found.into_iter().map(Found::into_cause);
+    match passing {
+        Some(mut cause) => {
+            cause.consequences.extend(found);
+            vec![cause]
+        }
+        None => found.collect(),
+    }
 }
 
 /// Whether a cause is a call that failed, rather than a step.
@@ -161,32 +153,6 @@ impl<'a, 'b> Focus<'a, 'b> {
             let what = answer.into_iter().find(|(_, value)| nothing(value))?.0;
             Some((at, what))
         })
-    }
-
-    /// The call that made a change, before an odd answer of a call that only looks, in one step.
-    fn change_before(&self, found: &Found) -> Option<At> {
-        let at = found.place.filter(|&at| self.has(at) && self.view.is_call(at))?;
-        let answered = found.cause.kind == CauseKind::Changed && self.view.only_looks(at);
-        let step = self.view.step(at).filter(|_| answered)?;
-        let below = self.view.tree.below(step);
-        below.take_while(|&before| before < at).filter(|&at| self.is_change(at)).last()
-    }
-
-    /// The last call that made a change in a step which gave up waiting for its effect.
-    fn last_change(&self, blamed: &Cause) -> Option<At> {
-        let waited = matches!(
-            blamed.kind,
-            CauseKind::NotMoving | CauseKind::Failed | CauseKind::WithoutEffect
-        );
-        let place = blamed.span_id.as_ref().filter(|_| waited)?;
-        let place = self.places.iter().copied().find(|&at| {
-            self.view.step(at) == Some(at) && self.view.span(at).span_id.to_string() == *place
-        })?;
-        self.view.tree.below(place).rev().find(|&at| self.is_change(at))
-    }
-
-    fn is_change(&self, at: At) -> bool {
-        self.view.is_call(at) && !self.view.only_looks(at) && !self.view.span(at).failed()
     }
 
     /// An answer in the same step that was not as usual, and may be why a call is missing.

@@ -119,6 +119,11 @@ pub(super) fn number(span: &Span, name: &str) -> Option<i64> {
     }
 }
 
+/// What is said of a call, with the id of its request: AWS can be asked about that one.
+pub(super) fn with_request(said: &str, id: Option<&str>) -> String {
+    id.map_or_else(|| said.to_owned(), |id| format!("{said} (request id {id})"))
+}
+
 /// How a span's failure is described.
 pub(super) fn description(span: &Span) -> &str {
     match &span.status {
