@@ -2,7 +2,7 @@
 //! says of faults.
 //!
 //! Its programs: `load` sends spans, `query` asks questions of a running server, `grow` fills a store
-//! in its own process, `settle` seals and merges one, `diagnose` explains labelled failures, `faults`
+//! in its own process, `learn` measures profiles of good traces, `settle` seals and merges one, `diagnose` explains labelled failures, `faults`
 //! breaks each call of a creation in each way. `bench/README.md` says which figure comes from which. Not
 //! here: micro-benchmarks, which live in the crates' `benches/`. The surprise: requests are encoded
 //! once, before anything is measured, and get fresh ids in place as they are sent.
@@ -13,6 +13,7 @@ pub mod drive;
 pub mod encode;
 pub mod errors;
 pub mod faults;
+pub mod fill;
 pub mod measure;
 pub mod process;
 pub mod questions;

@@ -15,7 +15,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use clap::Parser;
@@ -23,6 +22,7 @@ use fixpoint_bench::{
     data::DataSet,
     encode::Encoding,
     errors::exit_code,
+    fill::fill,
     process::{Process, disk_bytes},
     questions::{InProcess, Row, ask, make, table},
     source::{Clock, Options, Source, now},
@@ -30,14 +30,11 @@ use fixpoint_bench::{
 use fixpoint_trace::{
     model::TraceId,
     store::{
-        Fault, Signal, StoreError, TraceStore,
+        TraceStore,
         engine::{Engine, Options as StoreOptions},
     },
 };
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tokio::time::Instant;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -116,7 +113,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let mut before = 0;
     for &wanted in &args.to {
         let (start, cpu) = (Instant::now(), own.cpu_seconds()?);
-        fill(&store, &source, &next, wanted, args.at_once).await?;
+        fill(&store, &source, &next, wanted, args.at_once, None).await?;
         let seconds = start.elapsed().as_secs_f64();
         engine.settle().await?;
         let cpu = own.cpu_seconds()? - cpu;
@@ -138,48 +135,6 @@ async fn run(args: Args) -> Result<(), BoxError> {
         tell(&size, args.json.as_deref())?;
     }
     Ok(())
-}
-
-/// Adds whole rounds until there are so many spans.
-async fn fill(
-    store: &Arc<dyn TraceStore>,
-    source: &Arc<Source>,
-    next: &Arc<AtomicU64>,
-    wanted: u64,
-    at_once: usize,
-) -> Result<(), BoxError> {
-    let last = wanted.div_ceil(source.spans_in_round()) * source.requests_in_round();
-    let mut workers = JoinSet::new();
-    for _ in 0..at_once.max(1) {
-        let (store, source, next) = (Arc::clone(store), Arc::clone(source), Arc::clone(next));
-        workers.spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Relaxed);
-                if number >= last {
-                    return Ok::<(), StoreError>(());
-                }
-                append(&*store, &source, number).await?;
-            }
-        });
-    }
-    while let Some(done) = workers.join_next().await {
-        done??;
-    }
-    // Each worker took a number beyond the last before it ended.
-    next.store(last, Relaxed);
-    Ok(())
-}
-
-async fn append(store: &dyn TraceStore, source: &Source, number: u64) -> Result<(), StoreError> {
-    let request = source.request(number);
-    loop {
-        match store.append_otlp(Signal::Traces, request.clone()).await {
-            Err(error) if error.fault() == Fault::Overload => {
-                sleep_until(Instant::now() + Duration::from_millis(20)).await;
-            }
-            done => return done.map(|_| ()),
-        }
-    }
 }
 
 async fn question(
