@@ -3,11 +3,11 @@
 //! How the cost grows with the store, without a network. The surprise: spans say that they came in
 //! at a steady rate and that the last came in just now, so an hour is the same number of spans at
 //! each size; a store that had seen everything within a minute would answer no question about an
-//! hour.
+//! hour. When that was is kept beside the store, so that a later run can go on, or ask again.
 
 use std::{
     error::Error,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -41,9 +41,13 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// Fill a store to one size after another, and ask it questions at each
 #[derive(Debug, Parser)]
 struct Args {
-    /// Where; the folder must be empty or missing
+    /// Where; a folder that is empty or missing, or one that this filled before
     folder: PathBuf,
-    /// How many spans, one size after another
+    /// Add nothing to a store that was filled before, but ask it its questions again
+    #[arg(long, conflicts_with = "to")]
+    ask: bool,
+    /// How many spans, one size after another; a store that was filled before goes on to those it
+    /// does not have yet
     #[arg(long, value_delimiter = ',', default_value = "1000000,10000000")]
     to: Vec<u64>,
     /// Which spans
@@ -71,11 +75,9 @@ struct Args {
 struct Size {
     data: DataSet,
     spans: u64,
-    /// Spans a second while it grew from the size before.
-    spans_per_second: f64,
-    /// The same, for each second of CPU, until all was sealed and merged; making the requests is
-    /// counted too.
-    spans_per_core_second: f64,
+    /// How fast it grew from the size before, if it did.
+    #[serde(flatten)]
+    growth: Option<Growth>,
     bytes_per_span: f64,
     segments: u64,
     /// The memory that the store has taken, the requests to be sent left out.
@@ -84,18 +86,78 @@ struct Size {
     questions: Vec<Row>,
 }
 
+#[derive(Debug, serde::Serialize)]
+struct Growth {
+    spans_per_second: f64,
+    /// The same, for each second of CPU, until all was sealed and merged; making the requests is
+    /// counted too.
+    spans_per_core_second: f64,
+}
+
+/// What the requests of a store were made of, and how many spans there are.
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Filled {
+    data: DataSet,
+    per_second: u64,
+    batch: usize,
+    /// When the first span says that it came in, in nanoseconds since 1970.
+    start: u64,
+    spans: u64,
+}
+
+impl Filled {
+    /// What is said in the folder; nothing if it is empty or missing.
+    fn read(folder: &Path) -> Result<Option<Self>, BoxError> {
+        match fs::read(Self::path(folder)) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            Err(_) if folder.exists() && folder.read_dir()?.next().is_some() => {
+                Err(format!("{} holds something that is not of this program", folder.display())
+                    .into())
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), BoxError> {
+        fs::create_dir_all(folder)?;
+        Ok(fs::write(Self::path(folder), serde_json::to_vec(self)?)?)
+    }
+
+    fn path(folder: &Path) -> PathBuf {
+        folder.join("grow.json")
+    }
+
+    /// Those to go on from.
+    fn of(args: &Args) -> Result<Self, BoxError> {
+        let (data, batch) = (args.data, args.batch);
+        let per_second = args.per_second.max(1);
+        let most = args.to.iter().copied().max().unwrap_or_default();
+        let length = most.saturating_mul(1_000_000_000) / per_second;
+        let start = now().saturating_sub(length);
+        match Self::read(&args.folder)? {
+            None if args.ask => Err(format!("{} is empty", args.folder.display()).into()),
+            None => Ok(Self { data, per_second, batch, start, spans: 0 }),
+            Some(found) => {
+                let same = Self { data, per_second, batch, ..found };
+                if found == same {
+                    Ok(found)
+                } else {
+                    Err(format!("it was filled with other options: {found:?}").into())
+                }
+            }
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     exit_code(run(Args::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(args: Args) -> Result<(), BoxError> {
-    if args.folder.exists() && args.folder.read_dir()?.next().is_some() {
-        return Err(format!("{} is not empty", args.folder.display()).into());
-    }
-    let per_second = args.per_second.max(1);
-    let most = args.to.iter().copied().max().unwrap_or_default();
-    let length = most.saturating_mul(1_000_000_000) / per_second;
+    let mut filled = Filled::of(&args)?;
+    filled.write(&args.folder)?;
     let options = Options {
         data: args.data,
         encoding: Encoding::Otlp,
@@ -103,35 +165,54 @@ async fn run(args: Args) -> Result<(), BoxError> {
         round: 65_536,
         seed: 1,
     };
-    let clock = Clock::Steady { start: now().saturating_sub(length), per_second };
+    let clock = Clock::Steady { start: filled.start, per_second: filled.per_second };
     let source = Arc::new(Source::new(options, clock));
     let own = Process::own();
     let requests_memory = own.memory()?;
     let engine = Engine::open(&args.folder, StoreOptions::default())?;
     let store: Arc<dyn TraceStore> = Arc::new(engine.clone());
-    let next = Arc::new(AtomicU64::new(0));
-    let mut before = 0;
-    for &wanted in &args.to {
-        let (start, cpu) = (Instant::now(), own.cpu_seconds()?);
-        fill(&store, &source, &next, wanted, args.at_once, None).await?;
-        let seconds = start.elapsed().as_secs_f64();
-        engine.settle().await?;
-        let cpu = own.cpu_seconds()? - cpu;
-        let spans = source.spans_before(next.load(Relaxed));
+    let there = store.stats().await?.spans;
+    if there != filled.spans {
+        return Err(format!(
+            "there are {there} spans, not {}: it was left unfinished",
+            filled.spans
+        )
+        .into());
+    }
+    let rounds = filled.spans / source.spans_in_round();
+    let next = Arc::new(AtomicU64::new(rounds * source.requests_in_round()));
+    let sizes = if args.ask { vec![filled.spans] } else { args.to.clone() };
+    for wanted in sizes {
+        let mut growth = None;
+        if wanted > filled.spans {
+            let (start, cpu) = (Instant::now(), own.cpu_seconds()?);
+            fill(&store, &source, &next, wanted, args.at_once, None).await?;
+            let seconds = start.elapsed().as_secs_f64();
+            engine.settle().await?;
+            let cpu = own.cpu_seconds()? - cpu;
+            let spans = source.spans_before(next.load(Relaxed));
+            growth = Some(Growth {
+                spans_per_second: ratio(spans - filled.spans, seconds),
+                spans_per_core_second: ratio(spans - filled.spans, cpu),
+            });
+            filled.spans = spans;
+            filled.write(&args.folder)?;
+        } else if !args.ask {
+            continue;
+        }
+        let spans = filled.spans;
         let rounds = spans / source.spans_in_round();
         let questions = question(&store, &source, rounds, &args).await?;
         let size = Size {
             data: args.data,
             spans,
-            spans_per_second: ratio(spans - before, seconds),
-            spans_per_core_second: ratio(spans - before, cpu),
+            growth,
             bytes_per_span: ratio(disk_bytes(&args.folder)?, ratio(spans, 1.0)),
             segments: store.stats().await?.segments,
             memory: own.memory()?.saturating_sub(requests_memory),
             peak_memory: own.peak_memory()?,
             questions,
         };
-        before = spans;
         tell(&size, args.json.as_deref())?;
     }
     Ok(())
@@ -161,13 +242,17 @@ fn ratio(count: u64, of: f64) -> f64 {
 
 fn tell(size: &Size, json: Option<&Path>) -> Result<(), BoxError> {
     let mut out = io::stdout().lock();
+    write!(out, "\n{} spans: ", size.spans)?;
+    if let Some(growth) = &size.growth {
+        let Growth { spans_per_second, spans_per_core_second } = growth;
+        write!(
+            out,
+            "grew by {spans_per_second:.0} spans/s, {spans_per_core_second:.0} per core; "
+        )?;
+    }
     writeln!(
         out,
-        "\n{} spans: grew by {:.0} spans/s, {:.0} per core; {:.1} bytes a span in {} segments; \
-         {} MB of memory, at most {} MB",
-        size.spans,
-        size.spans_per_second,
-        size.spans_per_core_second,
+        "{:.1} bytes a span in {} segments; {} MB of memory, at most {} MB",
         size.bytes_per_span,
         size.segments,
         size.memory / 1_000_000,

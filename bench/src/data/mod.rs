@@ -8,7 +8,9 @@ mod provisioning;
 mod wide;
 
 /// Which spans to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DataSet {
     /// 1 KB: 20 services, traces of 20 to 100 spans, a quarter of the spans with two AWS JSON bodies

@@ -75,6 +75,16 @@ impl Histogram {
         })
     }
 
+    /// Takes back what was counted once in a bucket.
+    fn take_from(&mut self, bucket: u16) {
+        if let Some(count) = self.counts.get_mut(&bucket) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.counts.remove(&bucket);
+            }
+        }
+    }
+
     /// The raw counts, by number of the bucket.
     pub(super) fn raw(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
         self.counts.iter().map(|(&bucket, &count)| (bucket, count))
@@ -150,6 +160,28 @@ impl Rollup {
         });
     }
 
+    /// Takes back what was counted of a span.
+    pub(super) fn remove(&mut self, span: &Span) {
+        let Some(end) = span.end else { return };
+        let Some(names) = self.operations.get_mut(span.service()) else { return };
+        let Some((_, minutes)) = names.get_mut(&span.name) else { return };
+        let time = span.start - span.start % MINUTE;
+        let Some(bucket) = minutes.get_mut(&time) else { return };
+        bucket.spans = bucket.spans.saturating_sub(1);
+        bucket.errors = bucket.errors.saturating_sub(u64::from(span.failed()));
+        bucket.durations.take_from(Histogram::bucket(end.saturating_sub(span.start)));
+        if bucket.spans > 0 {
+            return;
+        }
+        minutes.remove(&time);
+        if minutes.is_empty() {
+            names.remove(&span.name);
+        }
+        if names.is_empty() {
+            self.operations.remove(span.service());
+        }
+    }
+
     /// Changes a bucket. Texts are copied for a new operation only.
     fn change(
         &mut self,
@@ -216,8 +248,11 @@ impl Rollup {
                 let mut add = RateBucket::default();
                 for _ in 0..number(from)? {
                     let (bucket, count) = (u16::try_from(number(from)?).ok()?, number(from)?);
-                    add.durations.add_to(bucket, count);
-                    add.spans = add.spans.checked_add(count)?;
+                    // Most of a segment is of other operations and other hours.
+                    if wanted && inside {
+                        add.durations.add_to(bucket, count);
+                        add.spans = add.spans.checked_add(count)?;
+                    }
                 }
                 if wanted && inside {
                     self.change(service, name, kind, time, |into| {

@@ -1,13 +1,15 @@
 //! Merging small segments to larger ones, and removing what is past the retention.
 //!
 //! With a bucket this is done to what lies there, by whoever comes first; what another server has
-//! done meanwhile is not done again. The surprise: only neighbours in age are merged, so that of a span that was stored twice the
-//! later one goes on counting; and what is removed goes a whole segment at a time, except for
-//! pinned traces, which move into a segment of their own.
+//! done meanwhile is not done again. Not here: what goes on in a merged segment without being
+//! read (`segment/carry.rs`), which is most of it. The surprise: only neighbours in age are merged, so
+//! that of a span that was stored twice the later one goes on counting; and what is removed goes a
+//! whole segment at a time, except for pinned traces, which move into a segment of their own.
 
 use std::{
     collections::{BTreeSet, HashMap},
     ops::Range,
+    path::Path,
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -20,7 +22,7 @@ use crate::{
     otlp::proto,
     store::{
         BoxError, Columns, StoreError,
-        segment::{Files, Meta, Segment, Writer, WriterOptions},
+        segment::{Carry, Files, Meta, Segment, Writer},
     },
 };
 
@@ -28,8 +30,8 @@ use crate::{
 const FAN_IN: usize = 8;
 /// Larger segments are not merged any more.
 const LARGE: u64 = 2 << 20;
-/// Merged segments are read often and written once.
-const SQUEEZED: WriterOptions = WriterOptions { zstd_level: 3 };
+/// Groups of fewer rows are put together to larger ones.
+const LEAST: u64 = 16 << 10;
 /// How many traces are read at once.
 const AT_ONCE: usize = 64;
 
@@ -46,7 +48,7 @@ impl Shared {
             let run = worth_merging(entries, here).or_else(mixed);
             run.map(|run| entries[run].to_vec()).unwrap_or_default()
         };
-        Ok(!run.is_empty() && self.rewrite(&run, |_| true, stop)?.is_some())
+        Ok(!run.is_empty() && self.rewrite(&run, None, stop)?.is_some())
     }
 
     /// Removes what is past the retention.
@@ -55,8 +57,7 @@ impl Shared {
         while let Some(expired) = self.expired() {
             let pins = self.manifest().pins.clone();
             let before = expired.meta.spans + expired.meta.logs;
-            let keep = |id: Option<TraceId>| id.is_some_and(|id| pins.contains(&id));
-            let Some(kept) = self.rewrite(&[expired], keep, stop)? else { break };
+            let Some(kept) = self.rewrite(&[expired], Some(&pins), stop)? else { break };
             let removed = before.saturating_sub(kept);
             self.counts.expired.fetch_add(removed, Relaxed);
         }
@@ -79,13 +80,13 @@ impl Shared {
         (too_old || too_much).then(|| oldest.clone())
     }
 
-    /// Writes one segment, or none, in the place of several: those of their traces that are to
-    /// be kept, and lines of no trace if these are. How many spans and lines it has; nothing if it
+    /// Writes one segment, or none, in the place of several: of all that they hold, or of only these
+    /// traces. How many spans and lines it has; nothing if it
     /// was told to stop, or if another server was faster.
     fn rewrite(
         &self,
         run: &[Entry],
-        keep: impl Fn(Option<TraceId>) -> bool,
+        only: Option<&BTreeSet<TraceId>>,
         stop: &AtomicBool,
     ) -> Result<Option<u64>, BoxError> {
         let all = self.state().segments;
@@ -96,7 +97,7 @@ impl Shared {
         };
         let segments = all[at..].iter().take(ids.len()).cloned().collect::<Vec<_>>();
         let id = self.manifest().number();
-        let write = || write_merged(&segments, &self.folder, id, &keep, stop);
+        let write = || write_merged(&segments, &self.folder, id, (only, LEAST), stop);
         let Some(meta) = self.whole(id, write)? else { return Ok(None) };
         let kept = meta.as_ref().map_or(0, |meta| meta.spans + meta.logs);
         let merged = match &meta {
@@ -224,42 +225,42 @@ fn tier(size: u64) -> u32 {
 /// When a trace begins; first, that it is its lines which say so, since a span says it better.
 type Date = (bool, UnixNanos);
 
-/// One segment of the traces of several; the inner none if none of them is kept, the outer if it
-/// was told to stop.
-fn write_merged(
+/// One segment of what several hold, or only of some traces; the inner none if there is nothing to
+/// hold, the outer if it was told to stop.
+pub(super) fn write_merged(
     segments: &[Arc<Segment>],
-    folder: &std::path::Path,
+    folder: &Path,
     id: u64,
-    keep: &impl Fn(Option<TraceId>) -> bool,
+    (only, least): (Option<&BTreeSet<TraceId>>, u64),
     stop: &AtomicBool,
 ) -> Result<Option<Option<Meta>>, BoxError> {
-    // Where each trace lies, and when it begins: with its first span, if it has any.
-    let mut places: HashMap<TraceId, (Date, Vec<(usize, u32)>)> = HashMap::new();
-    for (n, segment) in segments.iter().enumerate() {
-        let all: Vec<u32> = (0..segment.meta().traces).collect();
-        for ((start, id, by_span), ordinal) in segment.dates(&all)?.into_iter().zip(all) {
-            if keep(Some(id)) {
-                let date = (!by_span, start);
-                let place = places.entry(id).or_insert((date, Vec::new()));
-                place.0 = place.0.min(date);
-                place.1.push((n, ordinal));
-            }
-        }
-    }
-    let mut loose = Vec::new();
-    if keep(None) {
-        for segment in segments {
-            loose.extend(segment.loose()?);
+    let (mut carried, mut loose) = (Vec::new(), Vec::new());
+    // Of each segment, the traces that do not go on as they are.
+    let mut anew = shared(segments)?;
+    if only.is_none() {
+        for (segment, anew) in segments.iter().zip(&mut anew) {
+            let carry = Carry::of(segment, anew, least)?;
+            *anew = carry.traces().iter().map(|goes_on| !goes_on).collect();
+            loose.extend(carry.loose()?);
+            carried.push(carry);
         }
         loose.sort_by_key(|log| log.time);
+    } else {
+        anew.iter_mut().for_each(|anew| anew.fill(true));
     }
-    if places.is_empty() && loose.is_empty() {
+    let keep = |id: TraceId| only.is_none_or(|only| only.contains(&id));
+    let order = order(segments, &anew, keep)?;
+    if order.is_empty() && loose.is_empty() && carried.iter().all(Carry::is_empty) {
         return Ok(Some(None));
     }
-    let mut order: Vec<_> =
-        places.into_iter().map(|(id, ((_, start), at))| (start, id, at)).collect();
-    order.sort_unstable();
-    let mut writer = Writer::create(folder, id, SQUEEZED)?;
+    let mut writer = Writer::create(folder, id)?;
+    let counted: Vec<bool> = carried.iter().map(|carry| !carry.is_empty()).collect();
+    for carry in carried.into_iter().filter(|carry| !carry.is_empty()) {
+        if stop.load(Relaxed) {
+            return Ok(None);
+        }
+        writer.carry(carry)?;
+    }
     for traces in order.chunks(AT_ONCE) {
         if stop.load(Relaxed) {
             return Ok(None);
@@ -267,15 +268,15 @@ fn write_merged(
         let mut gathered: Vec<Gathered> = Vec::new();
         gathered.resize_with(traces.len(), Gathered::default);
         for (n, segment) in segments.iter().enumerate() {
-            // Rows are read in their order; traces of one segment stand in it by start, as here.
-            let mut wanted: Vec<(u32, usize)> = Vec::new();
-            for (place, (_, _, at)) in traces.iter().enumerate() {
-                wanted.extend(at.iter().filter(|it| it.0 == n).map(|it| (it.1, place)));
-            }
-            wanted.sort_unstable();
-            let ordinals: Vec<u32> = wanted.iter().map(|it| it.0).collect();
+            let of_segment = traces.iter().enumerate().flat_map(|(place, (_, _, at))| {
+                at.iter().filter(|it| it.0 == n).map(move |it| (place, it.1))
+            });
+            let (places, ordinals): (Vec<usize>, Vec<u32>) = of_segment.unzip();
             let pieces = segment.read(&ordinals, Columns::All)?;
-            for (piece, (_, place)) in pieces.into_iter().zip(wanted) {
+            for (piece, place) in pieces.into_iter().zip(places) {
+                if counted.get(n).is_some_and(|counted| *counted) {
+                    piece.spans.iter().for_each(|span| writer.discount(span));
+                }
                 gathered[place].add(piece);
             }
         }
@@ -289,6 +290,50 @@ fn write_merged(
         write_trace(&mut writer, None, &Trace { logs: loose, ..Trace::default() })?;
     }
     Ok(Some(Some(writer.finish()?)))
+}
+
+/// Of each segment, which of its traces, by number, others have something of.
+fn shared(segments: &[Arc<Segment>]) -> Result<Vec<Vec<bool>>, BoxError> {
+    let mut shared = Vec::new();
+    let mut places: Vec<(TraceId, usize, u32)> = Vec::new();
+    for (n, segment) in segments.iter().enumerate() {
+        let all: Vec<u32> = (0..segment.meta().traces).collect();
+        let ids = segment.starts(&all)?.into_iter().zip(all);
+        places.extend(ids.map(|((_, id), ordinal)| (id, n, ordinal)));
+        shared.push(vec![false; segment.meta().traces as usize]);
+    }
+    places.sort_unstable();
+    for alike in places.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1) {
+        alike.iter().for_each(|&(_, n, ordinal)| shared[n][ordinal as usize] = true);
+    }
+    Ok(shared)
+}
+
+/// A trace that is written anew: when it begins, its id, and where it lies.
+type Anew = (Date, TraceId, Vec<(usize, u32)>);
+
+/// Those to be written anew that are to be kept, by when they begin: with their first span, if
+/// they have any.
+fn order(
+    segments: &[Arc<Segment>],
+    anew: &[Vec<bool>],
+    keep: impl Fn(TraceId) -> bool,
+) -> Result<Vec<Anew>, BoxError> {
+    let mut places: HashMap<TraceId, (Date, Vec<(usize, u32)>)> = HashMap::new();
+    for (n, (segment, anew)) in segments.iter().zip(anew).enumerate() {
+        let all: Vec<u32> = (0..).zip(anew).filter(|it| *it.1).map(|it| it.0).collect();
+        for ((start, id, by_span), ordinal) in segment.dates(&all)?.into_iter().zip(all) {
+            if keep(id) {
+                let date = (!by_span, start);
+                let place = places.entry(id).or_insert((date, Vec::new()));
+                place.0 = place.0.min(date);
+                place.1.push((n, ordinal));
+            }
+        }
+    }
+    let mut order: Vec<Anew> = places.into_iter().map(|(id, (date, at))| (date, id, at)).collect();
+    order.sort_unstable();
+    Ok(order)
 }
 
 fn write_trace(writer: &mut Writer, id: Option<TraceId>, trace: &Trace) -> Result<(), BoxError> {

@@ -216,7 +216,9 @@ impl State {
     /// Operations over time.
     pub(super) fn rates(&self, query: &RateQuery) -> Result<Vec<Rates>, StoreError> {
         let mut rollup = Rollup::default();
-        for segment in self.segments.iter() {
+        let later = |from| query.until.is_some_and(|until| from >= until);
+        let segments = self.segments.iter().filter(|segment| !later(segment.meta().min_start));
+        for segment in segments {
             let added = segment.rates(query, &mut rollup);
             added.map_err(|why| StoreError::new("count operations", why))?;
         }

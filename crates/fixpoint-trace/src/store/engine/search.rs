@@ -33,6 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How many places of a source are looked up at once.
 const AHEAD: usize = 64;
 
+/// Sources, of which a segment is not opened before its newest trace may be the next.
+struct Sources<'a> {
+    open: Vec<Source<'a>>,
+    /// The one whose last trace is the newest comes last.
+    waiting: Vec<&'a Segment>,
+}
+
 /// Something that offers traces, newest first.
 struct Source<'a> {
     offers: Offers<'a>,
@@ -83,14 +90,7 @@ impl State {
             }
         }
         loop {
-            let mut newest: Option<(Place, usize)> = None;
-            for (n, source) in sources.iter_mut().enumerate() {
-                if let Some(offer) = source.peek(query).map_err(failed)?
-                    && newest.is_none_or(|(place, _)| offer.place > place)
-                {
-                    newest = Some((offer.place, n));
-                }
-            }
+            let newest = sources.newest(query).map_err(failed)?;
             while let Some(entry) = found.last_entry()
                 && newest.is_none_or(|(place, _)| *entry.key() >= place)
             {
@@ -107,7 +107,7 @@ impl State {
                 page.partial = Some("the search took too long; the next page goes on".into());
                 return Ok(page);
             }
-            let Some(offer) = sources[n].ahead.pop() else { continue };
+            let Some(offer) = sources.open[n].ahead.pop() else { continue };
             if seen.insert(offer.place.1) {
                 let summary = self.look(offer, query, &mut page).map_err(failed)?;
                 found.extend(summary.map(|it| ((it.start, it.trace_id), it)));
@@ -115,33 +115,25 @@ impl State {
         }
     }
 
-    fn sources(&self, query: &TraceQuery) -> Result<Vec<Source<'_>>, BoxError> {
-        let mut sources = Vec::new();
-        let bound = bound(query);
-        for segment in self.segments.iter() {
+    fn sources(&self, query: &TraceQuery) -> Result<Sources<'_>, BoxError> {
+        let outside = |segment: &&Segment| {
             let meta = segment.meta();
-            if query.since.is_some_and(|since| meta.max_start < since)
+            query.since.is_some_and(|since| meta.max_start < since)
                 || query.until.is_some_and(|until| meta.min_start >= until)
                 || query.before.is_some_and(|(before, _)| meta.min_start > before)
-            {
-                continue;
-            }
-            let candidates = segment.candidates(&query.filter)?;
-            let next = match bound {
-                Some(bound) => candidates.before(segment.before(bound)?),
-                None => candidates.len(),
-            };
-            sources.push(Source::new(Offers::Segment { segment, candidates, next }));
-        }
-        let word = word_of(&query.filter);
+        };
+        let segments = self.segments.iter().map(|segment| &**segment);
+        let mut waiting: Vec<&Segment> = segments.filter(|it| !outside(it)).collect();
+        waiting.sort_by_key(|segment| segment.meta().max_start);
+        let (mut open, word, bound) = (Vec::new(), word_of(&query.filter), bound(query));
         for table in &self.tables {
             let among = match &word {
                 Some(word) => Some(read(table).find(word, false)?),
                 None => None,
             };
-            sources.push(Source::new(Offers::Table { table, among, from: bound }));
+            open.push(Source::new(Offers::Table { table, among, from: bound }));
         }
-        Ok(sources)
+        Ok(Sources { open, waiting })
     }
 
     /// The summary of an offered trace, if it is wanted.
@@ -176,6 +168,35 @@ fn after((start, id): Place) -> Place {
     match next.and_then(|next| TraceId::from_bytes(next.to_be_bytes())) {
         Some(id) => (start, id),
         None => (start.saturating_add(1), id),
+    }
+}
+
+impl Sources<'_> {
+    /// The place of the newest offer, and the source that has it.
+    fn newest(&mut self, query: &TraceQuery) -> Result<Option<(Place, usize)>, BoxError> {
+        let mut newest: Option<(Place, usize)> = None;
+        let mut look = 0;
+        loop {
+            for (n, source) in self.open.iter_mut().enumerate().skip(look) {
+                if let Some(offer) = source.peek(query)?
+                    && newest.is_none_or(|(place, _)| offer.place > place)
+                {
+                    newest = Some((offer.place, n));
+                }
+            }
+            look = self.open.len();
+            let Some(&segment) = self.waiting.last() else { return Ok(newest) };
+            if newest.is_some_and(|(place, _)| segment.meta().max_start < place.0) {
+                return Ok(newest);
+            }
+            let candidates = segment.candidates(&query.filter)?;
+            let next = match bound(query) {
+                Some(bound) => candidates.before(segment.before(bound)?),
+                None => candidates.len(),
+            };
+            self.open.push(Source::new(Offers::Segment { segment, candidates, next }));
+            self.waiting.pop();
+        }
     }
 }
 

@@ -19,14 +19,12 @@ use crate::{
     model::TraceId,
     store::{
         BoxError, StoreError,
-        segment::{Files, Meta, Writer, WriterOptions},
+        segment::{Files, Meta, Writer},
     },
 };
 
 /// How often the thread looks around by itself.
 const ROUND: Duration = Duration::from_secs(1);
-/// Fresh segments are squeezed fast, merged ones well.
-const FRESH: WriterOptions = WriterOptions { zstd_level: 1 };
 
 /// The thread; dropping it ends it.
 #[derive(Debug)]
@@ -205,7 +203,7 @@ impl Shared {
         if traces.is_empty() && loose.is_empty() {
             return Ok(Some(Sealed::Nothing));
         }
-        let mut writer = Writer::create(&self.folder, id, FRESH)?;
+        let mut writer = Writer::create(&self.folder, id)?;
         let mut bytes = Vec::new();
         for trace in traces {
             if stop.load(Relaxed) {

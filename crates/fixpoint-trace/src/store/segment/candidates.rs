@@ -5,11 +5,9 @@
 //! is used, since another part may be true of what lies in some other segment; the conditions on
 //! one span are used together, since a span lies in one place.
 
-use std::collections::BTreeMap;
-
 use super::{
     Segment, SegmentError,
-    index::{self, Found, attribute, compose, power, words},
+    index::{self, attribute, compose, power, words},
 };
 use crate::{
     query::{Alternative, Condition, Field, Literal, Op, Query, TraceCondition},
@@ -17,7 +15,7 @@ use crate::{
 };
 
 /// Traces by number, rising, that may match; and of each, whether it surely does.
-type Set = BTreeMap<u32, bool>;
+type Set = Vec<(u32, bool)>;
 
 /// The traces that may match.
 #[derive(Debug)]
@@ -63,11 +61,9 @@ impl Segment {
         let mut found = Set::new();
         for alternative in &query.any {
             let Some(set) = self.alternative(alternative)? else { return Ok(all) };
-            for (trace, sure) in set {
-                *found.entry(trace).or_default() |= sure;
-            }
+            found.extend(set);
         }
-        Ok(if query.any.is_empty() { all } else { Candidates::Some(found.into_iter().collect()) })
+        Ok(if query.any.is_empty() { all } else { Candidates::Some(set(found)) })
     }
 
     /// None if the index does not help.
@@ -86,7 +82,7 @@ impl Segment {
         }
         let parts = usize::from(!alternative.span.is_empty()) + alternative.trace.len();
         if let (Some(found), true) = (&mut found, parts > 1) {
-            found.values_mut().for_each(|sure| *sure = false);
+            found.iter_mut().for_each(|it| it.1 = false);
         }
         Ok(found)
     }
@@ -137,7 +133,7 @@ impl Segment {
             }
         }
         if let (Some(found), false) = (&mut found, one_term) {
-            found.values_mut().for_each(|sure| *sure = false);
+            found.iter_mut().for_each(|it| it.1 = false);
         }
         Ok(found)
     }
@@ -164,7 +160,7 @@ impl Segment {
             }
             Ok(())
         })?;
-        Ok(found)
+        Ok(set(found))
     }
 
     /// Traces with the attribute. None if the index does not have such values.
@@ -183,12 +179,13 @@ impl Segment {
         }
         let mut term = Vec::new();
         attribute(&mut term, name, &text, &tokens::normal(&text));
-        let mut found = set(self.index.exact(&term)?);
+        let mut found = self.term(&term)?;
         if matches!(value, Literal::Number(_)) {
             found.extend(self.exact(index::NUMBER, &[text.as_bytes(), name.as_bytes()])?);
+            found = set(found);
         }
         if self.index.is_ambiguous(name) {
-            found.values_mut().for_each(|sure| *sure = false);
+            found.iter_mut().for_each(|it| it.1 = false);
         }
         Ok(Some(found))
     }
@@ -196,7 +193,15 @@ impl Segment {
     fn exact(&self, kind: u8, parts: &[&[u8]]) -> Result<Set, SegmentError> {
         let mut term = Vec::new();
         compose(&mut term, kind, parts);
-        Ok(set(self.index.exact(&term)?))
+        self.term(&term)
+    }
+
+    fn term(&self, term: &[u8]) -> Result<Set, SegmentError> {
+        let mut found = Set::new();
+        self.index.exact(term, |entry| {
+            found.extend(entry.traces.into_iter().map(|trace| (trace, entry.sure)));
+        })?;
+        Ok(set(found))
     }
 
     /// Traces that may fulfil a condition on the whole. None if the index does not help.
@@ -206,7 +211,8 @@ impl Segment {
                 // Of a trace that goes on elsewhere, another span may be the root.
                 let named = self.exact(index::NAME, &[name.as_bytes()])?;
                 let root = self.exact(index::ROOT, &[name.as_bytes()])?;
-                Ok(Some(named.into_keys().map(|it| (it, root.contains_key(&it))).collect()))
+                let is_root = |it: u32| root.binary_search_by_key(&it, |it| it.0).is_ok();
+                Ok(Some(named.into_iter().map(|(it, _)| (it, is_root(it))).collect()))
             }
             TraceCondition::Errors(Op::More, 0) | TraceCondition::Errors(Op::AtLeast, 1) => {
                 self.exact(index::ERROR, &[]).map(Some)
@@ -215,7 +221,7 @@ impl Segment {
             TraceCondition::Missing { after: Some(after), .. } => {
                 let mut found = self.span(after)?;
                 if let Some(found) = &mut found {
-                    found.values_mut().for_each(|sure| *sure = false);
+                    found.iter_mut().for_each(|it| it.1 = false);
                 }
                 Ok(found)
             }
@@ -232,7 +238,7 @@ impl Segment {
         for (n, word) in all.iter().enumerate() {
             let first = n == 0 && lower.starts_with(word);
             let last = n + 1 == all.len() && lower.ends_with(word);
-            let mut set = Set::new();
+            let mut of_word = Set::new();
             let mut prefix = vec![index::LOG];
             // A word at the edge of the text may be a part of a longer one.
             if !first {
@@ -247,26 +253,35 @@ impl Segment {
                     (false, false) => known == word.as_bytes(),
                 };
                 if fits {
-                    set.extend(entry.traces.into_iter().map(|trace| (trace, false)));
+                    of_word.extend(entry.traces.into_iter().map(|trace| (trace, false)));
                 }
                 Ok(())
             })?;
+            let of_word = set(of_word);
             found = Some(match found {
-                Some(found) => both(&found, &set),
-                None => set,
+                Some(found) => both(&found, &of_word),
+                None => of_word,
             });
         }
         Ok(found)
     }
 }
 
-fn set(found: Option<Found>) -> Set {
-    let of = |found: Found| found.traces.into_iter().map(move |trace| (trace, found.sure));
-    found.into_iter().flat_map(of).collect()
+/// Each trace once; sure if it is so for one reason.
+fn set(mut found: Set) -> Set {
+    // Of one term they are so already.
+    if !found.is_sorted_by(|a, b| a.0 < b.0) {
+        found.sort_unstable_by_key(|&(trace, sure)| (trace, !sure));
+        found.dedup_by_key(|it| it.0);
+    }
+    found
 }
 
 fn both(a: &Set, b: &Set) -> Set {
-    let in_both = |(trace, sure): (&u32, &bool)| Some((*trace, *sure && *b.get(trace)?));
+    let in_both = |&(trace, sure): &(u32, bool)| {
+        let at = b.binary_search_by_key(&trace, |it| it.0).ok()?;
+        Some((trace, sure && b[at].1))
+    };
     a.iter().filter_map(in_both).collect()
 }
 

@@ -2,10 +2,11 @@
 //!
 //! `segment-N.parquet` and `segment-N.logs.parquet` hold rows that any reader of Parquet reads;
 //! `segment-N.index` finds them. Not here: which segments there are (`engine/`). The surprise: the
-//! rows of a trace stand together, and traces stand by their start, so that reading the newest
-//! first is reading from the end, and a number says when a trace was.
+//! rows of a trace stand together, and traces are numbered by their start, so that reading the
+//! newest first is reading from the last one on, and a number says when a trace was.
 
 mod candidates;
+mod carry;
 mod files;
 mod index;
 mod rows;
@@ -26,11 +27,12 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::{
     candidates::Candidates,
+    carry::Carry,
     files::{Files, number_of, sweep},
-    write::{Writer, WriterOptions},
+    write::Writer,
 };
 use self::{
-    index::Index,
+    index::{Gather, Index},
     rows::Logs,
     shelf::{Rows, Shelf},
 };
@@ -197,37 +199,37 @@ impl Segment {
         found.pop().ok_or(SegmentError::DAMAGED)
     }
 
-    /// What it holds of traces, in the order of their numbers, which rise.
+    /// What it holds of traces by number, in this order.
     pub(super) fn read(
         &self,
         ordinals: &[u32],
         columns: Columns,
     ) -> Result<Vec<Trace>, SegmentError> {
-        let rows = |from: u64, count: u32| from..from + u64::from(count);
+        let rows = |from: u64, count: u32| from..from.saturating_add(count.into());
         let places = self.index.pieces(ordinals, |piece| {
             (piece.id, rows(piece.span_row, piece.spans), rows(piece.log_row, piece.logs))
         })?;
-        let spans: Vec<_> = places.iter().map(|(id, spans, _)| (*id, spans.clone())).collect();
-        let ranges: Vec<_> = places.iter().map(|it| it.2.clone()).collect();
         let all = self.rows()?;
-        let all_logs = all.logs.as_ref().map_or(0, Logs::rows);
-        if !rise_within(spans.iter().map(|it| &it.1), all.spans.rows())
-            || !rise_within(ranges.iter(), all_logs)
-        {
-            return Err(SegmentError::DAMAGED);
+        let mut found: Vec<Trace> = places.iter().map(|_| Trace::default()).collect();
+        let (order, ranges) = rising(places.iter().map(|it| &it.1), all.spans.rows())?;
+        let traces: Vec<_> = order.iter().map(|&place| places[place].0).zip(ranges).collect();
+        let spans = guarded(|| all.spans.read(&traces, columns))?;
+        for (place, spans) in order.into_iter().zip(spans) {
+            found[place].spans = spans;
         }
-        let spans = guarded(|| all.spans.read(&spans, columns))?;
+        let all_logs = all.logs.as_ref().map_or(0, Logs::rows);
+        let (order, ranges) = rising(places.iter().map(|it| &it.2), all_logs)?;
         let mut logs = match columns {
             Columns::All => all.lines(&ranges)?,
             Columns::Light => all.light_lines(&ranges)?,
         }
         .into_iter();
-        let found = spans.into_iter().zip(places).map(|(spans, (id, _, rows))| {
-            let mut logs: Vec<_> = logs.by_ref().take((rows.end - rows.start) as usize).collect();
-            logs.iter_mut().for_each(|log| log.trace_id = Some(id));
-            Trace { spans, logs, partial: None }
-        });
-        Ok(found.collect())
+        for (place, rows) in order.into_iter().zip(ranges) {
+            let logs = logs.by_ref().take((rows.end - rows.start) as usize);
+            let id = Some(places[place].0);
+            found[place].logs = logs.map(|log| LogRecord { trace_id: id, ..log }).collect();
+        }
+        Ok(found)
     }
 
     /// The newest log lines, those of one span if it is named; by time.
@@ -259,37 +261,24 @@ impl Segment {
         Ok(found.split_off(found.len().saturating_sub(limit)))
     }
 
-    /// Log lines that belong to no trace, by time.
-    pub(super) fn loose(&self) -> Result<Vec<LogRecord>, SegmentError> {
-        if self.meta.logs == 0 {
-            return Ok(Vec::new());
-        }
-        let all = self.rows()?;
-        let Some(logs) = &all.logs else { return Ok(Vec::new()) };
-        let last = self.meta.traces.checked_sub(1);
-        let from = match last {
-            Some(last) => {
-                let ends = self.index.pieces(&[last], |it| it.log_row + u64::from(it.logs))?;
-                ends.first().copied().unwrap_or_default()
-            }
-            None => 0,
-        };
-        all.lines(std::slice::from_ref(&(from..logs.rows())))
-    }
-
     /// Adds what is counted of operations.
     pub(super) fn rates(&self, query: &RateQuery, into: &mut Rollup) -> Result<(), SegmentError> {
         self.index.rates(query, into)
+    }
+
+    /// Adds what is counted and named.
+    fn carry_counts(&self, into: &mut Gather) -> Result<(), SegmentError> {
+        into.carry(&self.index)
     }
 
     /// Names of attributes or, of one, its values if they are few.
     pub(super) fn attributes(&self, name: Option<&str>) -> Result<Vec<String>, SegmentError> {
         let all = self.index.attributes()?;
         Ok(match name {
-            None => all.into_iter().map(|(name, _)| name).collect(),
+            None => all.into_iter().map(|known| known.name).collect(),
             Some(name) => {
-                let found = all.into_iter().find(|(known, _)| known == name);
-                found.map(|(_, values)| values).unwrap_or_default()
+                let found = all.into_iter().find(|known| known.name == name);
+                found.map(|known| known.values).unwrap_or_default()
             }
         })
     }
@@ -331,14 +320,21 @@ impl Segment {
     }
 }
 
-/// Whether ranges of rows rise, do not overlap, and end within the table.
-fn rise_within<'a>(mut ranges: impl Iterator<Item = &'a Range<u64>>, rows: u64) -> bool {
+/// Ranges of rows as they lie in a table, without those that are empty; and of each, which it was.
+fn rising<'a>(
+    ranges: impl Iterator<Item = &'a Range<u64>>,
+    rows: u64,
+) -> Result<(Vec<usize>, Vec<Range<u64>>), SegmentError> {
+    let mut found: Vec<_> = ranges.cloned().enumerate().filter(|it| !it.1.is_empty()).collect();
+    found.sort_unstable_by_key(|it| it.1.start);
     let mut end = 0;
-    ranges.all(|range| {
-        let fits = end <= range.start && range.start <= range.end && range.end <= rows;
+    for (_, range) in &found {
+        if range.start < end || range.end > rows {
+            return Err(SegmentError::DAMAGED);
+        }
         end = range.end;
-        fits
-    })
+    }
+    Ok(found.into_iter().unzip())
 }
 
 /// Does what reads Parquet. Its reader panics at some kinds of damage; that is an error here.

@@ -1,4 +1,5 @@
-//! Writes a segment: rows and index side by side, trace by trace.
+//! Writes a segment: what goes on of others as it is, then rows and index side by side, trace by
+//! trace.
 //!
 //! The surprise: nothing is renamed. A segment exists once the manifest names it; files that are
 //! not named are swept away at the next start.
@@ -12,23 +13,19 @@ use std::{
 };
 
 use super::{
-    Files, Meta, SegmentError, file,
-    index::{Gather, Noted, Owner},
+    Carry, Files, Meta, SegmentError, file,
+    index::{Carried, Gather, Noted, Owner},
     rows::{LogsWriter, SpansWriter},
 };
 use crate::{
-    model::{Attributes, Resource, Scope, TraceId, UnixNanos, Value},
+    model::{Attributes, Resource, Scope, Span, TraceId, UnixNanos, Value},
     otlp::view::{LogView, SpanView, Spare, ValueView},
     semconv,
     store::tokens,
 };
 
-/// How a segment is written.
-#[derive(Debug, Clone, Copy)]
-pub(in super::super) struct WriterOptions {
-    /// How well rows are compressed: 1 is fast, 3 and more is small.
-    pub(in super::super) zstd_level: i32,
-}
+/// About how many rows a group has.
+const GROUP: usize = 64 << 10;
 
 type Pair<'a> = (&'a str, ValueView<'a>);
 
@@ -36,11 +33,13 @@ type Pair<'a> = (&'a str, ValueView<'a>);
 pub(in super::super) struct Writer {
     folder: PathBuf,
     files: Files,
-    options: WriterOptions,
+    group: usize,
     spans: SpansWriter,
     /// Made when the first line comes.
     logs: Option<LogsWriter>,
     gather: Gather,
+    /// What goes on of other segments.
+    carried: Vec<Carry>,
     /// Lines without a trace are being written.
     loose: bool,
     /// The origin of the span before, in this trace: its attributes are noted once.
@@ -50,19 +49,25 @@ pub(in super::super) struct Writer {
 }
 
 impl Writer {
-    pub(in super::super) fn create(
+    pub(in super::super) fn create(folder: &Path, id: u64) -> Result<Self, SegmentError> {
+        Self::grouped(folder, id, GROUP)
+    }
+
+    /// One with groups of about so many rows.
+    pub(in super::super) fn grouped(
         folder: &Path,
         id: u64,
-        options: WriterOptions,
+        group: usize,
     ) -> Result<Self, SegmentError> {
         let files = Files::of(folder, id);
         Ok(Self {
             folder: folder.to_owned(),
-            spans: SpansWriter::create(&files.spans, options.zstd_level)?,
+            spans: SpansWriter::create(&files.spans, group)?,
             files,
-            options,
+            group,
             logs: None,
             gather: Gather::default(),
+            carried: Vec::new(),
             loose: false,
             origin: None,
             times: None,
@@ -70,16 +75,59 @@ impl Writer {
         })
     }
 
-    /// The next trace begins. They come by their start; without an id come, last, lines that
-    /// belong to none.
-    pub(in super::super) fn trace(&mut self, id: Option<TraceId>) -> Result<(), SegmentError> {
-        let log_row = self.logs.as_ref().map_or(0, LogsWriter::rows);
-        self.loose = id.is_none();
-        self.origin = None;
-        if let Some(id) = id {
-            self.gather.trace(id, self.spans.rows(), log_row);
+    /// Takes over what goes on of another segment. That comes first, and then the traces which do
+    /// not go on as they are; of these, what the other segment had is [discounted](Self::discount).
+    pub(in super::super) fn carry(&mut self, mut carry: Carry) -> Result<(), SegmentError> {
+        carry.copy_spans(self.spans.table())?;
+        if carry.has_lines()[0] {
+            carry.copy_lines(false, lines(&mut self.logs, &self.files, self.group)?.table())?;
         }
+        carry.segment().carry_counts(&mut self.gather)?;
+        self.carried.push(carry);
         Ok(())
+    }
+
+    /// A span of a segment that was carried does not go on as it is.
+    pub(in super::super) fn discount(&mut self, span: &Span) {
+        self.gather.discount(span);
+    }
+
+    /// The next trace begins; without an id come, last, lines that belong to none.
+    pub(in super::super) fn trace(&mut self, id: Option<TraceId>) -> Result<(), SegmentError> {
+        self.spans.table().may_end_group()?;
+        if let Some(logs) = &mut self.logs {
+            logs.table().may_end_group()?;
+        }
+        self.origin = None;
+        match id {
+            Some(id) => {
+                let log_row = self.logs.as_ref().map_or(0, LogsWriter::rows);
+                self.gather.trace(id, self.spans.rows(), log_row);
+                Ok(())
+            }
+            None => self.begin_loose(),
+        }
+    }
+
+    fn begin_loose(&mut self) -> Result<(), SegmentError> {
+        if std::mem::replace(&mut self.loose, true) {
+            return Ok(());
+        }
+        if let Some(logs) = &mut self.logs {
+            logs.table().end_group()?;
+        }
+        let mut times = Vec::new();
+        for carry in self.carried.iter_mut().filter(|carry| carry.has_lines()[1]) {
+            carry.copy_lines(true, lines(&mut self.logs, &self.files, self.group)?.table())?;
+            times.extend(carry.loose_times()?);
+        }
+        times.into_iter().for_each(|time| self.loose_time(time));
+        Ok(())
+    }
+
+    fn loose_time(&mut self, time: UnixNanos) {
+        let (first, last) = self.times.unwrap_or((time, time));
+        self.times = Some((first.min(time), last.max(time)));
     }
 
     pub(in super::super) fn span(
@@ -127,15 +175,11 @@ impl Writer {
         log: &LogView<'_>,
     ) -> Result<(), SegmentError> {
         let body = log.body.to_value()?;
-        let logs = match &mut self.logs {
-            Some(logs) => logs,
-            none => none.insert(LogsWriter::create(&self.files.logs, self.options.zstd_level)?),
-        };
+        let logs = lines(&mut self.logs, &self.files, self.group)?;
         let attributes = unique(&log.attributes);
         logs.push(resource, scope, log, &attributes, &body)?;
         if self.loose {
-            let (first, last) = self.times.unwrap_or((log.time, log.time));
-            self.times = Some((first.min(log.time), last.max(log.time)));
+            self.loose_time(log.time);
             return Ok(());
         }
         self.gather.log(log.time, &body.to_text());
@@ -177,24 +221,38 @@ impl Writer {
 
     /// Completes the files. When this returns they are on the disk.
     pub(in super::super) fn finish(mut self) -> Result<Meta, SegmentError> {
+        self.begin_loose()?;
         let (spans, logs) = (self.spans.rows(), self.logs.as_ref().map_or(0, LogsWriter::rows));
         let mut bytes = self.spans.finish()?;
         if let Some(logs) = self.logs {
             bytes += logs.finish()?;
         }
-        let pieces = self.gather.pieces();
-        let starts = pieces.iter().map(|piece| piece.start);
-        let times = self.times.map(|(first, last)| [first, last]).into_iter().flatten();
-        let (min_start, max_start) = starts
-            .chain(times)
-            .fold((UnixNanos::MAX, 0), |(min, max), start| (min.min(start), max.max(start)));
-        let traces = u32::try_from(pieces.len()).map_err(|_| SegmentError::TOO_LARGE)?;
-        let index = File::create(&self.files.index)?;
-        bytes += self.gather.write(BufWriter::with_capacity(1 << 20, &index))?;
-        index.sync_all()?;
+        let carried: Vec<Carried<'_>> = self.carried.iter().map(Carry::index).collect();
+        let file = File::create(&self.files.index)?;
+        let index = self.gather.write(&carried, BufWriter::with_capacity(1 << 20, &file))?;
+        bytes += index.bytes;
+        file.sync_all()?;
         file::sync_folder(&self.folder)?;
-        Ok(Meta { traces, spans, logs, min_start, max_start, bytes })
+        let times = [index.starts, self.times];
+        let (min_start, max_start) = times
+            .into_iter()
+            .flatten()
+            .reduce(|(min, max), (first, last)| (min.min(first), max.max(last)))
+            .unwrap_or((UnixNanos::MAX, 0));
+        Ok(Meta { traces: index.traces, spans, logs, min_start, max_start, bytes })
     }
+}
+
+/// The writer of lines, which is made when the first one comes.
+fn lines<'a>(
+    logs: &'a mut Option<LogsWriter>,
+    files: &Files,
+    group: usize,
+) -> Result<&'a mut LogsWriter, SegmentError> {
+    Ok(match logs {
+        Some(logs) => logs,
+        none => none.insert(LogsWriter::create(&files.logs, group)?),
+    })
 }
 
 fn note_all(gather: &mut Gather, attributes: &Attributes, owner: Owner) {

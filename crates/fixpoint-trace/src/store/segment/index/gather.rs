@@ -1,23 +1,24 @@
-//! Gathers, trace by trace, what the index file holds, and writes it.
+//! Gathers, trace by trace, what the index file will hold.
 //!
-//! Not here: rows (`rows/`). The surprise: of an operation the index notes how long the longest of
+//! Not here: rows (`rows/`), or how it is written (`write.rs`). The surprise: of an operation the index notes how long the longest of
 //! the trace took, to the power of two, so that a search for slow ones passes over fast traces
 //! without reading them.
 
-use std::{cmp::Reverse, collections::BTreeSet, io::Write};
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use hashbrown::HashMap;
 
 use super::{
     super::SegmentError,
-    bytes::{Blocks, put_number, put_text},
+    Index,
+    bytes::{put_number, put_text},
     interner::Interner,
     spans, terms,
-    traces::{self, Piece},
+    traces::Piece,
 };
 use crate::{
-    model::{Kind, SpanId, Status, TraceId, UnixNanos},
-    store::{rollup::Rollup, tokens},
+    model::{Kind, Span, SpanId, Status, TraceId, UnixNanos},
+    store::{RateQuery, rollup::Rollup, tokens},
 };
 
 /// How many values of an attribute are told; one with more has too many to choose from.
@@ -26,10 +27,10 @@ const VALUES: usize = 64;
 /// What the index will hold.
 #[derive(Debug, Default)]
 pub(in super::super) struct Gather {
-    terms: terms::Gathered,
-    spans: spans::Gathered,
-    rollup: Rollup,
-    pieces: Vec<Piece>,
+    pub(super) terms: terms::Gathered,
+    pub(super) spans: spans::Gathered,
+    pub(super) rollup: Rollup,
+    pub(super) pieces: Vec<Piece>,
     attributes: HashMap<String, Known>,
     operations: Operations,
     /// The span that the trace goes by: whether it is a root, and when it starts.
@@ -44,6 +45,17 @@ struct Known {
     owners: u8,
     doubtful: bool,
     values: BTreeSet<String>,
+    /// There are more than can be told.
+    many: bool,
+}
+
+impl Known {
+    fn add(&mut self, value: &str) {
+        if !self.many && !self.values.contains(value) {
+            self.values.insert(value.to_owned());
+            self.many = self.values.len() > VALUES;
+        }
+    }
 }
 
 /// Whose attribute it is. A span's own goes before its resource's, and that before its scope's.
@@ -204,11 +216,8 @@ impl Gather {
 
     /// A value of an attribute that was named.
     pub(in super::super) fn value(&mut self, name: &str, value: &str) {
-        if let Some(known) = self.attributes.get_mut(name)
-            && known.values.len() <= VALUES
-            && !known.values.contains(value)
-        {
-            known.values.insert(value.to_owned());
+        if let Some(known) = self.attributes.get_mut(name) {
+            known.add(value);
         }
         self.attribute_term(name, value);
     }
@@ -241,7 +250,7 @@ impl Gather {
     }
 
     /// The trace is complete.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         let Some(piece) = self.pieces.last() else { return };
         let (root, failed) = (piece.name.clone(), piece.errors > 0);
         if piece.spans > 0 {
@@ -260,44 +269,39 @@ impl Gather {
         self.operations = operations;
     }
 
-    /// The traces gathered, closed.
-    pub(in super::super) fn pieces(&mut self) -> &[Piece] {
-        self.close();
-        &self.pieces
+    /// What another index counts and names, of which most goes on in this one.
+    pub(in super::super) fn carry(&mut self, index: &Index) -> Result<(), SegmentError> {
+        index.rates(&RateQuery::default(), &mut self.rollup)?;
+        for attribute in index.attributes()? {
+            let known = self.attributes.entry(attribute.name).or_default();
+            known.owners |= attribute.owners;
+            known.doubtful |= attribute.ambiguous || attribute.owners == 0;
+            // It has none, or more than could be told.
+            known.many |= attribute.values.is_empty();
+            attribute.values.iter().for_each(|value| known.add(value));
+        }
+        Ok(())
     }
 
-    /// Writes the index file, after [`Gather::pieces`].
-    pub(in super::super) fn write(self, out: impl Write) -> Result<u64, SegmentError> {
-        let mut out = Blocks::new(out);
+    /// A span that another index counts does not go on as it is.
+    pub(in super::super) fn discount(&mut self, span: &Span) {
+        self.rollup.remove(span);
+    }
+
+    /// The attributes, as they are written.
+    pub(super) fn attributes(&self) -> Vec<u8> {
         let mut attributes = Vec::new();
         let mut known: Vec<_> = self.attributes.iter().collect();
         known.sort_unstable_by_key(|(name, _)| *name);
-        for (name, Known { owners, doubtful, values }) in known {
+        for (name, Known { owners, doubtful, values, many }) in known {
+            let ambiguous = owners.count_ones() > 1 || *doubtful;
             put_text(&mut attributes, name.as_bytes());
-            put_number(&mut attributes, u64::from(owners.count_ones() > 1 || *doubtful));
-            let told = if values.len() > VALUES { &BTreeSet::new() } else { values };
+            put_number(&mut attributes, u64::from(owners << 1 | u8::from(ambiguous)));
+            let told = if *many { &BTreeSet::new() } else { values };
             put_number(&mut attributes, told.len() as u64);
             told.iter().for_each(|value| put_text(&mut attributes, value.as_bytes()));
         }
-        let heads = [
-            traces::write(&self.pieces, &mut out)?,
-            self.terms.write(&mut out)?,
-            self.spans.write(&mut out)?,
-            self.rollup.to_bytes(),
-            attributes,
-        ];
-        let mut directory = Vec::new();
-        for head in heads {
-            out.squeezed(&head)?.put(&mut directory);
-        }
-        let directory = out.plain(&directory)?;
-        let mut end = directory.at.to_le_bytes().to_vec();
-        end.extend_from_slice(&directory.len.to_le_bytes());
-        end.extend_from_slice(super::MAGIC);
-        out.raw(&end)?;
-        let size = out.at + end.len() as u64;
-        out.into_inner().flush()?;
-        Ok(size)
+        attributes
     }
 }
 

@@ -8,24 +8,29 @@
 //! has the parts in detail.
 
 mod bytes;
+mod dictionary;
+mod entries;
 mod gather;
 mod interner;
 mod spans;
 mod terms;
 mod traces;
+mod write;
 
 use std::{fs::File, path::Path};
 
 use self::{
     bytes::{Block, Bytes},
+    dictionary::Dictionary,
     spans::Spans,
-    terms::Dictionary,
     traces::Traces,
 };
 pub(super) use self::{
+    dictionary::Found,
     gather::{Gather, Noted, Owner, attribute, compose, power, words},
-    terms::{ATTRIBUTE, ERROR, Found, LOG, NAME, NUMBER, OPERATION, ROOT, SERVICE, WORD},
+    terms::{ATTRIBUTE, ERROR, LOG, NAME, NUMBER, OPERATION, ROOT, SERVICE, WORD},
     traces::Piece,
+    write::Carried,
 };
 use super::SegmentError;
 use crate::{
@@ -74,7 +79,7 @@ impl Index {
         let read = |block| bytes::squeezed(&file, size, block);
         let ambiguous = known_attributes(&read(attributes)?)?
             .into_iter()
-            .filter_map(|(name, ambiguous, _)| ambiguous.then_some(name));
+            .filter_map(|known| known.ambiguous.then_some(known.name));
         Ok(Self {
             ambiguous: ambiguous.collect(),
             traces: Traces::read(&read(traces)?)?,
@@ -130,9 +135,9 @@ impl Index {
         Ok(from)
     }
 
-    /// The traces that have the term.
-    pub(super) fn exact(&self, term: &[u8]) -> Result<Option<Found>, SegmentError> {
-        self.terms.exact(&self.file, self.size, term)
+    /// Entries that are the term, or may be.
+    pub(super) fn exact(&self, term: &[u8], each: impl FnMut(Found)) -> Result<(), SegmentError> {
+        self.terms.exact(&self.file, self.size, term, each)
     }
 
     /// Terms that begin with the prefix, or may.
@@ -150,10 +155,9 @@ impl Index {
         into.add_bytes(&bytes, query).ok_or(SegmentError::DAMAGED)
     }
 
-    /// The attributes in use, each with its values if they are few.
-    pub(super) fn attributes(&self) -> Result<Vec<(String, Vec<String>)>, SegmentError> {
-        let known = known_attributes(&bytes::squeezed(&self.file, self.size, self.attributes)?)?;
-        Ok(known.into_iter().map(|(name, _, values)| (name, values)).collect())
+    /// The attributes in use.
+    pub(super) fn attributes(&self) -> Result<Vec<KnownAttribute>, SegmentError> {
+        known_attributes(&bytes::squeezed(&self.file, self.size, self.attributes)?)
     }
 
     /// Whether a trace that has a term of the attribute may be without what it says: if more than
@@ -180,14 +184,27 @@ impl Index {
     }
 }
 
-fn known_attributes(bytes: &[u8]) -> Result<Vec<(String, bool, Vec<String>)>, SegmentError> {
+/// An attribute in use.
+#[derive(Debug)]
+pub(super) struct KnownAttribute {
+    pub(super) name: String,
+    /// Whose it is: bits of [`Owner`].
+    owners: u8,
+    ambiguous: bool,
+    /// Its values, if they are few.
+    pub(super) values: Vec<String>,
+}
+
+fn known_attributes(bytes: &[u8]) -> Result<Vec<KnownAttribute>, SegmentError> {
     let (mut bytes, mut found) = (Bytes(bytes), Vec::new());
     while !bytes.is_empty() {
-        let (name, ambiguous, mut values) = (bytes.text()?, bytes.number()? == 1, Vec::new());
+        let (name, flags): (_, u8) = (bytes.text()?, bytes.short()?);
+        let mut values = Vec::new();
         for _ in 0..bytes.number()? {
             values.push(bytes.text()?);
         }
-        found.push((name, ambiguous, values));
+        let (owners, ambiguous) = (flags >> 1, flags & 1 == 1);
+        found.push(KnownAttribute { name, owners, ambiguous, values });
     }
     Ok(found)
 }

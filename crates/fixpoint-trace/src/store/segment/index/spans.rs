@@ -8,6 +8,7 @@ use std::{fs::File, io::Write};
 use super::{
     super::SegmentError,
     bytes::{self, Block, Blocks, Bytes, put_number},
+    entries::LEFT_OUT,
 };
 use crate::model::SpanId;
 
@@ -23,6 +24,33 @@ pub(super) struct Gathered {
 impl Gathered {
     pub(super) fn add(&mut self, id: SpanId, ordinal: u32) {
         self.entries.push((half(id), ordinal));
+    }
+
+    /// Adds those of a file. Its traces have these numbers now, or are left out.
+    pub(super) fn carry(
+        &mut self,
+        spans: &Spans,
+        file: &File,
+        size: u64,
+        numbers: &[u32],
+    ) -> Result<(), SegmentError> {
+        for (fence, block) in &spans.fences {
+            each(file, size, *fence, *block, |id, ordinal| {
+                match *numbers.get(ordinal as usize).ok_or(SegmentError::DAMAGED)? {
+                    LEFT_OUT => {}
+                    number => self.entries.push((id, number)),
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The traces have these numbers now.
+    pub(super) fn renumber(&mut self, numbers: &[u32]) {
+        for (_, ordinal) in &mut self.entries {
+            *ordinal = numbers[*ordinal as usize];
+        }
     }
 
     pub(super) fn write(mut self, out: &mut Blocks<impl Write>) -> Result<Vec<u8>, SegmentError> {
@@ -76,18 +104,32 @@ impl Spans {
             if *fence > beginning {
                 break;
             }
-            let bytes = bytes::plain(file, size, *block)?;
-            let (mut bytes, mut id) = (Bytes(&bytes), *fence);
-            while !bytes.is_empty() {
-                id = id.checked_add(bytes.short()?).ok_or(SegmentError::DAMAGED)?;
-                let ordinal = bytes.short()?;
+            each(file, size, *fence, *block, |id, ordinal| {
                 if id == beginning {
                     found.push(ordinal);
                 }
-            }
+                Ok(())
+            })?;
         }
         Ok(found)
     }
+}
+
+/// Goes over the entries of a block, of which the first is known.
+fn each(
+    file: &File,
+    size: u64,
+    first: u32,
+    block: Block,
+    mut each: impl FnMut(u32, u32) -> Result<(), SegmentError>,
+) -> Result<(), SegmentError> {
+    let bytes = bytes::plain(file, size, block)?;
+    let (mut bytes, mut id) = (Bytes(&bytes), first);
+    while !bytes.is_empty() {
+        id = id.checked_add(bytes.short()?).ok_or(SegmentError::DAMAGED)?;
+        each(id, bytes.short()?)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -57,38 +57,64 @@ pub(super) struct Traces {
     last: Mutex<Option<(usize, std::sync::Arc<Vec<Piece>>)>>,
 }
 
-pub(super) fn write(
-    pieces: &[Piece],
-    out: &mut Blocks<impl Write>,
-) -> Result<Vec<u8>, SegmentError> {
-    let mut ids: Vec<(TraceId, u32)> = (0..).zip(pieces).map(|(n, it)| (it.id, n)).collect();
-    ids.sort_unstable();
-    let mut bloom = vec![0u8; ((ids.len() as u64 * BITS).div_ceil(8).max(8)) as usize];
-    let (mut plain, mut head) = (Vec::with_capacity(ids.len() * ID), Vec::new());
-    put_number(&mut head, ids.len() as u64);
-    for (id, ordinal) in &ids {
-        plain.extend_from_slice(&id.to_bytes());
-        plain.extend_from_slice(&ordinal.to_le_bytes());
-        for bit in bits(*id, bloom.len()) {
-            bloom[bit / 8] |= 1 << (bit % 8);
+/// Writes traces, by number.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    ids: Vec<(TraceId, u32)>,
+    /// The block of lines being gathered.
+    lines: Vec<u8>,
+    places: Vec<u8>,
+}
+
+impl Writer {
+    /// The next trace.
+    pub(super) fn add(
+        &mut self,
+        piece: &Piece,
+        out: &mut Blocks<impl Write>,
+    ) -> Result<(), SegmentError> {
+        let number = u32::try_from(self.ids.len()).map_err(|_| SegmentError::TOO_LARGE)?;
+        self.ids.push((piece.id, number));
+        piece.put(&mut self.lines);
+        if (number + 1).is_multiple_of(LINES) { self.close(out) } else { Ok(()) }
+    }
+
+    fn close(&mut self, out: &mut Blocks<impl Write>) -> Result<(), SegmentError> {
+        if !self.lines.is_empty() {
+            out.squeezed(&self.lines)?.put(&mut self.places);
+            self.lines.clear();
         }
+        Ok(())
     }
-    // Blocks of equal size lie one after the other, so that nobody needs to note where.
-    let at = out.at;
-    for block in plain.chunks(IDS * ID) {
-        out.plain(block)?;
+
+    /// Writes what is left, and returns what a reader keeps of it.
+    pub(super) fn finish(mut self, out: &mut Blocks<impl Write>) -> Result<Vec<u8>, SegmentError> {
+        self.close(out)?;
+        let mut ids = self.ids;
+        ids.sort_unstable();
+        let mut bloom = vec![0u8; ((ids.len() as u64 * BITS).div_ceil(8).max(8)) as usize];
+        let mut head = Vec::new();
+        put_number(&mut head, ids.len() as u64);
+        // Blocks of equal size lie one after the other, so that nobody needs to note where.
+        put_number(&mut head, out.at);
+        for ids in ids.chunks(IDS) {
+            let mut block = Vec::with_capacity(IDS * ID);
+            for (id, ordinal) in ids {
+                block.extend_from_slice(&id.to_bytes());
+                block.extend_from_slice(&ordinal.to_le_bytes());
+                for bit in bits(*id, bloom.len()) {
+                    bloom[bit / 8] |= 1 << (bit % 8);
+                }
+            }
+            out.plain(&block)?;
+        }
+        put_text(&mut head, &bloom);
+        for block in ids.chunks(IDS) {
+            head.extend_from_slice(&fence(block[0].0).to_le_bytes());
+        }
+        head.extend_from_slice(&self.places);
+        Ok(head)
     }
-    put_number(&mut head, at);
-    put_text(&mut head, &bloom);
-    for block in ids.chunks(IDS) {
-        head.extend_from_slice(&fence(block[0].0).to_le_bytes());
-    }
-    for block in pieces.chunks(LINES as usize) {
-        let mut lines = Vec::new();
-        block.iter().for_each(|piece| piece.put(&mut lines));
-        out.squeezed(&lines)?.put(&mut head);
-    }
-    Ok(head)
 }
 
 fn fence(id: TraceId) -> u64 {

@@ -48,9 +48,13 @@ pub(in super::super) struct LogsWriter {
 }
 
 impl LogsWriter {
-    pub(in super::super) fn create(path: &Path, zstd_level: i32) -> Result<Self, SegmentError> {
-        let table = Table::create(path, COLUMNS, zstd_level)?;
+    pub(in super::super) fn create(path: &Path, group: usize) -> Result<Self, SegmentError> {
+        let table = Table::create(path, COLUMNS, group)?;
         Ok(Self { table, origins: Origins::default(), letters: String::new(), texts: Vec::new() })
+    }
+
+    pub(in super::super) fn table(&mut self) -> &mut Table {
+        &mut self.table
     }
 
     pub(in super::super) fn rows(&self) -> u64 {
@@ -102,6 +106,10 @@ pub(in super::super) struct Logs(Scan);
 impl Logs {
     pub(in super::super) fn open(path: &Path) -> Result<Self, SegmentError> {
         Scan::open(path, COLUMNS).map(Self)
+    }
+
+    pub(in super::super) fn scan(&self) -> &Scan {
+        &self.0
     }
 
     pub(in super::super) fn rows(&self) -> u64 {

@@ -16,7 +16,9 @@ use parquet::data_type::ByteArray;
 
 pub(super) use self::{
     logs::{Logs, LogsWriter},
+    scan::{Groups, Scan},
     spans::{Spans, SpansWriter},
+    table::Table,
 };
 use super::SegmentError;
 use crate::{

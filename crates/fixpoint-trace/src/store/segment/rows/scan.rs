@@ -3,11 +3,20 @@
 //! The surprise: a column is read from its first wanted row to its last, and pages between that
 //! hold no wanted row are passed over unread, by the file's own page index.
 
-use std::{fs::File, ops::Range, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Read},
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use parquet::{
-    column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
+    column::{
+        reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
+        writer::ColumnCloseResult,
+    },
     data_type::{
         ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int64Type,
     },
@@ -26,10 +35,27 @@ use super::{
 use crate::store::file::read_at;
 
 /// A file that is read at places.
-#[derive(Debug)]
-struct Positioned {
-    file: File,
+#[derive(Debug, Clone)]
+pub(super) struct Positioned {
+    file: Arc<File>,
     size: u64,
+}
+
+/// Reads on from a place.
+#[derive(Debug)]
+pub(super) struct Onward {
+    of: Positioned,
+    at: u64,
+}
+
+impl Read for Onward {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.of.size.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let len = into.len().min(left);
+        read_at(&self.of.file, &mut into[..len], self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
 }
 
 impl Length for Positioned {
@@ -39,11 +65,10 @@ impl Length for Positioned {
 }
 
 impl ChunkReader for Positioned {
-    type T = bytes::buf::Reader<Bytes>;
+    type T = Onward;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        let rest = self.size.saturating_sub(start) as usize;
-        Ok(bytes::Buf::reader(self.get_bytes(start, rest)?))
+        Ok(Onward { of: self.clone(), at: start })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
@@ -58,7 +83,7 @@ impl ChunkReader for Positioned {
 
 /// A Parquet file that is open.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub(in super::super) struct Scan {
     file: Arc<Positioned>,
     metadata: ParquetMetaData,
     columns: &'static [Column],
@@ -79,13 +104,10 @@ pub(super) enum Cells {
 
 impl Scan {
     pub(super) fn open(path: &Path, columns: &'static [Column]) -> Result<Self, SegmentError> {
-        let file = File::open(path)?;
+        let file = Arc::new(File::open(path)?);
         let size = file.metadata()?.len();
         let file = Arc::new(Positioned { file, size });
-        let metadata = ParquetMetaDataReader::new()
-            .with_column_index_policy(PageIndexPolicy::Skip)
-            .with_offset_index_policy(PageIndexPolicy::Required)
-            .parse_and_finish(&*file)?;
+        let metadata = metadata(&file, PageIndexPolicy::Skip)?;
         let leaves: usize = columns.iter().map(Column::leaves).sum();
         let mut groups = vec![0u64];
         for group in metadata.row_groups() {
@@ -102,6 +124,17 @@ impl Scan {
     /// How many rows there are.
     pub(super) fn rows(&self) -> u64 {
         self.groups.last().copied().unwrap_or(0)
+    }
+
+    /// Where each group of rows begins, and where the last one ends.
+    pub(in super::super) fn edges(&self) -> &[u64] {
+        &self.groups
+    }
+
+    /// The groups, as they lie in the file.
+    pub(in super::super) fn groups(&self) -> Result<Groups<'_>, SegmentError> {
+        // Nothing else wants what the file says of the least and greatest value in each page.
+        Ok(Groups { of: self, metadata: metadata(&self.file, PageIndexPolicy::Optional)? })
     }
 
     /// The cells of the wanted columns in rising, disjoint ranges of rows, one after the other.
@@ -235,6 +268,46 @@ impl Scan {
             at = range.end;
         }
         Ok((values, present, goes_on))
+    }
+}
+
+fn metadata(
+    file: &Positioned,
+    column_index: PageIndexPolicy,
+) -> Result<ParquetMetaData, SegmentError> {
+    Ok(ParquetMetaDataReader::new()
+        .with_column_index_policy(column_index)
+        .with_offset_index_policy(PageIndexPolicy::Required)
+        .parse_and_finish(file)?)
+}
+
+/// The groups of a file, to be taken over into another one.
+pub(in super::super) struct Groups<'a> {
+    of: &'a Scan,
+    metadata: ParquetMetaData,
+}
+
+impl Groups<'_> {
+    pub(super) fn file(&self) -> &Positioned {
+        &self.of.file
+    }
+
+    /// What a file says of the columns of a group.
+    pub(super) fn chunks(&self, group: usize) -> Result<Vec<ColumnCloseResult>, SegmentError> {
+        let pages = self.metadata.page_index_for_row_group(group);
+        let group = self.metadata.row_groups().get(group).ok_or(SegmentError::DAMAGED)?;
+        let whole = |number: i64| u64::try_from(number).map_err(|_| SegmentError::DAMAGED);
+        let chunks = (0..).zip(group.columns()).map(|(column, metadata)| {
+            Ok(ColumnCloseResult {
+                bytes_written: whole(metadata.compressed_size())?,
+                rows_written: whole(group.num_rows())?,
+                metadata: metadata.clone(),
+                bloom_filter: None,
+                column_index: pages.column_index(column).cloned(),
+                offset_index: pages.offset_index(column).cloned(),
+            })
+        });
+        chunks.collect()
     }
 }
 

@@ -64,9 +64,13 @@ pub(in super::super) struct SpansWriter {
 }
 
 impl SpansWriter {
-    pub(in super::super) fn create(path: &Path, zstd_level: i32) -> Result<Self, SegmentError> {
-        let table = Table::create(path, COLUMNS, zstd_level)?;
+    pub(in super::super) fn create(path: &Path, group: usize) -> Result<Self, SegmentError> {
+        let table = Table::create(path, COLUMNS, group)?;
         Ok(Self { table, origins: Origins::default(), letters: String::new(), texts: Vec::new() })
+    }
+
+    pub(in super::super) fn table(&mut self) -> &mut Table {
+        &mut self.table
     }
 
     pub(in super::super) fn rows(&self) -> u64 {
@@ -129,6 +133,10 @@ pub(in super::super) struct Spans(Scan);
 impl Spans {
     pub(in super::super) fn open(path: &Path) -> Result<Self, SegmentError> {
         Scan::open(path, COLUMNS).map(Self)
+    }
+
+    pub(in super::super) fn scan(&self) -> &Scan {
+        &self.0
     }
 
     pub(in super::super) fn rows(&self) -> u64 {

@@ -1,4 +1,5 @@
-//! Writes a table of cells as Parquet, a group of rows at a time.
+//! Writes a table of cells as Parquet, a group of rows at a time; or takes over groups that lie in
+//! another file.
 //!
 //! Not here: what the cells are (`spans.rs`, `logs.rs`). The surprise: no Arrow. The four kinds of
 //! column that we have are written straight through Parquet's own column writers, from buffers
@@ -17,10 +18,10 @@ use parquet::{
     schema::{parser::parse_message_type, types::ColumnPath},
 };
 
-use super::super::SegmentError;
+use super::{super::SegmentError, scan::Groups};
 
-/// Rows in a group; a group is gathered in memory.
-pub(super) const GROUP: usize = 64 << 10;
+/// How well rows are compressed. What zstd does beyond this costs time and saves nothing.
+const LEVEL: i32 = 1;
 /// About how many bytes and rows a page has: what must be read and expanded to see one row.
 const PAGE_BYTES: usize = 64 << 10;
 const PAGE_ROWS: usize = 1000;
@@ -85,9 +86,11 @@ enum Cells {
 }
 
 /// A Parquet file that is being written.
-pub(super) struct Table {
+pub(in super::super) struct Table {
     writer: SerializedFileWriter<BufWriter<File>>,
     columns: Vec<Cells>,
+    /// About how many rows a group has; it is gathered in memory.
+    group: usize,
     rows: usize,
     written: u64,
 }
@@ -96,13 +99,13 @@ impl Table {
     pub(super) fn create(
         path: &Path,
         columns: &[Column],
-        zstd_level: i32,
+        group: usize,
     ) -> Result<Self, SegmentError> {
         let declared: String =
             columns.iter().map(|column| format!("  {}\n", column.declared())).collect();
         let schema = parse_message_type(&format!("message rows {{\n{declared}}}"))?;
         let mut properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(zstd_level)?))
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
             .set_data_page_size_limit(PAGE_BYTES)
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_write_batch_size(256)
@@ -117,7 +120,7 @@ impl Table {
         let writer =
             SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))?;
         let columns = columns.iter().map(|column| Cells::of(column.kind)).collect();
-        Ok(Self { writer, columns, rows: 0, written: 0 })
+        Ok(Self { writer, columns, group, rows: 0, written: 0 })
     }
 
     /// How many rows there are so far.
@@ -133,7 +136,35 @@ impl Table {
     /// The row is complete.
     pub(super) fn end_row(&mut self) -> Result<(), SegmentError> {
         self.rows += 1;
-        if self.rows == GROUP { self.write_group() } else { Ok(()) }
+        // However long a trace is, it has to fit into memory.
+        if self.rows == 2 * self.group { self.write_group() } else { Ok(()) }
+    }
+
+    /// A group may end here: what belongs together is complete.
+    pub(in super::super) fn may_end_group(&mut self) -> Result<(), SegmentError> {
+        if self.rows >= self.group { self.write_group() } else { Ok(()) }
+    }
+
+    /// A group ends here.
+    pub(in super::super) fn end_group(&mut self) -> Result<(), SegmentError> {
+        self.write_group()
+    }
+
+    /// Takes a group of another file over as it lies there. The row at which it begins now.
+    pub(in super::super) fn copy(
+        &mut self,
+        from: &Groups<'_>,
+        group: usize,
+    ) -> Result<u64, SegmentError> {
+        self.write_group()?;
+        let begins = self.written;
+        let mut into = self.writer.next_row_group()?;
+        for chunk in from.chunks(group)? {
+            into.append_column(from.file(), chunk)?;
+        }
+        let rows = into.close()?.num_rows();
+        self.written += u64::try_from(rows).map_err(|_| SegmentError::DAMAGED)?;
+        Ok(begins)
     }
 
     fn write_group(&mut self) -> Result<(), SegmentError> {

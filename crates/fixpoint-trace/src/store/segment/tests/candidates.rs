@@ -245,16 +245,17 @@ proptest! {
 fn agrees(mut traces: Vec<Trace>, queries: &[Query]) -> Result<(), TestCaseError> {
     // Of a term that occurs in one trace only, nothing is sure.
     traces.extend(traces.clone().into_iter().map(again));
-    let written = write(traces, Vec::new());
-    for query in queries {
-        let found = written.segment.candidates(query).unwrap();
-        let found: Vec<(u32, bool)> = (0..found.len()).filter_map(|n| found.get(n)).collect();
-        prop_assert!(found.is_sorted_by(|a, b| a.0 < b.0), "{:?}", found);
-        for (ordinal, trace) in (0..).zip(&written.traces) {
-            let sure = found.iter().find(|it| it.0 == ordinal).map(|it| it.1);
-            let matches = query.matches(trace);
-            prop_assert!(!matches || sure.is_some(), "left out: {:?} {:?}", query, trace);
-            prop_assert!(matches || sure != Some(true), "not so: {:?} {:?}", query, trace);
+    for written in write_both(traces, Vec::new()) {
+        for query in queries {
+            let found = written.segment.candidates(query).unwrap();
+            let found: Vec<(u32, bool)> = (0..found.len()).filter_map(|n| found.get(n)).collect();
+            prop_assert!(found.is_sorted_by(|a, b| a.0 < b.0), "{:?}", found);
+            for (ordinal, trace) in (0..).zip(&written.traces) {
+                let sure = found.iter().find(|it| it.0 == ordinal).map(|it| it.1);
+                let matches = query.matches(trace);
+                prop_assert!(!matches || sure.is_some(), "left out: {:?} {:?}", query, trace);
+                prop_assert!(matches || sure != Some(true), "not so: {:?} {:?}", query, trace);
+            }
         }
     }
     Ok(())

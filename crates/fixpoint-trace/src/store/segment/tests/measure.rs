@@ -223,7 +223,7 @@ fn measure(
     encoded.iter().for_each(|bytes| each_view(bytes, |_| ()));
     let parsed = busy() - began;
     let began = busy();
-    let mut rows = rows::SpansWriter::create(&folder.path().join("rows"), 1).unwrap();
+    let mut rows = rows::SpansWriter::create(&folder.path().join("rows"), 64 << 10).unwrap();
     for (trace, bytes) in traces.iter().zip(&encoded) {
         let mut spans = trace.spans.iter();
         each_view(bytes, |view| {
@@ -234,7 +234,7 @@ fn measure(
     rows.finish().unwrap();
     let of_rows = busy() - began;
     let began = busy();
-    let mut writer = Writer::create(folder.path(), 7, WriterOptions { zstd_level: 1 }).unwrap();
+    let mut writer = Writer::create(folder.path(), 7).unwrap();
     for (trace, bytes) in traces.iter().zip(&encoded) {
         writer.trace(Some(id(trace))).unwrap();
         let mut spans = trace.spans.iter();

@@ -35,28 +35,78 @@ struct Written {
 fn write(mut traces: Vec<Trace>, loose: Vec<LogRecord>) -> Written {
     traces.sort_by_key(|trace| (start(trace), id(trace)));
     let folder = tempfile::tempdir().unwrap();
-    let meta = write_to(folder.path(), &traces, &loose);
+    let meta = write_to(folder.path(), 7, 64 << 10, &traces, &loose);
     let segment = Segment::open(folder.path(), 7, meta).unwrap();
     Written { folder, segment, traces }
 }
 
-fn write_to(folder: &Path, traces: &[Trace], loose: &[LogRecord]) -> Meta {
-    let mut writer = Writer::create(folder, 7, WriterOptions { zstd_level: 1 }).unwrap();
-    let mut spare = Spare::default();
-    for trace in traces {
-        writer.trace(Some(id(trace))).unwrap();
-        for span in &trace.spans {
-            let bytes = proto::encode_span(span);
-            let view = SpanView::parse(&bytes, &mut spare).unwrap();
-            writer.span(&span.resource, &span.scope, &view).unwrap();
+/// The same, and the same put together of three segments with groups of a row or two. Every
+/// fifth trace, and those in its groups, are written anew.
+fn write_both(traces: Vec<Trace>, loose: Vec<LogRecord>) -> [Written; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = write(traces, loose);
+    let loose = loose_lines(&whole.segment).unwrap();
+    let mut writer = Writer::grouped(folder.path(), 7, 1).unwrap();
+    let (mut left, mut left_loose) = (Vec::new(), Vec::new());
+    for n in 0..3 {
+        let of_this = whole.traces.iter().skip(n).step_by(3).cloned().collect::<Vec<_>>();
+        let lines = loose.iter().skip(n).step_by(3).cloned().collect::<Vec<_>>();
+        let meta = write_to(folder.path(), n as u64, 1, &of_this, &lines);
+        let segment = Arc::new(Segment::open(folder.path(), n as u64, meta).unwrap());
+        let anew: Vec<bool> = (0..of_this.len()).map(|place| (place + n) % 5 == 0).collect();
+        let carry = Carry::of(&segment, &anew, 1).unwrap();
+        for (trace, goes_on) in of_this.into_iter().zip(carry.traces()) {
+            left.extend((!goes_on).then_some((trace, !carry.is_empty())));
         }
-        write_logs(&mut writer, &trace.logs);
+        left_loose.extend(carry.loose().unwrap());
+        if !carry.is_empty() {
+            writer.carry(carry).unwrap();
+        }
     }
+    for (trace, was_counted) in left {
+        let spans = trace.spans.iter().filter(|_| was_counted);
+        spans.for_each(|span| writer.discount(span));
+        write_trace(&mut writer, &trace);
+    }
+    if !left_loose.is_empty() {
+        writer.trace(None).unwrap();
+        write_logs(&mut writer, &left_loose);
+    }
+    let meta = writer.finish().unwrap();
+    let compared = |meta: &Meta| Meta { bytes: 0, ..meta.clone() };
+    assert_eq!(compared(&meta), compared(whole.segment.meta()));
+    let segment = Segment::open(folder.path(), 7, meta).unwrap();
+    let traces = whole.traces.clone();
+    [whole, Written { folder, segment, traces }]
+}
+
+fn write_to(folder: &Path, n: u64, group: usize, traces: &[Trace], loose: &[LogRecord]) -> Meta {
+    let mut writer = Writer::grouped(folder, n, group).unwrap();
+    traces.iter().for_each(|trace| write_trace(&mut writer, trace));
     if !loose.is_empty() {
         writer.trace(None).unwrap();
         write_logs(&mut writer, loose);
     }
     writer.finish().unwrap()
+}
+
+fn write_trace(writer: &mut Writer, trace: &Trace) {
+    let mut spare = Spare::default();
+    writer.trace(Some(id(trace))).unwrap();
+    for span in &trace.spans {
+        let bytes = proto::encode_span(span);
+        let view = SpanView::parse(&bytes, &mut spare).unwrap();
+        writer.span(&span.resource, &span.scope, &view).unwrap();
+    }
+    write_logs(writer, &trace.logs);
+}
+
+/// Lines without a trace.
+fn loose_lines(segment: &Segment) -> Result<Vec<LogRecord>, SegmentError> {
+    let traces: Vec<u32> = (0..segment.meta.traces).collect();
+    let of_traces = segment.index.pieces(&traces, |piece| u64::from(piece.logs))?;
+    let lines = of_traces.into_iter().sum::<u64>()..segment.meta.logs;
+    segment.rows()?.lines(std::slice::from_ref(&lines))
 }
 
 fn write_logs(writer: &mut Writer, logs: &[LogRecord]) {
@@ -90,7 +140,7 @@ fn trace() -> impl Strategy<Value = Trace> {
 }
 
 fn loose() -> impl Strategy<Value = Vec<LogRecord>> {
-    vec(any::log().prop_map(|log| LogRecord { trace_id: None, ..log }), 0..3)
+    vec(any::log().prop_map(|log| LogRecord { trace_id: None, ..log }), 0..9)
 }
 
 /// Spans of which only what is said is known.
@@ -109,70 +159,79 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn what_is_read_is_what_was_written(traces in vec(trace(), 0..6), loose in loose()) {
-        let written = write(traces, loose.clone());
-        let all: Vec<u32> = (0..written.segment.meta().traces).collect();
-        let read = written.segment.read(&all, Columns::All).unwrap();
-        prop_assert_eq!(&read, &written.traces);
-        prop_assert_eq!(written.segment.loose().unwrap(), loose);
-        for (ordinal, trace) in (0..).zip(&written.traces) {
-            prop_assert_eq!(written.segment.ordinal(id(trace)).unwrap(), Some(ordinal));
-            let summary = Tally::of(id(trace), trace).into_summary();
-            prop_assert_eq!(written.segment.summary(ordinal).unwrap(), summary);
-            prop_assert_eq!(written.segment.before((start(trace), id(trace))).unwrap(), ordinal);
+    fn what_is_read_is_what_was_written(traces in vec(trace(), 0..12), loose in loose()) {
+        for written in write_both(traces, loose.clone()) {
+            let all: Vec<u32> = (0..written.segment.meta().traces).collect();
+            let read = written.segment.read(&all, Columns::All).unwrap();
+            prop_assert_eq!(&read, &written.traces);
+            let said = |lines: &[LogRecord]| {
+                let mut said: Vec<_> = lines.iter().map(|line| format!("{line:?}")).collect();
+                said.sort();
+                said
+            };
+            prop_assert_eq!(said(&loose_lines(&written.segment).unwrap()), said(&loose));
+            for (ordinal, trace) in (0..).zip(&written.traces) {
+                prop_assert_eq!(written.segment.ordinal(id(trace)).unwrap(), Some(ordinal));
+                let summary = Tally::of(id(trace), trace).into_summary();
+                prop_assert_eq!(written.segment.summary(ordinal).unwrap(), summary);
+                prop_assert_eq!(written.segment.before((start(trace), id(trace))).unwrap(), ordinal);
+            }
         }
     }
 
     #[test]
     fn a_light_read_has_what_a_waterfall_shows(traces in vec(trace(), 1..5)) {
-        let written = write(traces, Vec::new());
-        let all: Vec<u32> = (0..written.segment.meta().traces).collect();
-        let read = written.segment.read(&all, Columns::Light).unwrap();
-        let shown = |span: &Span| {
-            let times = (span.start, span.end);
-            let names = (span.name.clone(), span.service().to_owned(), span.kind);
-            (span.context(), span.parent, times, names, span.status.clone())
-        };
-        for (light, whole) in read.iter().zip(&written.traces) {
-            let lines = &light.logs;
-            let light: Vec<_> = light.spans.iter().map(shown).collect();
-            prop_assert_eq!(light, whole.spans.iter().map(shown).collect::<Vec<_>>());
-            let said = |log: &LogRecord| (log.trace_id, log.time);
-            prop_assert!(lines.iter().map(said).eq(whole.logs.iter().map(said)));
+        for written in write_both(traces, Vec::new()) {
+            let all: Vec<u32> = (0..written.segment.meta().traces).collect();
+            let read = written.segment.read(&all, Columns::Light).unwrap();
+            let shown = |span: &Span| {
+                let times = (span.start, span.end);
+                let names = (span.name.clone(), span.service().to_owned(), span.kind);
+                (span.context(), span.parent, times, names, span.status.clone())
+            };
+            for (light, whole) in read.iter().zip(&written.traces) {
+                let lines = &light.logs;
+                let light: Vec<_> = light.spans.iter().map(shown).collect();
+                prop_assert_eq!(light, whole.spans.iter().map(shown).collect::<Vec<_>>());
+                let said = |log: &LogRecord| (log.trace_id, log.time);
+                prop_assert!(lines.iter().map(said).eq(whole.logs.iter().map(said)));
+            }
         }
     }
 
     #[test]
     fn rates_are_those_of_a_recount(traces in vec(trace(), 0..6)) {
-        let written = write(traces, Vec::new());
-        let (mut counted, mut read) = (Rollup::default(), Rollup::default());
-        written.traces.iter().flat_map(|it| &it.spans).for_each(|span| counted.add(span));
-        let all = RateQuery { step: 1, ..RateQuery::default() };
-        written.segment.rates(&all, &mut read).unwrap();
-        prop_assert_eq!(read.rates(&all), counted.rates(&all));
+        for written in write_both(traces, Vec::new()) {
+            let (mut counted, mut read) = (Rollup::default(), Rollup::default());
+            written.traces.iter().flat_map(|it| &it.spans).for_each(|span| counted.add(span));
+            let all = RateQuery { step: 1, ..RateQuery::default() };
+            written.segment.rates(&all, &mut read).unwrap();
+            prop_assert_eq!(read.rates(&all), counted.rates(&all));
+        }
     }
 
     #[test]
     fn every_word_of_a_trace_finds_it(traces in vec(trace(), 1..6)) {
-        let written = write(traces, Vec::new());
-        for trace in &written.traces {
-            let spans = trace.spans.iter().cloned().map(Record::Span);
-            let mut words = BTreeSet::new();
-            for record in spans.chain(trace.logs.iter().cloned().map(Record::Log)) {
-                tokens::words(&record, &mut |word| {
-                    words.insert(word.to_owned());
-                });
-            }
-            for word in words.iter().filter(|word| !word.is_empty()) {
-                let found = written.segment.find(word).unwrap();
-                prop_assert!(found.iter().any(|it| it.0 == id(trace)), "{:?}", word);
-                let beginning: String = word.chars().take(tokens::PREFIX).collect();
-                if beginning.len() >= tokens::PREFIX {
-                    let found = written.segment.find(&beginning).unwrap();
-                    prop_assert!(found.iter().any(|it| it.0 == id(trace)), "{:?}", beginning);
+        for written in write_both(traces, Vec::new()) {
+            for trace in &written.traces {
+                let spans = trace.spans.iter().cloned().map(Record::Span);
+                let mut words = BTreeSet::new();
+                for record in spans.chain(trace.logs.iter().cloned().map(Record::Log)) {
+                    tokens::words(&record, &mut |word| {
+                        words.insert(word.to_owned());
+                    });
                 }
-                for (sure, _) in found.iter().filter(|it| it.1) {
-                    prop_assert!(occurs(word, written.traces.iter().find(|it| id(it) == *sure)));
+                for word in words.iter().filter(|word| !word.is_empty()) {
+                    let found = written.segment.find(word).unwrap();
+                    prop_assert!(found.iter().any(|it| it.0 == id(trace)), "{:?}", word);
+                    let beginning: String = word.chars().take(tokens::PREFIX).collect();
+                    if beginning.len() >= tokens::PREFIX {
+                        let found = written.segment.find(&beginning).unwrap();
+                        prop_assert!(found.iter().any(|it| it.0 == id(trace)), "{:?}", beginning);
+                    }
+                    for (sure, _) in found.iter().filter(|it| it.1) {
+                        prop_assert!(occurs(word, written.traces.iter().find(|it| id(it) == *sure)));
+                    }
                 }
             }
         }
@@ -192,8 +251,8 @@ fn occurs(wanted: &str, trace: Option<&Trace>) -> bool {
 #[test]
 fn traces_of_many_groups_and_pages_are_read_in_any_selection() {
     let mut traces: Vec<Trace> = (0..400).map(|n| plain(1 + n % 7, n as u64)).collect();
-    // Larger than a group of rows.
-    traces.push(plain(70_000, 400));
+    // Larger than any group of rows.
+    traces.push(plain(140_000, 400));
     traces.extend((0..400).map(|n| plain(1 + n % 5, 500 + n as u64)));
     let written = write(traces, Vec::new());
     let wanted: Vec<u32> = (0..801).filter(|n| n % 13 == 0 || *n == 400).collect();
@@ -216,7 +275,7 @@ fn of_attributes_with_one_name_the_last_counts() {
     // Of a message, fields may come in any order and number.
     bytes.extend(proto::encode_span(&attribute("last")));
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path(), 7, WriterOptions { zstd_level: 1 }).unwrap();
+    let mut writer = Writer::create(folder.path(), 7).unwrap();
     writer.trace(Some(span.trace_id)).unwrap();
     let view = SpanView::parse(&bytes, &mut Spare::default()).unwrap();
     assert_eq!(view.attributes.len(), 2);
@@ -245,7 +304,7 @@ fn the_newest_lines_are_read_of_all_traces_and_of_none() {
     let times = |logs: Vec<LogRecord>| logs.iter().map(|log| log.time).collect::<Vec<_>>();
     assert_eq!(times(written.segment.logs(None, 4).unwrap()), [5, 7, 8, 9]);
     assert_eq!(times(written.segment.logs(None, 99).unwrap()), [1, 3, 4, 5, 7, 8, 9]);
-    assert_eq!(times(written.segment.loose().unwrap()), [3, 7]);
+    assert_eq!(times(loose_lines(&written.segment).unwrap()), [3, 7]);
 }
 
 #[test]

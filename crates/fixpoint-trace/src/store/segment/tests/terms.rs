@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io::Write as _};
 
-use super::super::index::{Gather, Index, WORD};
+use super::super::index::{Carried, Found, Gather, Index, WORD};
 use super::*;
 
 /// Words over few letters, so that many begin alike; each with its traces.
@@ -25,13 +25,13 @@ fn words() -> BTreeMap<String, Vec<u32>> {
 fn index(words: &BTreeMap<String, Vec<u32>>) -> Index {
     let mut gather = Gather::default();
     for trace in 0..100 {
-        gather.trace(TraceId::random(), 0, 0);
+        let id = TraceId::from_bytes((1 + u128::from(trace)).to_be_bytes()).unwrap();
+        gather.trace(id, 0, 0);
         words.iter().filter(|(_, of)| of.contains(&trace)).for_each(|(word, _)| gather.word(word));
     }
-    gather.pieces();
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let mut bytes = Vec::new();
-    gather.write(&mut bytes).unwrap();
+    gather.write(&[], &mut bytes).unwrap();
     file.write_all(&bytes).unwrap();
     Index::open(file.path()).unwrap()
 }
@@ -40,17 +40,24 @@ fn term(word: &str) -> Vec<u8> {
     [&[WORD], word.as_bytes()].concat()
 }
 
+fn exact(index: &Index, word: &str) -> Vec<Found> {
+    let mut found = Vec::new();
+    index.exact(&term(word), |entry| found.push(entry)).unwrap();
+    found
+}
+
 #[test]
 fn a_word_is_found_with_its_traces_and_one_that_is_not_there_is_never_sure() {
     let words = words();
     let index = index(&words);
     for (word, traces) in &words {
-        let found = index.exact(&term(word)).unwrap().unwrap();
-        assert_eq!(&found.traces, traces, "{word}");
-        assert!(found.sure || traces.len() == 1);
+        let found = exact(&index, word);
+        assert_eq!(found.len(), 1);
+        assert_eq!(&found[0].traces, traces, "{word}");
+        assert!(found[0].sure || traces.len() == 1);
     }
     for word in words.keys().map(|word| format!("{word}b")).filter(|it| !words.contains_key(it)) {
-        assert!(index.exact(&term(&word)).unwrap().is_none_or(|found| !found.sure), "{word}");
+        assert!(exact(&index, &word).iter().all(|found| !found.sure), "{word}");
     }
 }
 
@@ -77,5 +84,63 @@ fn words_are_found_by_how_they_begin() {
             }
         }
         assert!(sure.is_empty(), "{prefix}: {sure:?}");
+    }
+}
+
+/// Of one segment some word is cut that in another one very many words begin with.
+#[test]
+fn merged_words_are_found_whatever_was_cut_before() {
+    let id = |n: u32| TraceId::from_bytes((1 + u128::from(n)).to_be_bytes()).unwrap();
+    let file = |words: &[Vec<String>], carried: &[Carried<'_>], from: u32| {
+        let mut gather = Gather::default();
+        for (trace, words) in (from..).zip(words) {
+            gather.trace(id(trace), 0, 0);
+            words.iter().for_each(|word| gather.word(word));
+        }
+        let (file, mut bytes) = (tempfile::NamedTempFile::new().unwrap(), Vec::new());
+        gather.write(carried, &mut bytes).unwrap();
+        file.as_file().write_all(&bytes).unwrap();
+        Index::open(file.path()).unwrap()
+    };
+    // Each word of the second occurs in two traces, so none is cut.
+    let many: Vec<String> = (0..20_000).map(|n| format!("customer-{n:05}-of-them")).collect();
+    let parts = [
+        vec![vec!["customer-1-alone".to_owned(), "customer-12345-of-them".to_owned()]],
+        vec![many.clone(), many.clone()],
+        vec![vec!["custom".to_owned(), "customer".to_owned()], vec!["customer-".to_owned()]],
+    ];
+    let first = [0, 1, 3];
+    let opened: Vec<Index> =
+        parts.iter().zip(first).map(|(words, from)| file(words, &[], from)).collect();
+    let all_go_on = [vec![true], vec![true; 2], vec![true; 2]];
+    let carried = opened.iter().zip(&all_go_on).map(|(index, traces)| Carried {
+        index,
+        traces,
+        rows: Box::new(|_| (0, 0)),
+    });
+    let merged = file(&[], &carried.collect::<Vec<_>>(), 0);
+    // What was merged is merged again.
+    let traces = [true; 5];
+    let again = [Carried { index: &merged, traces: &traces, rows: Box::new(|_| (0, 0)) }];
+    for index in [&merged, &file(&[vec!["customer-2".to_owned()]], &again, 5)] {
+        for (words, from) in parts.iter().zip(first) {
+            for (trace, words) in (from..).zip(words) {
+                for word in words.iter().step_by(1 + words.len() / 500) {
+                    let found = exact(index, word);
+                    assert!(found.iter().any(|it| it.traces.contains(&trace)), "{word}");
+                    let mut all = Vec::new();
+                    let add = |entry: Found| {
+                        all.extend(entry.traces);
+                        Ok(())
+                    };
+                    index.prefix(&term(&word[..6]), add).unwrap();
+                    assert!(all.contains(&trace), "{word}");
+                }
+            }
+        }
+        let sure: Vec<_> =
+            exact(index, "customer-00777-of-them").into_iter().filter(|it| it.sure).collect();
+        assert_eq!(sure.len(), 1);
+        assert_eq!(sure[0].traces, [1, 2]);
     }
 }

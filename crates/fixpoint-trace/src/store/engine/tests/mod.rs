@@ -1,5 +1,7 @@
 //! What happens between two logs, step by step: no thread tends to the store here.
 
+mod merging;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use object_store::{ObjectStoreExt, memory::InMemory};
