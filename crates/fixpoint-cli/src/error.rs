@@ -154,7 +154,7 @@ impl From<fixpoint_client::Error> for CliError {
     fn from(error: fixpoint_client::Error) -> Self {
         use fixpoint_client::Error;
         let kind = match &error {
-            Error::Address { .. } => Kind::Usage,
+            Error::Address { .. } | Error::Token => Kind::Usage,
             Error::Unreachable { .. } => Kind::Unreachable,
             // The server says that the request was at fault; anything else is not the user's doing.
             Error::Problem(problem) if (400..500).contains(&problem.status) => Kind::Usage,

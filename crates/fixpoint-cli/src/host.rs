@@ -4,6 +4,7 @@
 //! Not here: the server itself. The surprise: what records spans ends last. Only when the server
 //! has stopped is the recorder told to store what it still has, so its last spans are not lost.
 
+mod access;
 mod controls;
 mod export;
 mod receivers;
@@ -20,7 +21,10 @@ use fixpoint_aws::{
     Aws, AwsOptions, BeforeSend,
     sandbox::{Faults, Sandbox, SandboxOptions},
 };
-use fixpoint_server::{Protocol, Server, store::DiskStore as RunStore};
+use fixpoint_server::{
+    Protocol, Server,
+    store::{DiskStore, RunStore},
+};
 use fixpoint_trace::{
     export::Exporter,
     layer::{JsonLines, RecordLayer},
@@ -34,7 +38,7 @@ use fixpoint_trace::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-pub(crate) use self::receivers::Place;
+pub(crate) use self::{access::Asking, receivers::Place};
 use crate::error::{CliError, Result};
 
 /// What to put together.
@@ -44,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// Where other programs' spans come in.
     pub(crate) receivers: Vec<(Protocol, Place)>,
+    /// Who may ask.
+    pub(crate) asking: Asking,
     /// The folder of everything that is to survive.
     pub(crate) data: PathBuf,
     /// How traces are kept.
@@ -80,6 +86,8 @@ pub(crate) struct Host {
     pub(crate) address: SocketAddr,
     /// Where other programs' spans come in.
     pub(crate) receivers: Vec<(Protocol, SocketAddr)>,
+    /// The file with an administrator's token, if this start made one.
+    pub(crate) admin_token: Option<PathBuf>,
     /// What does not work though it should, and what to do about it.
     pub(crate) warnings: Vec<String>,
     background: Background,
@@ -88,7 +96,7 @@ pub(crate) struct Host {
 impl Host {
     /// Opens the stores, connects to the cloud and binds the ports. Serves nothing yet.
     pub(crate) async fn start(options: Options) -> Result<Self> {
-        let Options { listen, receivers, data, traces, pace, cloud, lines } = options;
+        let Options { listen, receivers, asking, data, traces, pace, cloud, lines } = options;
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             CliError::because(format!("cannot listen on {listen}"), error)
                 .hint("choose another address with --listen; port 0 takes a free one")
@@ -97,8 +105,9 @@ impl Host {
             .local_addr()
             .map_err(|error| CliError::because("the address is not known", error))?;
         let bound = receivers::bind(&receivers).await?;
-        std::fs::create_dir_all(&data).map_err(|error| unusable(&data, error))?;
-        let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
+        access::folder_for_us(&data).map_err(|error| unusable(&data, error))?;
+        let runs = DiskStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
+        let runs: Arc<dyn RunStore> = Arc::new(runs);
         let spans =
             Engine::open(data.join("traces"), traces).map_err(|error| unusable(&data, error))?;
         let listening = bound.on.iter().map(|(_, address)| *address).chain([address]);
@@ -109,6 +118,11 @@ impl Host {
         };
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
         record(&recorder, lines)?;
+
+        let (access, admin_token) = access::access(asking, &runs, &data).await?;
+        if let Some(file) = &admin_token {
+            tracing::info!(file = %file.display(), "made an administrator's token");
+        }
 
         let mut background = Background::default();
         background.spawn(|stop| writer.run(stop));
@@ -122,7 +136,8 @@ impl Host {
             let recorder = recorded.clone();
             async move { recorder.flush().await.map_err(Into::into) }
         }));
-        let mut server = Server::builder().runs(Arc::new(runs)).traces(spans, recorder).pace(pace);
+        let mut server =
+            Server::builder().access(access).runs(runs).traces(spans, recorder).pace(pace);
         let aws = match cloud {
             Cloud::Sandbox(faults) => {
                 let options = SandboxOptions {
@@ -156,7 +171,7 @@ impl Host {
             tracing::warn!("{warning}");
         }
         let (receivers, warnings) = (bound.on, bound.off);
-        Ok(Self { server, listener, address, receivers, warnings, background })
+        Ok(Self { server, listener, address, receivers, admin_token, warnings, background })
     }
 
     /// Serves until `stop` completes and every run can be left; at `abort`, ends at once. Either

@@ -11,7 +11,7 @@ mod output;
 mod progress;
 mod waterfall;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use fixpoint_client::Client;
@@ -58,6 +58,9 @@ struct Global {
         help_heading = "Global options"
     )]
     url: String,
+    /// A file that holds the API token to send; FIXPOINT_TOKEN does, too
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    token_file: Option<PathBuf>,
     /// The form of data on stdout
     #[arg(
         long,
@@ -106,6 +109,7 @@ enum Command {
     Operations(commands::operations::OperationArgs),
     Pin(commands::pin::PinArgs),
     Unpin(commands::pin::UnpinArgs),
+    Token(commands::token::Args),
     Completions(commands::completions::Args),
 }
 
@@ -126,8 +130,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: Output) -> Result {
-    let session =
-        || Ok::<_, error::CliError>(Session { client: Client::new(&cli.global.url)?, output });
+    let session = || Ok::<_, error::CliError>(Session { client: client(&cli.global)?, output });
     match cli.command {
         Command::Completions(args) => args.run(&output),
         Command::Demo(args) => args.run(output),
@@ -149,7 +152,20 @@ fn run(cli: Cli, output: Output) -> Result {
         Command::Operations(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Pin(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Unpin(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Token(args) => runtime()?.block_on(args.run(&session()?)),
     }
+}
+
+/// A client of the server that is meant. A token is never an argument: those are seen by all.
+fn client(global: &Global) -> Result<Client> {
+    let token = match &global.token_file {
+        Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
+            let what = format!("the token in {} could not be read", file.display());
+            error::CliError::usage_because(what, error)
+        })?),
+        None => std::env::var("FIXPOINT_TOKEN").ok().filter(|token| !token.is_empty()),
+    };
+    Ok(Client::builder(&global.url).token(token).build()?)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

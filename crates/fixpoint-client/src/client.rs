@@ -5,6 +5,8 @@
 //! the caller knows best. The surprise: no `traceparent` is sent. A trace starts in the server,
 //! where its spans are kept, so that it has one root that can be looked at.
 
+mod builder;
+mod tokens;
 mod traces;
 
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::{
     RunState, TraceFollower, Why, sse::Events,
 };
 
+pub use self::builder::Builder;
 pub use self::traces::{RateQuery, SearchQuery};
 
 /// Long enough for a page of runs from a busy server, short enough that nobody thinks it hangs.
@@ -63,25 +66,12 @@ impl Client {
     /// # Errors
     /// [`Error::Address`] if `base` is no `http` or `https` URL.
     pub fn new(base: &str) -> Result<Self, Error> {
-        let refused = || Error::Address { url: base.to_owned() };
-        let mut url = Url::parse(base).map_err(|_| refused())?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(refused());
-        }
-        // Url::join replaces the last segment of a path that does not end in a slash.
-        if !url.path().ends_with('/') {
-            url.set_path(&format!("{}/", url.path()));
-        }
-        url.set_query(None);
-        url.set_fragment(None);
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("fixpoint/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(5))
-            // A library reads no environment, and a proxy must not stand before a local server.
-            .no_proxy()
-            .build()
-            .map_err(|_| refused())?;
-        Ok(Self { http, base: url })
+        Self::builder(base).build()
+    }
+
+    /// A client that shows a token, or that trusts or is trusted by other certificates.
+    pub fn builder(base: &str) -> Builder {
+        Builder::new(base)
     }
 
     /// The server's address, without a slash at its end.

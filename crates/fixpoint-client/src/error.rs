@@ -15,6 +15,9 @@ pub enum Error {
         /// What was given.
         url: String,
     },
+    /// The token given cannot be sent. It is not repeated here.
+    #[error("the API token is no text of one line")]
+    Token,
     /// No answer: nobody listens there, or the connection was lost.
     #[error("the server at {url} is not reachable")]
     Unreachable {

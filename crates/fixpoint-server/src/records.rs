@@ -14,6 +14,8 @@
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
 //! | `cancel/<run>` | empty; somebody asked to cancel the run |
 //! | `idempotency/<kind>/<key>` | what the first request with this key was and got |
+//! | `tokens/<hash>` | an API token (`access/tokens.rs`), by the hash of its secret |
+//! | `first-token` | empty; there once an administrator's token has been made |
 
 use std::{fmt, sync::Arc};
 
@@ -75,6 +77,10 @@ pub(crate) mod key {
     }
     pub(crate) fn cancel(run: &str) -> String {
         format!("cancel/{run}")
+    }
+    pub(crate) const FIRST_TOKEN: &str = "first-token";
+    pub(crate) fn token(hash: &str) -> String {
+        format!("tokens/{hash}")
     }
     pub(crate) fn idempotency(kind: &str, key: &str) -> String {
         format!("idempotency/{kind}/{key}")

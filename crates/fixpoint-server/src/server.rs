@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Kind,
+    access::{Access, Tokens},
     http::{self, App, Control, Receivers},
     intents::Intents,
     kinds::{AnyKind, Kinds},
@@ -131,6 +132,7 @@ pub struct Builder {
     receivers: Receivers,
     exported: Exported,
     hints: Option<Hints>,
+    access: Option<Access>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -184,6 +186,13 @@ impl Builder {
         self
     }
 
+    /// Who may ask. Whoever has a token, if not set.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
     /// How fast the world's clock goes. Real if not set.
     #[must_use]
     pub fn pace(mut self, pace: Pace) -> Self {
@@ -223,7 +232,7 @@ impl Builder {
             return Err(Error::Missing("a kind of resource"));
         }
         // What the API itself serves under /v1.
-        let taken = ["runs", "traces", "logs", "find", "openapi.json"];
+        let taken = ["runs", "traces", "logs", "find", "tokens", "openapi.json"];
         let kinds = self.kinds.keys().copied();
         for name in kinds.chain(self.controls.keys().map(String::as_str)) {
             if crate::resource::name_fault(name).is_some() || taken.contains(&name) {
@@ -250,6 +259,8 @@ impl Builder {
         let explainer = Explainer::new(records.clone(), Arc::clone(&traces), hints);
         let app = App {
             kinds,
+            access: self.access.unwrap_or(Access::Tokens),
+            tokens: Tokens::new(records.clone()),
             intents: Intents::new(records.clone(), wakes),
             records,
             traces,

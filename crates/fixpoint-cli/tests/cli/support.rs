@@ -13,7 +13,11 @@ use regex::Regex;
 /// The command under test, with an environment that cannot colour what it says.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fixpoint"));
-    command.env_remove("FIXPOINT_URL").env_remove("RUST_LOG").env_remove("NO_COLOR");
+    command
+        .env_remove("FIXPOINT_TOKEN")
+        .env_remove("FIXPOINT_URL")
+        .env_remove("RUST_LOG")
+        .env_remove("NO_COLOR");
     command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").stdin(Stdio::null());
     command
 }

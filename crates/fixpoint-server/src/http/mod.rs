@@ -8,6 +8,7 @@ mod body;
 mod dev;
 mod diff;
 mod find;
+mod guard;
 mod health;
 mod listen;
 mod logs;
@@ -22,6 +23,7 @@ mod resources;
 mod rows;
 mod runs;
 mod sse;
+mod tokens;
 mod trace;
 mod traces;
 mod why;
@@ -44,13 +46,23 @@ pub(crate) use receive::receiver;
 pub use receive::{Limits, Protocol, Receivers};
 pub(crate) use traces::timestamp;
 
-use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records, why::Explainer};
+use crate::{
+    access::{Access, Tokens},
+    intents::Intents,
+    kinds::Kinds,
+    metrics::Metrics,
+    records::Records,
+    why::Explainer,
+};
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
     /// The kinds served, by name.
     pub(crate) kinds: Arc<Kinds>,
+    /// Who may ask.
+    pub(crate) access: Access,
+    pub(crate) tokens: Tokens,
     /// Resources and runs, to read.
     pub(crate) records: Records,
     /// Resources and runs, to change.
@@ -80,6 +92,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(operations::routes())
         .merge(rows::routes())
         .merge(diff::routes())
+        .merge(tokens::routes())
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))
@@ -97,6 +110,7 @@ pub(crate) fn router(app: App) -> Router {
     routes
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(middleware::from_fn(pages::for_people))
         .layer(middleware::from_fn_with_state(app.clone(), trace::trace))
         .with_state(app)

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{PATIENCE, toy::Toys};
-use crate::{Error, Protocol, Receivers, Server, store};
+use crate::{Access, Error, Hosts, Protocol, Receivers, Server, store};
 
 fn server() -> crate::Builder {
     on(Arc::new(trace_store::memory::MemoryStore::default()))
@@ -31,7 +31,10 @@ fn server() -> crate::Builder {
 
 fn on(traces: Arc<dyn TraceStore>) -> crate::Builder {
     let (recorder, _) = Recorder::new(Arc::clone(&traces));
-    Server::builder().runs(Arc::new(store::MemoryStore::new())).traces(traces, recorder)
+    Server::builder()
+        .access(Access::Anyone(Hosts::default()))
+        .runs(Arc::new(store::MemoryStore::new()))
+        .traces(traces, recorder)
 }
 
 #[tokio::test]

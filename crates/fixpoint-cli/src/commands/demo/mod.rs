@@ -18,7 +18,7 @@ use fixpoint_client::Client;
 use self::story::Story;
 use crate::{
     error::{CliError, Result},
-    host::{Cloud, Host, Lines, Options, Signals},
+    host::{Asking, Cloud, Host, Lines, Options, Signals},
     output::Output,
 };
 
@@ -68,6 +68,7 @@ impl Args {
         let host = Host::start(Options {
             listen: self.listen,
             receivers: Vec::new(),
+            asking: Asking::Anyone { names: Vec::new() },
             data: folder.to_owned(),
             traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
