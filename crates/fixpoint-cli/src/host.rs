@@ -8,6 +8,7 @@ mod access;
 mod controls;
 mod export;
 mod receivers;
+mod tls;
 
 use std::{
     net::SocketAddr,
@@ -38,7 +39,7 @@ use fixpoint_trace::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-pub(crate) use self::{access::Asking, receivers::Place};
+pub(crate) use self::{access::Asking, receivers::Place, tls::TlsFiles};
 use crate::error::{CliError, Result};
 
 /// What to put together.
@@ -50,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) receivers: Vec<(Protocol, Place)>,
     /// Who may ask.
     pub(crate) asking: Asking,
+    /// What connections are secured with, if with anything.
+    pub(crate) tls: Option<TlsFiles>,
     /// The folder of everything that is to survive.
     pub(crate) data: PathBuf,
     /// How traces are kept.
@@ -82,8 +85,8 @@ pub(crate) enum Lines {
 pub(crate) struct Host {
     server: Server,
     listener: TcpListener,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
+    /// Where it listens, for people to open.
+    pub(crate) url: String,
     /// Where other programs' spans come in.
     pub(crate) receivers: Vec<(Protocol, SocketAddr)>,
     /// The file with an administrator's token, if this start made one.
@@ -96,7 +99,8 @@ pub(crate) struct Host {
 impl Host {
     /// Opens the stores, connects to the cloud and binds the ports. Serves nothing yet.
     pub(crate) async fn start(options: Options) -> Result<Self> {
-        let Options { listen, receivers, asking, data, traces, pace, cloud, lines } = options;
+        let Options { listen, receivers, asking, tls, data, traces, pace, cloud, lines } = options;
+        let secured = tls.as_ref().map(TlsFiles::read).transpose()?.flatten();
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             CliError::because(format!("cannot listen on {listen}"), error)
                 .hint("choose another address with --listen; port 0 takes a free one")
@@ -131,6 +135,11 @@ impl Host {
             background.spawn(|stop| exporter.run(stop));
         }
 
+        let is_secured = secured.is_some();
+        if let (Some(files), Some(tls)) = (tls, secured.clone()) {
+            background.spawn(|stop| files.renew(tls, stop));
+        }
+
         let recorded = recorder.clone();
         let before_send = Some(BeforeSend::new(move || {
             let recorder = recorded.clone();
@@ -138,6 +147,9 @@ impl Host {
         }));
         let mut server =
             Server::builder().access(access).runs(runs).traces(spans, recorder).pace(pace);
+        if let Some(tls) = secured {
+            server = server.tls(tls);
+        }
         let aws = match cloud {
             Cloud::Sandbox(faults) => {
                 let options = SandboxOptions {
@@ -171,7 +183,8 @@ impl Host {
             tracing::warn!("{warning}");
         }
         let (receivers, warnings) = (bound.on, bound.off);
-        Ok(Self { server, listener, address, receivers, admin_token, warnings, background })
+        let url = format!("{}://{address}", if is_secured { "https" } else { "http" });
+        Ok(Self { server, listener, url, receivers, admin_token, warnings, background })
     }
 
     /// Serves until `stop` completes and every run can be left; at `abort`, ends at once. Either

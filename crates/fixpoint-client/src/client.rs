@@ -79,6 +79,19 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// Whether what is sent, a token included, can be read on the way: no TLS, and not to this
+    /// machine itself.
+    pub fn is_in_clear(&self) -> bool {
+        let here = match self.base.host_str() {
+            Some("localhost") | None => true,
+            Some(host) => {
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+        };
+        self.base.scheme() == "http" && !here
+    }
+
     /// The address of a page of the server, for people to open.
     pub fn page(&self, path: &str) -> String {
         format!("{}/{}", self.base(), path.trim_start_matches('/'))
@@ -354,6 +367,20 @@ mod tests {
                 matches!(Client::new(wrong), Err(Error::Address { url }) if url == wrong),
                 "{wrong}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_leaves_this_machine_without_tls_is_in_clear() {
+        for (base, clear) in [
+            ("http://127.0.0.1:7171", false),
+            ("http://[::1]:7171", false),
+            ("http://localhost", false),
+            ("http://fixpoint.example.com", true),
+            ("http://10.0.0.7", true),
+            ("https://fixpoint.example.com", false),
+        ] {
+            assert_eq!(Client::new(base).unwrap().is_in_clear(), clear, "{base}");
         }
     }
 

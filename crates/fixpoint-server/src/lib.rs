@@ -22,7 +22,7 @@ mod ui;
 mod why;
 
 pub use access::{Access, FirstTokenError, Hosts, first_token};
-pub use http::{Control, ControlError, Limits, Protocol, Receivers};
+pub use http::{Control, ControlError, Limits, Protocol, Receivers, Tls, TlsError};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
 pub use server::{Builder, Error, Server};
 pub use why::Hints;

@@ -15,6 +15,7 @@
 //! | `cancel/<run>` | empty; somebody asked to cancel the run |
 //! | `idempotency/<kind>/<key>` | what the first request with this key was and got |
 //! | `tokens/<hash>` | an API token (`access/tokens.rs`), by the hash of its secret |
+//! | `sessions/<hash>` | a browser that is signed in (`access/sessions.rs`) |
 //! | `first-token` | empty; there once an administrator's token has been made |
 
 use std::{fmt, sync::Arc};
@@ -81,6 +82,9 @@ pub(crate) mod key {
     pub(crate) const FIRST_TOKEN: &str = "first-token";
     pub(crate) fn token(hash: &str) -> String {
         format!("tokens/{hash}")
+    }
+    pub(crate) fn session(hash: &str) -> String {
+        format!("sessions/{hash}")
     }
     pub(crate) fn idempotency(kind: &str, key: &str) -> String {
         format!("idempotency/{kind}/{key}")
@@ -278,6 +282,16 @@ impl Records {
     /// True if somebody asked to cancel the run.
     pub(crate) async fn cancel_asked(&self, run: &str) -> Result<bool, StoreError> {
         Ok(self.store.get(&key::cancel(run)).await?.is_some())
+    }
+
+    /// Whether there is a record at the key.
+    pub(crate) async fn has(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.store.get(key).await?.is_some())
+    }
+
+    /// Follows what is at keys that begin so.
+    pub(crate) fn watch(&self, prefix: &str) -> Watch {
+        self.store.watch(prefix)
     }
 
     /// Follows one run: its record and its iterations.

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Kind,
-    access::{Access, Tokens},
-    http::{self, App, Control, Receivers},
+    access::{Access, Sessions, Tokens},
+    http::{self, App, Control, Receivers, Tls},
     intents::Intents,
     kinds::{AnyKind, Kinds},
     metrics::Metrics,
@@ -133,6 +133,7 @@ pub struct Builder {
     exported: Exported,
     hints: Option<Hints>,
     access: Option<Access>,
+    tls: Option<Tls>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -190,6 +191,13 @@ impl Builder {
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = Some(access);
+        self
+    }
+
+    /// Secures the API's connections and the receivers'. In clear, if not set.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -257,10 +265,13 @@ impl Builder {
         let (wakes, runner) = Runner::new(shared);
         let hints = self.hints.unwrap_or(|_| None);
         let explainer = Explainer::new(records.clone(), Arc::clone(&traces), hints);
+        let tokens = Tokens::new(records.clone());
         let app = App {
             kinds,
             access: self.access.unwrap_or(Access::Tokens),
-            tokens: Tokens::new(records.clone()),
+            sessions: Sessions::new(records.clone(), tokens.clone()),
+            tokens,
+            tls: self.tls,
             intents: Intents::new(records.clone(), wakes),
             records,
             traces,

@@ -15,7 +15,7 @@ use fixpoint_server::Protocol;
 use super::keeping::Keeping;
 use crate::{
     error::{CliError, Result},
-    host::{self, Asking, Cloud, Host, Lines, Options, Place},
+    host::{self, Asking, Cloud, Host, Lines, Options, Place, TlsFiles},
     output::Output,
 };
 
@@ -60,6 +60,8 @@ pub(super) struct Shared {
     keeping: Keeping,
     #[command(flatten)]
     access: Access,
+    #[command(flatten)]
+    tls: TlsFiles,
 }
 
 /// Who may ask.
@@ -171,13 +173,18 @@ impl Shared {
         let addresses = std::iter::once(self.listen).chain(asked_for).collect::<Vec<_>>();
         let asking = self.access.asking(usual, addresses.iter().copied())?;
         let remote = addresses.iter().find(|address| !address.ip().is_loopback());
-        if let (Some(remote), Asking::Tokens { .. }) = (remote, &asking) {
-            output.note(format!("warning: on {remote} tokens travel in clear"));
+        let in_clear = self.tls.read()?.is_none();
+        if let (Some(remote), Asking::Tokens { .. }, true) = (remote, &asking, in_clear) {
+            output.note(format!(
+                "warning: on {remote} tokens travel in clear; give --tls-cert and --tls-key, or put \
+                 a proxy that speaks TLS in front"
+            ));
         }
         let host = Host::start(Options {
             listen: self.listen,
             receivers: receivers.to_vec(),
             asking,
+            tls: Some(self.tls),
             data: self.data,
             traces: self.keeping.options().await?,
             pace: Pace::times(self.time_scale),
@@ -194,7 +201,7 @@ impl Shared {
         for warning in &host.warnings {
             output.note(format!("warning: {warning}"));
         }
-        output.note(format!("listening on http://{}", host.address));
+        output.note(format!("listening on {}", host.url));
         host::serve(host).await
     }
 }

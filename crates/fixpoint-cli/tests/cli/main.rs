@@ -15,4 +15,6 @@ mod help;
 mod layers;
 mod receive;
 mod search;
+mod secrets;
 mod support;
+mod tls;

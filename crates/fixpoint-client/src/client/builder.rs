@@ -6,7 +6,7 @@
 use std::{fmt, time::Duration};
 
 use reqwest::{
-    Url,
+    Certificate, Identity, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 
@@ -18,18 +18,23 @@ use crate::Error;
 pub struct Builder {
     base: String,
     token: Option<String>,
+    ca: Option<Vec<u8>>,
+    identity: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let token = self.token.as_ref().map(|_| "[redacted]");
-        f.debug_struct("Builder").field("base", &self.base).field("token", &token).finish()
+        f.debug_struct("Builder")
+            .field("base", &self.base)
+            .field("token", &token)
+            .finish_non_exhaustive()
     }
 }
 
 impl Builder {
     pub(super) fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), token: None }
+        Self { base: base.to_owned(), token: None, ca: None, identity: None }
     }
 
     /// Sends this API token with every request.
@@ -39,11 +44,26 @@ impl Builder {
         self
     }
 
+    /// Trusts servers whose certificates these (PEM) have signed, and no others. Without: those
+    /// that the system trusts.
+    #[must_use]
+    pub fn ca(mut self, pem: Option<Vec<u8>>) -> Self {
+        self.ca = pem;
+        self
+    }
+
+    /// Shows servers that want one this certificate, with its key behind it in the same PEM.
+    #[must_use]
+    pub fn identity(mut self, pem: Option<Vec<u8>>) -> Self {
+        self.identity = pem;
+        self
+    }
+
     /// The client. Connects to nothing.
     ///
     /// # Errors
     /// [`Error::Address`] if the address is no `http` or `https` URL, [`Error::Token`] if the
-    /// token cannot stand in a header.
+    /// token cannot stand in a header, [`Error::Certificate`] if a certificate is none.
     pub fn build(self) -> Result<Client, Error> {
         let refused = || Error::Address { url: self.base.clone() };
         let mut url = Url::parse(&self.base).map_err(|_| refused())?;
@@ -63,14 +83,26 @@ impl Builder {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let http = reqwest::Client::builder()
+        let malformed = |what| move |_| Error::Certificate { what };
+        let mut http = reqwest::Client::builder();
+        if let Some(pem) = &self.ca {
+            let certificates = Certificate::from_pem_bundle(pem)
+                .map_err(malformed("certificate of an authority"))?;
+            http = http.tls_certs_only(certificates);
+        }
+        if let Some(pem) = &self.identity {
+            let identity =
+                Identity::from_pem(pem).map_err(malformed("certificate with its key"))?;
+            http = http.identity(identity);
+        }
+        let http = http
             .user_agent(concat!("fixpoint/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(Duration::from_secs(5))
             // A library reads no environment, and a proxy must not stand before a local server.
             .no_proxy()
             .build()
-            .map_err(|_| refused())?;
+            .map_err(malformed("certificate with its key"))?;
         Ok(Client { http, base: url })
     }
 }

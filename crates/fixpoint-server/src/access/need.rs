@@ -28,6 +28,7 @@ impl Need {
         let reads = method.is_safe();
         match route.unwrap_or_default() {
             "/healthz" | "/assets/{name}" if reads => Self::Nothing,
+            "/sign-in" | "/sign-out" => Self::Nothing,
             "/v1/tokens" | "/v1/tokens/{id}" => Self::Administer,
             "/v1/traces" if *method == Method::POST => Self::Send,
             "/v1/traces/{id}/pin" if !reads => Self::Administer,

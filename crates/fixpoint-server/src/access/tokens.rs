@@ -157,7 +157,8 @@ impl Tokens {
         if stored.record.has_expired(now) {
             return Err(Wrong::Expired(id(hash)));
         }
-        let caller = Caller::new(&id(hash), stored.record.role);
+        let caller = Caller::new(&id(hash), stored.record.role)
+            .while_there_is(key.clone(), stored.record.expires_at);
         if stored.record.last_used_at.is_none_or(|at| now.duration_since(at) > LAST_USED) {
             self.used(key, stored, now).await;
         }

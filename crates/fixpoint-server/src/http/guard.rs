@@ -7,33 +7,63 @@
 use std::fmt::Display;
 
 use axum::{
+    body::Body,
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 
-use super::{App, Problem};
+use super::{App, Problem, sign_in};
 use crate::access::{Access, Caller, Need, Tokens, Wrong};
 
 /// The middleware around every route, within the request's span.
 pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let need = Need::of(request.method(), route.as_deref());
-    let caller = match admit(&app.access, &app.tokens, request.headers(), need).await {
+    let caller = match enter(&app, request.method(), request.headers(), route.as_deref()).await {
         Ok(caller) => caller,
-        Err(refused) => return refused.told(request.method(), request.uri().path()),
+        Err(refused) => return refused.told(&app, &request),
     };
-    if let Err(refused) = own_page(request.method(), request.headers()) {
-        return refused.told(request.method(), request.uri().path());
-    }
     let span = tracing::Span::current();
     if let Some(token) = &caller.token {
         span.record("fixpoint.token.id", &**token);
         span.record("fixpoint.role", caller.role().as_str());
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    request.extensions_mut().insert(caller.clone());
+    let answer = next.run(request).await;
+    let goes_on =
+        answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+    match goes_on && caller.token.is_some() {
+        // What is told for hours is told no longer than its reader may hear it.
+        true => answer.map(|body| {
+            let out = Box::pin(caller.is_out(app.records.clone()));
+            Body::from_stream(body.into_data_stream().take_until(out))
+        }),
+        false => answer,
+    }
+}
+
+/// Who sends the request, if they may: by a token, or by the session of a page.
+async fn enter(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    route: Option<&str>,
+) -> Result<Caller, Refused> {
+    let need = Need::of(method, route);
+    let session = match headers.contains_key(header::AUTHORIZATION) {
+        true => None,
+        false => sign_in::cookie(app, headers),
+    };
+    let signs = matches!(route, Some("/sign-in" | "/sign-out"));
+    own_page(method, headers, session.is_some() || signs)?;
+    match (&app.access, session) {
+        (Access::Tokens, Some(session)) if need != Need::Nothing => {
+            app.sessions.caller(&session).await?.allowed(need)
+        }
+        _ => admit(&app.access, &app.tokens, headers, need).await,
+    }
 }
 
 /// Who sends a request with these headers, if they may do what it needs.
@@ -53,18 +83,7 @@ pub(super) async fn admit(
             }
         }
         Access::Tokens if need == Need::Nothing => Ok(Caller::nobody()),
-        Access::Tokens => {
-            let token = bearer(headers)?;
-            let caller = tokens.caller(token).await.map_err(|wrong| match wrong {
-                Wrong::Unknown => Refused::Unknown,
-                Wrong::Expired(id) => Refused::Expired(id),
-                Wrong::Store(error) => Refused::Store(Problem::internal(&error)),
-            })?;
-            match caller.may(need) {
-                true => Ok(caller),
-                false => Err(Refused::Forbidden(caller, need)),
-            }
-        }
+        Access::Tokens => tokens.caller(bearer(headers)?).await?.allowed(need),
     }
 }
 
@@ -83,7 +102,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refused> {
 /// reach of every page that its user looks at. Browsers say by themselves where a request comes
 /// from, and pages cannot change that; what is no browser says nothing. `Sec-Fetch-Site` comes with
 /// TLS and from loopback, and knows more than we do behind a proxy; `Origin` comes with the rest.
-fn own_page(method: &Method, headers: &HeaderMap) -> Result<(), Refused> {
+/// Where a browser sends a cookie by itself (`strict`), it has to say one of the two.
+fn own_page(method: &Method, headers: &HeaderMap, strict: bool) -> Result<(), Refused> {
     if method.is_safe() {
         return Ok(());
     }
@@ -94,11 +114,35 @@ fn own_page(method: &Method, headers: &HeaderMap) -> Result<(), Refused> {
             _ => Err(Refused::Foreign(site.to_owned())),
         };
     }
-    let Some(origin) = text(header::ORIGIN) else { return Ok(()) };
+    let Some(origin) = text(header::ORIGIN) else {
+        return match strict {
+            true => Err(Refused::Foreign("it does not say which".to_owned())),
+            false => Ok(()),
+        };
+    };
     let from = origin.split_once("://").map(|(_, host)| host);
     match from.is_some() && from == text(header::HOST) {
         true => Ok(()),
         false => Err(Refused::Foreign(origin.to_owned())),
+    }
+}
+
+impl Caller {
+    fn allowed(self, need: Need) -> Result<Self, Refused> {
+        match self.may(need) {
+            true => Ok(self),
+            false => Err(Refused::Forbidden(self.into(), need)),
+        }
+    }
+}
+
+impl From<Wrong> for Refused {
+    fn from(wrong: Wrong) -> Self {
+        match wrong {
+            Wrong::Unknown => Self::Unknown,
+            Wrong::Expired(id) => Self::Expired(id),
+            Wrong::Store(error) => Self::Store(Problem::internal(&error).into()),
+        }
     }
 }
 
@@ -108,10 +152,10 @@ pub(super) enum Refused {
     NoToken,
     Unknown,
     Expired(String),
-    Forbidden(Caller, Need),
+    Forbidden(Box<Caller>, Need),
     Host(String),
     Foreign(String),
-    Store(Problem),
+    Store(Box<Problem>),
 }
 
 impl Refused {
@@ -125,9 +169,15 @@ impl Refused {
         }
     }
 
-    /// Logs the refusal, and says it.
-    fn told(self, method: &Method, path: &str) -> Response {
-        self.log(method, path);
+    /// Logs the refusal, and says it; to a browser that looks for a page by showing it the way.
+    fn told(self, app: &App, request: &Request) -> Response {
+        let (method, uri) = (request.method(), request.uri());
+        self.log(method, uri.path());
+        if self.status() == StatusCode::UNAUTHORIZED
+            && let Some(page) = sign_in::instead(app, method, uri, request.headers())
+        {
+            return page;
+        }
         let challenge = self.challenge();
         let mut answer = self.problem().into_response();
         if let Some(challenge) = challenge {
@@ -137,7 +187,7 @@ impl Refused {
     }
 
     /// A line in the log for whoever looks who was at the door. It names a token by its id.
-    pub(super) fn log(&self, method: &dyn Display, path: &str) {
+    fn log(&self, method: &dyn Display, path: &str) {
         let reason = self.reason();
         match self {
             Self::Forbidden(caller, _) => {
@@ -217,7 +267,7 @@ impl Refused {
             Self::Host(_) => Problem::new(status, "host", "Not this server", detail)
                 .hint("Name the server by its address, or start it with --host-name."),
             Self::Foreign(_) => Problem::new(status, "foreign", "Request of another site", detail),
-            Self::Store(problem) => problem,
+            Self::Store(problem) => *problem,
         }
     }
 }

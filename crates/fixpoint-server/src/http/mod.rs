@@ -9,6 +9,7 @@ mod dev;
 mod diff;
 mod find;
 mod guard;
+mod headers;
 mod health;
 mod listen;
 mod logs;
@@ -22,7 +23,9 @@ mod receive;
 mod resources;
 mod rows;
 mod runs;
+mod sign_in;
 mod sse;
+mod tls;
 mod tokens;
 mod trace;
 mod traces;
@@ -44,10 +47,11 @@ pub(crate) use problem::Problem;
 #[cfg(test)]
 pub(crate) use receive::receiver;
 pub use receive::{Limits, Protocol, Receivers};
+pub use tls::{Tls, TlsError};
 pub(crate) use traces::timestamp;
 
 use crate::{
-    access::{Access, Tokens},
+    access::{Access, Sessions, Tokens},
     intents::Intents,
     kinds::Kinds,
     metrics::Metrics,
@@ -63,6 +67,9 @@ pub(crate) struct App {
     /// Who may ask.
     pub(crate) access: Access,
     pub(crate) tokens: Tokens,
+    pub(crate) sessions: Sessions,
+    /// What connections are secured with; none where they are in clear.
+    pub(crate) tls: Option<Tls>,
     /// Resources and runs, to read.
     pub(crate) records: Records,
     /// Resources and runs, to change.
@@ -102,6 +109,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/{*path}", any(problem::no_such_path))
         .merge(read::routes())
         .merge(dev::routes(&app))
+        .merge(sign_in::routes())
         .merge(pages::routes());
     for kind in app.kinds.values() {
         let kind_routes = resources::routes(kind.name()).layer(Extension(Arc::clone(kind)));
@@ -113,11 +121,12 @@ pub(crate) fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(middleware::from_fn(pages::for_people))
         .layer(middleware::from_fn_with_state(app.clone(), trace::trace))
+        .layer(middleware::from_fn(headers::headers))
         .with_state(app)
 }
 
 /// Answers requests until `stopping`, and then those that are open.
 pub(crate) async fn serve(listener: tokio::net::TcpListener, app: App) {
-    let stopping = app.stopping.clone();
-    listen::serve(listener, listen::Wire::Http1, router(app), stopping).await;
+    let (tls, stopping) = (app.tls.clone(), app.stopping.clone());
+    listen::serve(listener, listen::Wire::Http1, tls, router(app), stopping).await;
 }

@@ -95,7 +95,7 @@ impl Document {
         let operation = json!({
             "summary": "Creates one. 202 names the run that does it.",
             "parameters": [dry_run(), {
-                "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 200 },
+                "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "pattern": "^[!-~]{1,200}$" },
                 "description": "The same key with the same body gets the same answer, for a day.",
             }],
             "requestBody": body("application/json", &new),

@@ -9,7 +9,7 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method, header},
+    http::{Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -65,8 +65,6 @@ pub(super) async fn trace(State(app): State<App>, request: Request, next: Next) 
     if let Some(context) = context {
         answer.headers_mut().extend(propagation::response_headers(context));
     }
-    let nosniff = HeaderValue::from_static("nosniff");
-    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     answer
 }
 

@@ -14,13 +14,13 @@ use super::*;
 use crate::{Limits, Protocol, first_token};
 
 /// A server that asks for tokens, and one token of each role.
-struct Guarded {
-    harness: Harness,
-    admin: String,
+pub(super) struct Guarded {
+    pub(super) harness: Harness,
+    pub(super) admin: String,
 }
 
 impl Guarded {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let runs: Arc<dyn store::RunStore> = Arc::new(store::MemoryStore::new());
         let mut admin = String::new();
         let keep = |secret: &str| {
@@ -33,7 +33,7 @@ impl Guarded {
         Self { harness, admin }
     }
 
-    async fn token(&self, role: Role) -> CreatedToken {
+    pub(super) async fn token(&self, role: Role) -> CreatedToken {
         let body = json!({"name": format!("a {role}"), "role": role});
         let answer = self.send(Method::POST, "/v1/tokens", Some(&self.admin), Some(body)).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:#?}");
@@ -41,7 +41,7 @@ impl Guarded {
         answer.json()
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -58,7 +58,7 @@ impl Guarded {
     }
 
     /// Everything that is stored of a trace.
-    async fn trace_text(&self, id: &str) -> String {
+    pub(super) async fn trace_text(&self, id: &str) -> String {
         self.harness.recorder.flush().await.unwrap();
         format!("{:?}", self.harness.app.traces.trace(id.parse().unwrap()).await.unwrap())
     }

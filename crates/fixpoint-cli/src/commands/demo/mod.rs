@@ -69,6 +69,7 @@ impl Args {
             listen: self.listen,
             receivers: Vec::new(),
             asking: Asking::Anyone { names: Vec::new() },
+            tls: None,
             data: folder.to_owned(),
             traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
@@ -76,7 +77,7 @@ impl Args {
             lines: Lines::File(log.clone()),
         })
         .await?;
-        let client = Client::new(&format!("http://{}", host.address))?;
+        let client = Client::new(&host.url)?;
         let mut signals = Signals::new()?;
         let story = async {
             tell(&client, output, &log, self.exit).await?;

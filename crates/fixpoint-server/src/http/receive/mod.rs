@@ -117,7 +117,7 @@ impl Receivers {
             let intake =
                 Intake::new(protocol.name(), self.limits, room.clone(), &app).guarded(&app);
             let (wire, routes) = routes(protocol, intake, &app);
-            listen::serve(listener, wire, routes, app.stopping.clone())
+            listen::serve(listener, wire, app.tls.clone(), routes, app.stopping.clone())
         });
         future::join_all(serving).await;
     }
