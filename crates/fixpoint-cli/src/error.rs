@@ -134,7 +134,7 @@ impl CliError {
 
 /// Whether the two did not agree on whom to trust. TLS has no type of error that says so here.
 fn is_about_certificates(error: &(dyn StdError + 'static)) -> bool {
-    let chain = std::iter::successors(Some(error), |error| error.source());
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
     chain.map(ToString::to_string).any(|text| {
         let text = text.to_ascii_lowercase();
         text.contains("certificate") || text.contains("handshake")
