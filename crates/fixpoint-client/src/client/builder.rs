@@ -88,6 +88,10 @@ impl Builder {
         if let Some(pem) = &self.ca {
             let certificates = Certificate::from_pem_bundle(pem)
                 .map_err(malformed("certificate of an authority"))?;
+            // A file without any is no bundle of none: it would trust nobody, and say why nowhere.
+            if certificates.is_empty() {
+                return Err(Error::Certificate { what: "certificate of an authority" });
+            }
             http = http.tls_certs_only(certificates);
         }
         if let Some(pem) = &self.identity {
@@ -116,6 +120,14 @@ mod tests {
         let builder = Client::builder("http://h").token(Some("Canary7hunter2".to_owned()));
         let said = format!("{builder:?} {:?}", builder.clone().build().unwrap());
         assert!(said.contains("http://h") && !said.contains("Canary7"), "{said}");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        for pem in ["", "nonsense", "-----BEGIN X-----\nAAAA\n-----END X-----\n"] {
+            let built = Client::builder("https://h").ca(Some(pem.into())).build();
+            assert!(matches!(built, Err(Error::Certificate { .. })), "{pem}");
+        }
     }
 
     #[test]

@@ -124,6 +124,8 @@ mod tests {
             "Authorization: AWS4-HMAC-SHA256 Credential=Canary7hunter2/x, Signature=Canary7hunter2",
             "https://h/x?X-Amz-Signature=Canary7hunter2&X-Amz-Security-Token=Canary7hunter2",
             "https://h/x?a=b&sig=Canary7hunter2",
+            "https://h/search?q=secret%3DCanary7hunter2",
+            "q=%7B%22password%22%3a%22Canary7hunter2%22%7D&a=b",
             "postgres://admin:Canary7hunter2@db:5432/x",
             "redis://:Canary7hunter2@cache",
             "Login { name: \"a\", password: \"Canary7hunter2\" }",

@@ -46,7 +46,8 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// `name=value`, `name: value`, `"name": "value"`, also within quoted text. An ARN is taken whole
+/// `name=value`, `name: value`, `"name": "value"`, also within quoted text and percent-encoded in an
+/// address. An ARN is taken whole
 /// and has no key: `arn:aws:secretsmanager:...` names a secret and holds none.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -59,7 +60,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
                 ) [a-z0-9_.-]*
                 | \b(?:sig|pass|pwd)
             )
-            \\*["']? \s* (?: => | [:=] ) \s* (?: Some\( )?
+            (?: \\*["']? | %2[27] ) \s* (?: => | [:=] | %3[ad] ) \s* (?: Some\( )?
         )
         (?P<value>
             "(?:[^"\\]|\\.)*(?:"|\\?\z)
