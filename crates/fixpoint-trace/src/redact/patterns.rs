@@ -47,8 +47,8 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// `name=value`, `name: value`, `"name": "value"`, also within quoted text and percent-encoded in an
-/// address. An ARN is taken whole
-/// and has no key: `arn:aws:secretsmanager:...` names a secret and holds none.
+/// address. An ARN is taken whole and has no key: `arn:aws:secretsmanager:...` names a secret and
+/// holds none.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r#"(?i) \barn:[^\s"',<>]+ |
