@@ -21,7 +21,7 @@ use fixpoint_aws::{
 };
 use fixpoint_client::{Client, Run, RunState, Why};
 use fixpoint_server::{
-    Server,
+    Access, Hosts, Server,
     store::{Entry, MemoryStore, Precondition, RunStore, Scan, Write},
 };
 use fixpoint_trace::{
@@ -172,6 +172,7 @@ async fn play(
         .traces(traces.clone(), recorder)
         .pace(pace)
         .hints(fixpoint_aws::hint)
+        .access(Access::Anyone(Hosts::default()))
         .kind(Clusters::new(Aws::connect(aws).await))
         .build()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -105,6 +105,11 @@ impl CliError {
         self
     }
 
+    /// The error itself, for a log line.
+    pub(crate) fn into_source(self) -> Box<dyn StdError + Send + Sync> {
+        self.source
+    }
+
     /// Prints the error on stderr, and returns the exit code that goes with it.
     pub(crate) fn report(&self, output: &Output) -> ExitCode {
         if self.said {
@@ -125,6 +130,15 @@ impl CliError {
         output.note(lines.join("\n"));
         ExitCode::from(self.kind as u8)
     }
+}
+
+/// Whether the two did not agree on whom to trust. TLS has no type of error that says so here.
+fn is_about_certificates(error: &(dyn StdError + 'static)) -> bool {
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
+    chain.map(ToString::to_string).any(|text| {
+        let text = text.to_ascii_lowercase();
+        text.contains("certificate") || text.contains("handshake")
+    })
 }
 
 /// The causes of an error, outermost first, each said once: some layers repeat their source.
@@ -154,7 +168,7 @@ impl From<fixpoint_client::Error> for CliError {
     fn from(error: fixpoint_client::Error) -> Self {
         use fixpoint_client::Error;
         let kind = match &error {
-            Error::Address { .. } => Kind::Usage,
+            Error::Address { .. } | Error::Token | Error::Certificate { .. } => Kind::Usage,
             Error::Unreachable { .. } => Kind::Unreachable,
             // The server says that the request was at fault; anything else is not the user's doing.
             Error::Problem(problem) if (400..500).contains(&problem.status) => Kind::Usage,
@@ -165,6 +179,13 @@ impl From<fixpoint_client::Error> for CliError {
         match &error {
             Error::Address { .. } => {
                 this.hints.push("set it with --url or FIXPOINT_URL".into());
+            }
+            Error::Unreachable { source, .. } if is_about_certificates(source.as_ref()) => {
+                this.hints.push(
+                    "name the authority that signed the server's certificate with --ca; a server \
+                     that wants one from you takes --client-cert and --client-key"
+                        .into(),
+                );
             }
             Error::Unreachable { .. } => this.hints.push(
                 "is the server running? Start one with `fixpoint dev`, or name another with --url \

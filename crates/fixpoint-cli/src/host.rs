@@ -4,9 +4,11 @@
 //! Not here: the server itself. The surprise: what records spans ends last. Only when the server
 //! has stopped is the recorder told to store what it still has, so its last spans are not lost.
 
+mod access;
 mod controls;
 mod export;
 mod receivers;
+mod tls;
 
 use std::{
     net::SocketAddr,
@@ -22,7 +24,10 @@ use fixpoint_aws::{
     sandbox::{Faults, Sandbox, SandboxOptions},
 };
 use fixpoint_client::{Api, Circuit};
-use fixpoint_server::{Protocol, Server, store::DiskStore as RunStore};
+use fixpoint_server::{
+    Protocol, Server,
+    store::{DiskStore, RunStore},
+};
 use fixpoint_trace::{
     export::Exporter,
     layer::{JsonLines, RecordLayer},
@@ -36,7 +41,7 @@ use fixpoint_trace::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-pub(crate) use self::receivers::Place;
+pub(crate) use self::{access::Asking, receivers::Place, tls::TlsFiles};
 use crate::error::{CliError, Result};
 
 /// What to put together.
@@ -46,6 +51,10 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// Where other programs' spans come in.
     pub(crate) receivers: Vec<(Protocol, Place)>,
+    /// Who may ask.
+    pub(crate) asking: Asking,
+    /// What connections are secured with, if with anything.
+    pub(crate) tls: Option<TlsFiles>,
     /// The folder of everything that is to survive.
     pub(crate) data: PathBuf,
     /// How traces are kept.
@@ -92,10 +101,12 @@ fn api(state: limits::ApiState) -> Api {
 pub(crate) struct Host {
     server: Server,
     listener: TcpListener,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
+    /// Where it listens, for people to open.
+    pub(crate) url: String,
     /// Where other programs' spans come in.
     pub(crate) receivers: Vec<(Protocol, SocketAddr)>,
+    /// The file with an administrator's token, if this start made one.
+    pub(crate) admin_token: Option<PathBuf>,
     /// What does not work though it should, and what to do about it.
     pub(crate) warnings: Vec<String>,
     background: Background,
@@ -104,7 +115,8 @@ pub(crate) struct Host {
 impl Host {
     /// Opens the stores, connects to the cloud and binds the ports. Serves nothing yet.
     pub(crate) async fn start(options: Options) -> Result<Self> {
-        let Options { listen, receivers, data, traces, pace, cloud, lines } = options;
+        let Options { listen, receivers, asking, tls, data, traces, pace, cloud, lines } = options;
+        let secured = tls.as_ref().map(TlsFiles::read).transpose()?.flatten();
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             CliError::because(format!("cannot listen on {listen}"), error)
                 .hint("choose another address with --listen; port 0 takes a free one")
@@ -113,8 +125,9 @@ impl Host {
             .local_addr()
             .map_err(|error| CliError::because("the address is not known", error))?;
         let bound = receivers::bind(&receivers).await?;
-        std::fs::create_dir_all(&data).map_err(|error| unusable(&data, error))?;
-        let runs = RunStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
+        access::folder_for_us(&data).map_err(|error| unusable(&data, error))?;
+        let runs = DiskStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
+        let runs: Arc<dyn RunStore> = Arc::new(runs);
         let spans =
             Engine::open(data.join("traces"), traces).map_err(|error| unusable(&data, error))?;
         let listening = bound.on.iter().map(|(_, address)| *address).chain([address]);
@@ -126,6 +139,11 @@ impl Host {
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
         record(&recorder, lines)?;
 
+        let (access, admin_token) = access::access(asking, &runs, &data).await?;
+        if let Some(file) = &admin_token {
+            tracing::info!(file = %file.display(), "made an administrator's token");
+        }
+
         let mut background = Background::default();
         background.spawn(|stop| writer.run(stop));
         let exported = exporter.as_ref().map(Exporter::exported).unwrap_or_default();
@@ -133,12 +151,21 @@ impl Host {
             background.spawn(|stop| exporter.run(stop));
         }
 
+        let is_secured = secured.is_some();
+        if let (Some(files), Some(tls)) = (tls, secured.clone()) {
+            background.spawn(|stop| files.renew(tls, stop));
+        }
+
         let recorded = recorder.clone();
         let before_send = Some(BeforeSend::new(move || {
             let recorder = recorded.clone();
             async move { recorder.flush().await.map_err(Into::into) }
         }));
-        let mut server = Server::builder().runs(Arc::new(runs)).traces(spans, recorder).pace(pace);
+        let mut server =
+            Server::builder().access(access).runs(runs).traces(spans, recorder).pace(pace);
+        if let Some(tls) = secured {
+            server = server.tls(tls);
+        }
         let aws = match cloud {
             Cloud::Sandbox(faults) => {
                 let options = SandboxOptions {
@@ -176,7 +203,8 @@ impl Host {
             tracing::warn!("{warning}");
         }
         let (receivers, warnings) = (bound.on, bound.off);
-        Ok(Self { server, listener, address, receivers, warnings, background })
+        let url = format!("{}://{address}", if is_secured { "https" } else { "http" });
+        Ok(Self { server, listener, url, receivers, admin_token, warnings, background })
     }
 
     /// Serves until `stop` completes and every run can be left; at `abort`, ends at once. Either

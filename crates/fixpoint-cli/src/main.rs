@@ -11,7 +11,10 @@ mod output;
 mod progress;
 mod waterfall;
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use fixpoint_client::Client;
@@ -58,6 +61,11 @@ struct Global {
         help_heading = "Global options"
     )]
     url: String,
+    #[command(flatten)]
+    trust: Trust,
+    /// A file that holds the API token to send; FIXPOINT_TOKEN does, too
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    token_file: Option<PathBuf>,
     /// The form of data on stdout
     #[arg(
         long,
@@ -85,6 +93,43 @@ struct Global {
     color: Color,
 }
 
+/// Whom to trust, and how to be trusted.
+#[derive(Debug, Args)]
+struct Trust {
+    /// The authorities (PEM) that sign the server's certificate; those of the system if not given
+    #[arg(
+        long,
+        global = true,
+        env = "FIXPOINT_CA",
+        hide_env = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    ca: Option<PathBuf>,
+    /// The certificate (PEM) to show a server that wants one
+    #[arg(
+        long,
+        global = true,
+        env = "FIXPOINT_CLIENT_CERT",
+        hide_env = true,
+        requires = "client_key",
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    client_cert: Option<PathBuf>,
+    /// The key (PEM) of that certificate
+    #[arg(
+        long,
+        global = true,
+        env = "FIXPOINT_CLIENT_KEY",
+        hide_env = true,
+        requires = "client_cert",
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    client_key: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(commands::demo::Args),
@@ -107,6 +152,7 @@ enum Command {
     Apis(commands::apis::Args),
     Pin(commands::pin::PinArgs),
     Unpin(commands::pin::UnpinArgs),
+    Token(commands::token::Args),
     Completions(commands::completions::Args),
 }
 
@@ -128,7 +174,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, output: Output) -> Result {
     let session =
-        || Ok::<_, error::CliError>(Session { client: Client::new(&cli.global.url)?, output });
+        || Ok::<_, error::CliError>(Session { client: client(&cli.global, &output)?, output });
     match cli.command {
         Command::Completions(args) => args.run(&output),
         Command::Demo(args) => args.run(output),
@@ -151,7 +197,40 @@ fn run(cli: Cli, output: Output) -> Result {
         Command::Apis(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Pin(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Unpin(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Token(args) => runtime()?.block_on(args.run(&session()?)),
     }
+}
+
+/// A client of the server that is meant. A token is never an argument: those are seen by all.
+fn client(global: &Global, output: &Output) -> Result<Client> {
+    let token = match &global.token_file {
+        Some(file) => Some(String::from_utf8_lossy(&read(file)?).into_owned()),
+        None => std::env::var("FIXPOINT_TOKEN").ok().filter(|token| !token.is_empty()),
+    };
+    let has_token = token.is_some();
+    let Trust { ca, client_cert, client_key } = &global.trust;
+    let ca = ca.as_deref().map(read).transpose()?;
+    let identity = match (client_cert, client_key) {
+        (Some(certificate), Some(key)) => {
+            let mut pem = read(certificate)?;
+            pem.push(b'\n');
+            pem.extend(read(key)?);
+            Some(pem)
+        }
+        _ => None,
+    };
+    let client = Client::builder(&global.url).token(token).ca(ca).identity(identity).build()?;
+    if has_token && client.is_in_clear() {
+        output.note(format!("warning: the token is sent to {} in clear", client.base()));
+    }
+    Ok(client)
+}
+
+/// A file that an option names.
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| {
+        error::CliError::usage_because(format!("{} could not be read", file.display()), error)
+    })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

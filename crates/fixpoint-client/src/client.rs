@@ -5,6 +5,8 @@
 //! the caller knows best. The surprise: no `traceparent` is sent. A trace starts in the server,
 //! where its spans are kept, so that it has one root that can be looked at.
 
+mod builder;
+mod tokens;
 mod traces;
 
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::{
     RunPage, RunState, TraceFollower, Why, sse::Events,
 };
 
+pub use self::builder::Builder;
 pub use self::traces::{RateQuery, SearchQuery};
 
 /// Long enough for a page of runs from a busy server, short enough that nobody thinks it hangs.
@@ -63,30 +66,30 @@ impl Client {
     /// # Errors
     /// [`Error::Address`] if `base` is no `http` or `https` URL.
     pub fn new(base: &str) -> Result<Self, Error> {
-        let refused = || Error::Address { url: base.to_owned() };
-        let mut url = Url::parse(base).map_err(|_| refused())?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(refused());
-        }
-        // Url::join replaces the last segment of a path that does not end in a slash.
-        if !url.path().ends_with('/') {
-            url.set_path(&format!("{}/", url.path()));
-        }
-        url.set_query(None);
-        url.set_fragment(None);
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("fixpoint/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(5))
-            // A library reads no environment, and a proxy must not stand before a local server.
-            .no_proxy()
-            .build()
-            .map_err(|_| refused())?;
-        Ok(Self { http, base: url })
+        Self::builder(base).build()
+    }
+
+    /// A client that shows a token, or that trusts or is trusted by other certificates.
+    pub fn builder(base: &str) -> Builder {
+        Builder::new(base)
     }
 
     /// The server's address, without a slash at its end.
     pub fn base(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Whether what is sent, a token included, can be read on the way: no TLS, and not to this
+    /// machine itself.
+    pub fn is_in_clear(&self) -> bool {
+        let here = match self.base.host_str() {
+            Some("localhost") | None => true,
+            Some(host) => {
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+        };
+        self.base.scheme() == "http" && !here
     }
 
     /// The address of a page of the server, for people to open.
@@ -372,6 +375,20 @@ mod tests {
                 matches!(Client::new(wrong), Err(Error::Address { url }) if url == wrong),
                 "{wrong}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_leaves_this_machine_without_tls_is_in_clear() {
+        for (base, clear) in [
+            ("http://127.0.0.1:7171", false),
+            ("http://[::1]:7171", false),
+            ("http://localhost", false),
+            ("http://fixpoint.example.com", true),
+            ("http://10.0.0.7", true),
+            ("https://fixpoint.example.com", false),
+        ] {
+            assert_eq!(Client::new(base).unwrap().is_in_clear(), clear, "{base}");
         }
     }
 

@@ -15,6 +15,15 @@ pub enum Error {
         /// What was given.
         url: String,
     },
+    /// The token given cannot be sent. It is not repeated here.
+    #[error("the API token is no text of one line")]
+    Token,
+    /// A certificate given is none, or does not fit its key. Neither is repeated here.
+    #[error("there is no {what} in PEM")]
+    Certificate {
+        /// What was looked for.
+        what: &'static str,
+    },
     /// No answer: nobody listens there, or the connection was lost.
     #[error("the server at {url} is not reachable")]
     Unreachable {

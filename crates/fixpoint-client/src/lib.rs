@@ -5,6 +5,7 @@
 //! is plain JSON here, because the kind that owns it (clusters, say) lives in the server's
 //! application, and this crate depends on no other.
 
+mod access;
 mod apis;
 #[cfg(feature = "client")]
 mod client;
@@ -20,9 +21,10 @@ mod trace;
 mod types;
 mod why;
 
+pub use access::{CreatedToken, NewToken, Role, Token, TokenPage};
 pub use apis::{Api, ApiPage, Circuit};
 #[cfg(feature = "client")]
-pub use client::{Accepted, Client, RateQuery, RunQuery, SearchQuery};
+pub use client::{Accepted, Builder, Client, RateQuery, RunQuery, SearchQuery};
 pub use diff::{
     Change, DiffCounts, DiffPlace, DiffRow, DiffSide, Difference, DifferenceKind, InBoth, Renamed,
     TraceDiff,

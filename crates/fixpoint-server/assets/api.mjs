@@ -68,6 +68,7 @@ export function errorBox(error) {
     problem.errors?.length > 0 && el("ul", {}, problem.errors.map((field) =>
       el("li", {}, el("code", {}, field.pointer || "/"), " ", field.detail))),
     problem.hint && el("p", { class: "hint" }, problem.hint),
+    error.status === 401 && el("p", {}, el("a", { href: "/sign-in" }, "Sign in")),
     error.traceId && el("p", { class: "trace-ref" }, "trace_id ",
       el("a", { href: `/traces/${encodeURIComponent(error.traceId)}` }, el("code", {}, error.traceId)),
       " ", copyButton(error.traceId)));

@@ -35,7 +35,9 @@ export async function refreshRegions() {
   let text;
   try {
     ({ body: text } = await call("GET", location.pathname + location.search, { as: "text", quiet: true, headers: { accept: "text/html", "x-fixpoint-refresh": "1" } }));
-  } catch {
+  } catch (error) {
+    // No longer signed in: the page itself leads to where one can.
+    if (error.status === 401) location.reload();
     // The next refresh will tell; an error box that comes and goes would only disturb.
     return;
   }

@@ -123,7 +123,7 @@ fn remove(spec: &mut Value, pointer: &str) -> Option<Value> {
 }
 
 /// Where in the spec a mistake is, as a JSON pointer (RFC 6901), and what it is.
-fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+pub(crate) fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     let mut push = |part: &str| {

@@ -4,6 +4,7 @@
 //! looked at. Not for planning (that is `fixpoint`) nor for traces (`fixpoint-trace`). The
 //! surprise: this is no binary. Each application's binary is its own; ours is `fixpoint-cli`.
 
+mod access;
 mod http;
 mod intents;
 mod kind;
@@ -20,7 +21,8 @@ mod tests;
 mod ui;
 mod why;
 
-pub use http::{Control, ControlError, Limits, Protocol, Receivers};
+pub use access::{Access, FirstTokenError, Hosts, first_token};
+pub use http::{Control, ControlError, Limits, Protocol, Receivers, Tls, TlsError};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
 pub use server::{Builder, Error, Server};
 pub use why::Hints;

@@ -14,6 +14,9 @@
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
 //! | `cancel/<run>` | empty; somebody asked to cancel the run |
 //! | `idempotency/<kind>/<key>` | what the first request with this key was and got |
+//! | `tokens/<hash>` | an API token (`access/tokens.rs`), by the hash of its secret |
+//! | `sessions/<hash>` | a browser that is signed in (`access/sessions.rs`) |
+//! | `first-token` | empty; there once an administrator's token has been made |
 
 use std::{fmt, sync::Arc};
 
@@ -75,6 +78,13 @@ pub(crate) mod key {
     }
     pub(crate) fn cancel(run: &str) -> String {
         format!("cancel/{run}")
+    }
+    pub(crate) const FIRST_TOKEN: &str = "first-token";
+    pub(crate) fn token(hash: &str) -> String {
+        format!("tokens/{hash}")
+    }
+    pub(crate) fn session(hash: &str) -> String {
+        format!("sessions/{hash}")
     }
     pub(crate) fn idempotency(kind: &str, key: &str) -> String {
         format!("idempotency/{kind}/{key}")
@@ -272,6 +282,16 @@ impl Records {
     /// True if somebody asked to cancel the run.
     pub(crate) async fn cancel_asked(&self, run: &str) -> Result<bool, StoreError> {
         Ok(self.store.get(&key::cancel(run)).await?.is_some())
+    }
+
+    /// Whether there is a record at the key.
+    pub(crate) async fn has(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.store.get(key).await?.is_some())
+    }
+
+    /// Follows what is at keys that begin so.
+    pub(crate) fn watch(&self, prefix: &str) -> Watch {
+        self.store.watch(prefix)
     }
 
     /// Follows one run: its record and its iterations.

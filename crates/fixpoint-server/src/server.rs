@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Kind,
-    http::{self, Apis, App, Control, Receivers},
+    access::{Access, Sessions, Tokens},
+    http::{self, Apis, App, Control, Receivers, Tls},
     intents::Intents,
     kinds::{AnyKind, Kinds},
     metrics::Metrics,
@@ -135,6 +136,8 @@ pub struct Builder {
     exported: Exported,
     hints: Option<Hints>,
     apis: Option<Apis>,
+    access: Option<Access>,
+    tls: Option<Tls>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -195,6 +198,20 @@ impl Builder {
         self
     }
 
+    /// Who may ask. Whoever has a token, if not set.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    /// Secures the API's connections and the receivers'. In clear, if not set.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// How fast the world's clock goes. Real if not set.
     #[must_use]
     pub fn pace(mut self, pace: Pace) -> Self {
@@ -234,7 +251,7 @@ impl Builder {
             return Err(Error::Missing("a kind of resource"));
         }
         // What the API itself serves under /v1.
-        let taken = ["runs", "traces", "logs", "find", "apis", "openapi.json"];
+        let taken = ["runs", "traces", "logs", "find", "apis", "tokens", "openapi.json"];
         let kinds = self.kinds.keys().copied();
         for name in kinds.chain(self.controls.keys().map(String::as_str)) {
             if crate::resource::name_fault(name).is_some() || taken.contains(&name) {
@@ -260,8 +277,13 @@ impl Builder {
             stopping: stopping.clone(),
         });
         let (wakes, runner) = Runner::new(shared);
+        let tokens = Tokens::new(records.clone());
         let app = App {
             kinds,
+            access: self.access.unwrap_or(Access::Tokens),
+            sessions: Sessions::new(records.clone(), tokens.clone()),
+            tokens,
+            tls: self.tls,
             intents: Intents::new(records.clone(), wakes),
             records,
             traces,

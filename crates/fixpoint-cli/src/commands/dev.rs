@@ -15,7 +15,7 @@ use fixpoint_server::Protocol;
 use super::keeping::Keeping;
 use crate::{
     error::{CliError, Result},
-    host::{self, Cloud, Host, Lines, Options, Place},
+    host::{self, Asking, Cloud, Host, Lines, Options, Place, TlsFiles},
     output::Output,
 };
 
@@ -58,9 +58,68 @@ pub(super) struct Shared {
     receivers: Receivers,
     #[command(flatten)]
     keeping: Keeping,
-    /// Listen on an address that others can reach, though nobody has to sign in
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    tls: TlsFiles,
+}
+
+/// Who may ask.
+#[derive(Debug, clap::Args)]
+struct Access {
+    /// Whether requests want an API token: on or off [default: off for dev, on for serve]
+    #[arg(long, value_name = "WHETHER", value_enum, hide_possible_values = true)]
+    auth: Option<Auth>,
+    /// Listen on an address that others can reach, though nobody has to show a token
     #[arg(long)]
     allow_remote_without_auth: bool,
+    /// A name that this server is called by, where nobody has to show a token; may be repeated
+    #[arg(long = "host-name", value_name = "NAME")]
+    host_names: Vec<String>,
+    /// Make another administrator's token, in the file admin-token of the folder of --data
+    #[arg(long)]
+    new_admin_token: bool,
+}
+
+/// Whether requests want an API token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Auth {
+    /// Whoever has a token may, as much as its role allows.
+    On,
+    /// Whoever reaches the server may, everything.
+    Off,
+}
+
+impl Access {
+    /// Who may ask a server that listens there. `usual` is what holds if nothing is said.
+    fn asking(
+        self,
+        usual: Auth,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Asking> {
+        let Self { auth, allow_remote_without_auth: allowed, host_names, new_admin_token } = self;
+        match auth.unwrap_or(if allowed { Auth::Off } else { usual }) {
+            Auth::On => Ok(Asking::Tokens { new_admin: new_admin_token }),
+            Auth::Off if new_admin_token => {
+                Err(CliError::usage("--new-admin-token is of no use where nobody shows a token")
+                    .hint("give --auth on, too"))
+            }
+            Auth::Off => {
+                let remote = addresses.into_iter().find(|address| !address.ip().is_loopback());
+                match remote.filter(|_| !allowed) {
+                    None => Ok(Asking::Anyone { names: host_names }),
+                    Some(remote) => {
+                        let what =
+                            format!("{remote} can be reached by others, and nobody has to sign in");
+                        Err(CliError::usage(what).hint(
+                            "give --auth on, listen on 127.0.0.1, or say \
+                             --allow-remote-without-auth",
+                        ))
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Where other programs' spans come in.
@@ -103,26 +162,29 @@ impl Args {
             Some(path) => read_faults(path)?,
             None => Faults::default(),
         };
-        self.shared.serve(Cloud::Sandbox(faults), output).await
+        self.shared.serve(Cloud::Sandbox(faults), Auth::Off, output).await
     }
 }
 
 impl Shared {
-    pub(super) async fn serve(self, cloud: Cloud, output: Output) -> Result {
+    pub(super) async fn serve(self, cloud: Cloud, usual: Auth, output: Output) -> Result {
         let receivers = self.receivers.places();
         let asked_for = receivers.iter().filter_map(|(_, place)| place.address());
-        let mut addresses = std::iter::once(self.listen).chain(asked_for);
-        let remote = addresses.find(|address| !address.ip().is_loopback());
-        if let Some(remote) = remote.filter(|_| !self.allow_remote_without_auth) {
-            let what = format!("{remote} can be reached by others, and nobody has to sign in");
-            return Err(CliError::usage(what).hint(
-                "listen on 127.0.0.1 behind a proxy that signs people in, or give \
-                 --allow-remote-without-auth",
+        let addresses = std::iter::once(self.listen).chain(asked_for).collect::<Vec<_>>();
+        let asking = self.access.asking(usual, addresses.iter().copied())?;
+        let remote = addresses.iter().find(|address| !address.ip().is_loopback());
+        let in_clear = self.tls.read()?.is_none();
+        if let (Some(remote), Asking::Tokens { .. }, true) = (remote, &asking, in_clear) {
+            output.note(format!(
+                "warning: on {remote} tokens travel in clear; give --tls-cert and --tls-key, or put \
+                 a proxy that speaks TLS in front"
             ));
         }
         let host = Host::start(Options {
             listen: self.listen,
             receivers: receivers.to_vec(),
+            asking,
+            tls: Some(self.tls),
             data: self.data,
             traces: self.keeping.options().await?,
             pace: Pace::times(self.time_scale),
@@ -133,10 +195,13 @@ impl Shared {
         for (protocol, address) in &host.receivers {
             output.note(format!("{protocol} on {address}"));
         }
+        if let Some(file) = &host.admin_token {
+            output.note(format!("an administrator's token is in {}", file.display()));
+        }
         for warning in &host.warnings {
             output.note(format!("warning: {warning}"));
         }
-        output.note(format!("listening on http://{}", host.address));
+        output.note(format!("listening on {}", host.url));
         host::serve(host).await
     }
 }
@@ -149,4 +214,43 @@ fn read_faults(path: &Path) -> Result<Faults> {
         CliError::usage_because(format!("{said} holds no fault rules"), error)
             .hint("examples/faults.yaml shows what a rule can say")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asking(auth: Option<Auth>, usual: Auth, address: &str, allowed: bool) -> Result<Asking> {
+        let access = Access {
+            auth,
+            allow_remote_without_auth: allowed,
+            host_names: Vec::new(),
+            new_admin_token: false,
+        };
+        access.asking(usual, [DEFAULT_LISTEN, address.parse().unwrap()])
+    }
+
+    #[test]
+    fn nobody_is_let_in_from_elsewhere_without_a_token_unless_that_is_said() {
+        let anyone = Asking::Anyone { names: Vec::new() };
+        let tokens = Asking::Tokens { new_admin: false };
+        let (here, there) = ("127.0.0.1:1", "10.0.0.7:1");
+        for (auth, usual, address, allowed, expected) in [
+            (None, Auth::Off, here, false, Some(&anyone)),
+            (None, Auth::Off, there, false, None),
+            (None, Auth::Off, there, true, Some(&anyone)),
+            (None, Auth::On, here, false, Some(&tokens)),
+            (None, Auth::On, there, false, Some(&tokens)),
+            (None, Auth::On, there, true, Some(&anyone)),
+            (Some(Auth::Off), Auth::On, here, false, Some(&anyone)),
+            (Some(Auth::Off), Auth::On, there, false, None),
+            (Some(Auth::Off), Auth::On, "0.0.0.0:0", false, None),
+            (Some(Auth::Off), Auth::On, "[::]:0", false, None),
+            (Some(Auth::On), Auth::Off, there, false, Some(&tokens)),
+            (Some(Auth::On), Auth::Off, there, true, Some(&tokens)),
+        ] {
+            let found = asking(auth, usual, address, allowed).ok();
+            assert_eq!(found.as_ref(), expected, "{auth:?} {usual:?} {address} {allowed}");
+        }
+    }
 }

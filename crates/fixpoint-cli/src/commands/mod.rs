@@ -27,6 +27,7 @@ pub(crate) mod plan;
 pub(crate) mod runs;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod token;
 pub(crate) mod trace;
 pub(crate) mod upload;
 pub(crate) mod why;

@@ -1,11 +1,11 @@
 //! `fixpoint serve`: a server on real AWS.
 //!
-//! Not for trying things out, for which `dev` costs nothing. The surprise: there is no sign-in
-//! yet, so it refuses an address that others can reach unless told so in so many words.
+//! Not for trying things out, for which `dev` costs nothing. The surprise: it wants an API token
+//! with every request, on loopback too, where other users of the machine are.
 
 use fixpoint_aws::limits::Share;
 
-use super::dev::Shared;
+use super::dev::{Auth, Shared};
 use crate::{
     error::{CliError, Result},
     host::Cloud,
@@ -37,7 +37,8 @@ Examples:
 
 Credentials are found as the AWS command line finds them. Log lines go to stdout as JSON, each
 with its trace_id; traces are copied to a collector if OTEL_EXPORTER_OTLP_ENDPOINT is set.
-There is no sign-in: whoever reaches the address can create and delete clusters.";
+Requests want an API token: docs/access.md. The first start writes an administrator's to the file
+admin-token in the folder of --data: export FIXPOINT_TOKEN=$(cat /var/lib/fixpoint/admin-token)";
 
 impl Args {
     pub(crate) async fn run(self, output: Output) -> Result {
@@ -46,6 +47,7 @@ impl Args {
                 .hint("start one with `fixpoint dev --faults FILE`"));
         }
         let Self { shared, region, endpoint_url, aws_share } = self;
-        shared.serve(Cloud::Aws { region, endpoint_url, share: aws_share }, output).await
+        let cloud = Cloud::Aws { region, endpoint_url, share: aws_share };
+        shared.serve(cloud, Auth::On, output).await
     }
 }

@@ -55,12 +55,13 @@ fn a_state_that_is_none_is_told_the_states() {
 
 #[test]
 fn an_address_that_others_can_reach_is_refused() {
-    let said = fixpoint(&["serve", "--listen", "0.0.0.0:0", "--region", "eu-west-1"]);
+    let args = ["serve", "--auth", "off", "--listen", "0.0.0.0:0", "--region", "eu-west-1"];
+    let said = fixpoint(&args);
     insta::assert_snapshot!(said, @r"
     exit 2
     -- stderr
     error: 0.0.0.0:0 can be reached by others, and nobody has to sign in
-    Hint: listen on 127.0.0.1 behind a proxy that signs people in, or give --allow-remote-without-auth
+    Hint: give --auth on, listen on 127.0.0.1, or say --allow-remote-without-auth
     ");
 }
 

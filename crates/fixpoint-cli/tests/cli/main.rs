@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod client;
 mod crash;
 mod diff;
@@ -14,5 +15,7 @@ mod help;
 mod layers;
 mod receive;
 mod search;
+mod secrets;
 mod support;
+mod tls;
 mod why;

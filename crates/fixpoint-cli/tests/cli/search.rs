@@ -7,7 +7,7 @@ use fixpoint_aws::{
     Aws, AwsOptions,
     sandbox::{Sandbox, SandboxOptions},
 };
-use fixpoint_server::{Server, store::MemoryStore};
+use fixpoint_server::{Access, Hosts, Server, store::MemoryStore};
 use fixpoint_trace::{
     model::{Record, Resource, Span, SpanContext, SpanId, Status, TraceId},
     record::Recorder,
@@ -67,6 +67,7 @@ impl Searched {
         let aws = Aws::connect(AwsOptions { sandbox, ..AwsOptions::default() }).await;
         let server = Server::builder()
             .kind(Clusters::new(aws))
+            .access(Access::Anyone(Hosts::default()))
             .runs(Arc::new(MemoryStore::new()))
             .traces(traces, recorder)
             .build()

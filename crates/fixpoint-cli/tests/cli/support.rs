@@ -13,7 +13,11 @@ use regex::Regex;
 /// The command under test, with an environment that cannot colour what it says.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fixpoint"));
-    command.env_remove("FIXPOINT_URL").env_remove("RUST_LOG").env_remove("NO_COLOR");
+    command
+        .env_remove("FIXPOINT_TOKEN")
+        .env_remove("FIXPOINT_URL")
+        .env_remove("RUST_LOG")
+        .env_remove("NO_COLOR");
     command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").stdin(Stdio::null());
     command
 }
@@ -96,6 +100,11 @@ impl Dev {
         Self { child, url, otlp_http }
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.url).unwrap()
     }
@@ -107,7 +116,7 @@ impl Dev {
 
     /// Asks the server to end, as a service manager does, and says how it ended.
     pub(crate) fn terminate(mut self) -> String {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.child.wait().unwrap().to_string()
     }

@@ -3,7 +3,14 @@
 //! Not here: what is answered. The surprise: a connection that does not say anything is closed
 //! after a while, whatever protocol it speaks, so that nobody can keep the others out by silence.
 
-use std::{future, io, sync::Arc, time::Duration};
+use std::{
+    future, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, extract::Request};
 use hyper::body::Incoming;
@@ -12,13 +19,17 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
     time,
 };
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use super::tls::Tls;
 
 /// More connections than this wait in the system's queue.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -34,7 +45,7 @@ const OUT_OF_FILES: Duration = Duration::from_secs(1);
 pub(crate) enum Wire {
     /// HTTP/1.1
     Http1,
-    /// HTTP/2 in clear, without upgrade: what gRPC speaks.
+    /// HTTP/2, without upgrade: what gRPC speaks.
     Http2,
 }
 
@@ -42,9 +53,11 @@ pub(crate) enum Wire {
 pub(crate) async fn serve(
     listener: TcpListener,
     wire: Wire,
+    tls: Option<Tls>,
     routes: Router,
     stopping: CancellationToken,
 ) {
+    let failed = Arc::new(AtomicU64::new(0));
     let builder = builder(wire);
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut open = JoinSet::new();
@@ -56,9 +69,16 @@ pub(crate) async fn serve(
             // Reaps what has ended, so that the set does not grow.
             while open.try_join_next().is_some() {}
             let (builder, routes) = (builder.clone(), routes.clone());
-            let stopping = stopping.clone();
+            let (stopping, tls, failed) = (stopping.clone(), tls.clone(), Arc::clone(&failed));
             open.spawn(async move {
-                talk(stream, &builder, routes, stopping).await;
+                match tls {
+                    None => talk(stream, &builder, routes, stopping).await,
+                    Some(tls) => {
+                        if let Some(stream) = secure(stream, wire, &tls, &failed).await {
+                            talk(stream, &builder, routes, stopping).await;
+                        }
+                    }
+                }
                 drop(place);
             });
         }
@@ -110,9 +130,31 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+/// The connection with TLS on it; none if that could not be agreed on in time. The first failure is
+/// logged, then the second, the fourth, the eighth: whoever knocks at every port makes no flood.
+async fn secure(
+    stream: TcpStream,
+    wire: Wire,
+    tls: &Tls,
+    failed: &AtomicU64,
+) -> Option<TlsStream<TcpStream>> {
+    let from = stream.peer_addr();
+    let error = match time::timeout(SILENCE, tls.accept(stream, wire)).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it took too long".to_owned(),
+    };
+    let count = failed.fetch_add(1, Ordering::Relaxed) + 1;
+    if count.is_power_of_two() {
+        let from = from.map(|from| from.to_string()).unwrap_or_default();
+        tracing::warn!(from, count, "a connection could not be secured: {error}");
+    }
+    None
+}
+
 /// One connection, from its first request to its end.
 async fn talk(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     builder: &Builder<TokioExecutor>,
     routes: Router,
     stopping: CancellationToken,

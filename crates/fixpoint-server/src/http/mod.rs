@@ -9,6 +9,8 @@ mod body;
 mod dev;
 mod diff;
 mod find;
+mod guard;
+mod headers;
 mod health;
 mod listen;
 mod logs;
@@ -22,7 +24,10 @@ mod receive;
 mod resources;
 mod rows;
 mod runs;
+mod sign_in;
 mod sse;
+mod tls;
+mod tokens;
 mod trace;
 mod traces;
 mod why;
@@ -43,9 +48,17 @@ pub(crate) use problem::Problem;
 #[cfg(test)]
 pub(crate) use receive::receiver;
 pub use receive::{Limits, Protocol, Receivers};
+pub use tls::{Tls, TlsError};
 pub(crate) use traces::timestamp;
 
-use crate::{intents::Intents, kinds::Kinds, metrics::Metrics, records::Records, why::Explainer};
+use crate::{
+    access::{Access, Sessions, Tokens},
+    intents::Intents,
+    kinds::Kinds,
+    metrics::Metrics,
+    records::Records,
+    why::Explainer,
+};
 
 /// Asks how the APIs stand that plans call.
 pub(crate) type Apis = Arc<dyn Fn() -> Vec<fixpoint_client::Api> + Send + Sync>;
@@ -55,6 +68,12 @@ pub(crate) type Apis = Arc<dyn Fn() -> Vec<fixpoint_client::Api> + Send + Sync>;
 pub(crate) struct App {
     /// The kinds served, by name.
     pub(crate) kinds: Arc<Kinds>,
+    /// Who may ask.
+    pub(crate) access: Access,
+    pub(crate) tokens: Tokens,
+    pub(crate) sessions: Sessions,
+    /// What connections are secured with; none where they are in clear.
+    pub(crate) tls: Option<Tls>,
     /// Resources and runs, to read.
     pub(crate) records: Records,
     /// Resources and runs, to change.
@@ -87,6 +106,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(rows::routes())
         .merge(diff::routes())
         .route("/v1/apis", get(apis::list))
+        .merge(tokens::routes())
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))
@@ -96,6 +116,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/{*path}", any(problem::no_such_path))
         .merge(read::routes())
         .merge(dev::routes(&app))
+        .merge(sign_in::routes())
         .merge(pages::routes());
     for kind in app.kinds.values() {
         let kind_routes = resources::routes(kind.name()).layer(Extension(Arc::clone(kind)));
@@ -104,13 +125,15 @@ pub(crate) fn router(app: App) -> Router {
     routes
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(middleware::from_fn(pages::for_people))
         .layer(middleware::from_fn_with_state(app.clone(), trace::trace))
+        .layer(middleware::from_fn(headers::headers))
         .with_state(app)
 }
 
 /// Answers requests until `stopping`, and then those that are open.
 pub(crate) async fn serve(listener: tokio::net::TcpListener, app: App) {
-    let stopping = app.stopping.clone();
-    listen::serve(listener, listen::Wire::Http1, router(app), stopping).await;
+    let (tls, stopping) = (app.tls.clone(), app.stopping.clone());
+    listen::serve(listener, listen::Wire::Http1, tls, router(app), stopping).await;
 }

@@ -7,12 +7,18 @@
 mod traces;
 
 use axum::{Json, extract::State};
-use fixpoint_client::{ApiPage, PlanPreview, Problem, Resource, ResourcePage, Run, RunPage, Why};
+use fixpoint_client::{
+    ApiPage, CreatedToken, NewToken, PlanPreview, Problem, Resource, ResourcePage, Run, RunPage,
+    Token, TokenPage, Why,
+};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::App;
-use crate::kinds::{AnyKind, Kinds};
+use crate::{
+    access::Need,
+    kinds::{AnyKind, Kinds},
+};
 
 pub(super) async fn document(State(app): State<App>) -> Json<Value> {
     Json(assemble(&app.kinds))
@@ -31,6 +37,7 @@ pub(super) fn assemble(kinds: &Kinds) -> Value {
     document.runs();
     document.traces();
     document.counts();
+    document.tokens();
     document.health();
     // Every error answer is one of these, so it stands in the components and not in each path.
     let problem = document.generator.subschema_for::<Problem>();
@@ -46,7 +53,13 @@ pub(super) fn assemble(kinds: &Kinds) -> Value {
                 traceparent, b3 and uber-trace-id of a request continue the caller's trace.",
         },
         "paths": document.paths,
+        "security": [{ "token": [] }],
         "components": {
+            "securitySchemes": { "token": {
+                "type": "http", "scheme": "bearer",
+                "description": "An API token: fixpoint token create. x-roles are the roles that may. \
+                    A server that asks nobody for tokens (fixpoint dev) takes no notice of them.",
+            }},
             "schemas": schemas,
             "responses": { "Problem": {
                 "description": "What went wrong (RFC 9457), and the trace that shows it.",
@@ -82,7 +95,7 @@ impl Document {
         let operation = json!({
             "summary": "Creates one. 202 names the run that does it.",
             "parameters": [dry_run(), {
-                "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 200 },
+                "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "pattern": "^[!-~]{1,200}$" },
                 "description": "The same key with the same body gets the same answer, for a day.",
             }],
             "requestBody": body("application/json", &new),
@@ -162,6 +175,20 @@ impl Document {
         self.path("/v1/runs/{id}/cancel", "post", cancel);
     }
 
+    fn tokens(&mut self) {
+        let page = self.json::<TokenPage>();
+        let summary = "Lists API tokens, without their secrets.";
+        self.path("/v1/tokens", "get", get(summary, &[], &[("200", page)]));
+        let mut created = self.json::<CreatedToken>();
+        created["description"] = json!("Made. This answer alone holds the secret.");
+        let mut create = get("Makes an API token.", &[], &[("201", created)]);
+        create["requestBody"] = body("application/json", &self.schema::<NewToken>());
+        self.path("/v1/tokens", "post", create);
+        let (id, token) = (in_path("id", "The token's id."), self.json::<Token>());
+        let summary = "Revokes an API token: it is refused from now on.";
+        self.path("/v1/tokens/{id}", "delete", get(summary, &[id], &[("200", token)]));
+    }
+
     fn health(&mut self) {
         let apis = self.json::<ApiPage>();
         let summary =
@@ -180,7 +207,13 @@ impl Document {
         self.path("/v1/openapi.json", "get", get("This document.", &[], &[("200", document)]));
     }
 
-    fn path(&mut self, path: &str, method: &str, operation: Value) {
+    fn path(&mut self, path: &str, method: &str, mut operation: Value) {
+        // Methods of HTTP are written in capitals, those of OpenAPI are not.
+        let http = method.to_ascii_uppercase().parse().unwrap_or_default();
+        match Need::of(&http, Some(path)) {
+            Need::Nothing => operation["security"] = json!([]),
+            need => operation["x-roles"] = json!(need.roles()),
+        }
         let methods = self.paths.entry(path).or_insert_with(|| json!({}));
         methods[method] = operation;
     }

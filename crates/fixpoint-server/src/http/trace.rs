@@ -9,7 +9,7 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -34,9 +34,6 @@ pub(super) async fn trace(State(app): State<App>, request: Request, next: Next) 
     let span = span(&request, route.as_deref());
     let context = layer::context(&span);
     let answer = async {
-        if let Some(problem) = foreign(&request) {
-            return problem.into_response();
-        }
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
         answer.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -68,8 +65,6 @@ pub(super) async fn trace(State(app): State<App>, request: Request, next: Next) 
     if let Some(context) = context {
         answer.headers_mut().extend(propagation::response_headers(context));
     }
-    let nosniff = HeaderValue::from_static("nosniff");
-    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     answer
 }
 
@@ -89,6 +84,8 @@ fn span(request: &Request, route: Option<&str>) -> Span {
         url.path = request.uri().path(),
         url.query = request.uri().query(),
         user_agent.original = agent,
+        fixpoint.token.id = Empty,
+        fixpoint.role = Empty,
         http.response.status_code = Empty,
         error.r#type = Empty,
         otel.status_code = Empty,
@@ -111,15 +108,4 @@ fn known(method: &Method) -> &str {
 
 fn is_quiet(path: &str) -> bool {
     path == "/healthz" || path == "/metrics" || path.starts_with("/assets/")
-}
-
-/// Refuses changes that a page of another site asks a browser to make: a server on loopback is
-/// in reach of every page that its user looks at.
-fn foreign(request: &Request) -> Option<Problem> {
-    let site = request.headers().get("sec-fetch-site")?.to_str().ok()?;
-    let refused = !request.method().is_safe() && !matches!(site, "same-origin" | "none");
-    refused.then(|| {
-        let detail = format!("This request was made by a page of another site ({site}).");
-        Problem::new(StatusCode::FORBIDDEN, "foreign", "Request of another site", detail)
-    })
 }

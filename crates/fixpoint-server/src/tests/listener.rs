@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{PATIENCE, toy::Toys};
-use crate::{Error, Protocol, Receivers, Server, store};
+use crate::{Access, Error, Hosts, Protocol, Receivers, Server, store};
 
 fn server() -> crate::Builder {
     on(Arc::new(trace_store::memory::MemoryStore::default()))
@@ -31,7 +31,10 @@ fn server() -> crate::Builder {
 
 fn on(traces: Arc<dyn TraceStore>) -> crate::Builder {
     let (recorder, _) = Recorder::new(Arc::clone(&traces));
-    Server::builder().runs(Arc::new(store::MemoryStore::new())).traces(traces, recorder)
+    Server::builder()
+        .access(Access::Anyone(Hosts::default()))
+        .runs(Arc::new(store::MemoryStore::new()))
+        .traces(traces, recorder)
 }
 
 #[tokio::test]
@@ -174,4 +177,20 @@ async fn a_connection_that_says_nothing_is_closed_whatever_it_should_speak() {
         }
     }
     running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_come_to_its_end_in_time_costs_its_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = server().kind(Toys(Arc::default())).build().unwrap();
+    tokio::spawn(server.run(listener, std::future::pending()));
+    let began = time::Instant::now();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: ").await.unwrap();
+    let mut answer = Vec::new();
+    // Time goes on by itself where nobody has anything else to do.
+    let _ended = slow.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+    assert!(began.elapsed() >= Duration::from_secs(29), "{:?}", began.elapsed());
 }

@@ -3,6 +3,7 @@
 //! Here: the toy, and a harness that runs the router and the runner in one process. The surprise:
 //! dropping the harness is a crash. Nothing is ended, flushed or told to stop.
 
+mod access;
 mod bad_requests;
 mod diff;
 mod drift;
@@ -17,7 +18,9 @@ mod receive;
 mod restart;
 mod rows;
 mod search;
+mod sign_in;
 mod streams;
+mod tls;
 mod toy;
 mod traces;
 mod why;
@@ -38,7 +41,7 @@ use tower::ServiceExt;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::{
-    Server,
+    Access, Hosts, Server,
     http::{self, App},
     store,
     why::Learner,
@@ -94,6 +97,15 @@ impl Harness {
         traces: Arc<dyn trace_store::TraceStore>,
         world: Arc<World>,
     ) -> Self {
+        Self::asking(Access::Anyone(Hosts::default()), runs, traces, world)
+    }
+
+    fn asking(
+        access: Access,
+        runs: Arc<dyn store::RunStore>,
+        traces: Arc<dyn trace_store::TraceStore>,
+        world: Arc<World>,
+    ) -> Self {
         fixpoint_trace::testing::watch_all_places();
         let (recorder, writer) = Recorder::new(Arc::clone(&traces));
         let resource = [("service.name".to_owned(), model::Value::String("fixpoint".to_owned()))];
@@ -106,6 +118,7 @@ impl Harness {
             .traces(traces, recorder.clone())
             .control("world", Arc::clone(&world) as _)
             .max_runs(4)
+            .access(access)
             // Five seconds of backoff are five milliseconds.
             .pace(Pace::times(1000.0))
             .build()

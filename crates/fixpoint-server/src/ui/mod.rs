@@ -313,6 +313,32 @@ impl HitView {
     }
 }
 
+/// `/sign-in`: for a token to be pasted, or who has been.
+#[derive(Debug, Template)]
+#[template(path = "sign-in.html")]
+pub(crate) struct SignInPage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// Whether this server wants anybody to sign in.
+    pub(crate) wanted: bool,
+    /// Where to go then.
+    pub(crate) to: String,
+    /// Why the last try did not go well.
+    pub(crate) why: Option<String>,
+    /// The token that this browser is signed in with, and its role.
+    pub(crate) signed_in: Option<(String, String)>,
+}
+
+/// A page that leads to another, and is there for a moment only.
+#[derive(Debug, Template)]
+#[template(path = "once-more.html")]
+pub(crate) struct OnceMorePage {
+    /// Around it.
+    pub(crate) chrome: Chrome,
+    /// The address.
+    pub(crate) path: String,
+}
+
 /// An error, for people.
 #[derive(Debug, Template)]
 #[template(path = "error.html")]

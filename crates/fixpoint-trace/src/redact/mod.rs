@@ -85,6 +85,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn an_api_token_of_our_own_is_removed_and_our_crates_names_are_not() {
+        let token = format!("fixpoint_{}", "0123456789abcdef".repeat(4) + "89abcdef");
+        for around in ["{} was refused", "/x?q={}&a", "'{}'", "a_{}"] {
+            let clean = text(&around.replace("{}", &token)).into_owned();
+            assert_eq!(clean, around.replace("{}", REDACTED));
+        }
+        assert!(matches!(text("fixpoint_trace::record fixpoint_aws"), Cow::Borrowed(_)));
+    }
+
     /// Nothing in here may be found in what is left of any text.
     const CANARY: &str = "Canary7hunter2";
     const AWS_SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzCANARYKE";
@@ -114,6 +124,8 @@ mod tests {
             "Authorization: AWS4-HMAC-SHA256 Credential=Canary7hunter2/x, Signature=Canary7hunter2",
             "https://h/x?X-Amz-Signature=Canary7hunter2&X-Amz-Security-Token=Canary7hunter2",
             "https://h/x?a=b&sig=Canary7hunter2",
+            "https://h/search?q=secret%3DCanary7hunter2",
+            "q=%7B%22password%22%3a%22Canary7hunter2%22%7D&a=b",
             "postgres://admin:Canary7hunter2@db:5432/x",
             "redis://:Canary7hunter2@cache",
             "Login { name: \"a\", password: \"Canary7hunter2\" }",

@@ -11,7 +11,7 @@ static SUSPECT: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i) pass | pwd | secret | token | api[_.-]?key | access[_.-]?key | private[\ _.-]?key
         | key[_.-]?material | user[_.-]?data | kube[_.-]?config | credential | authorization
         | signature | cookie | \bsig | eyJ | AKIA | ASIA | IQoJ | F[wQ]oG | gh[opsu]_ | xox[a-z]-
-        | ://[^/\s]*@ | [A-Za-z0-9/+]{40}",
+        | fixpoint_[0-9a-f]{16} | ://[^/\s]*@ | [A-Za-z0-9/+]{40}",
     )
 });
 
@@ -24,7 +24,8 @@ static LOOK: LazyLock<Regex> = LazyLock::new(|| {
         | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                                     # AWS access key id
         | \b(?:IQoJb3JpZ2lu|F[wQ]oGZXIvYXdz)[A-Za-z0-9/+=%_-]{20,}          # AWS session token
         | \bgh[opsu]_[A-Za-z0-9]{36,}                                       # GitHub
-        | \bxox[a-z]-[A-Za-z0-9-]{10,}                                      # Slack",
+        | \bxox[a-z]-[A-Za-z0-9-]{10,}                                      # Slack
+        | fixpoint_[0-9a-fA-F]{16,}                                         # our own",
     )
 });
 
@@ -45,8 +46,9 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// `name=value`, `name: value`, `"name": "value"`, also within quoted text. An ARN is taken whole
-/// and has no key: `arn:aws:secretsmanager:...` names a secret and holds none.
+/// `name=value`, `name: value`, `"name": "value"`, also within quoted text and percent-encoded in an
+/// address. An ARN is taken whole and has no key: `arn:aws:secretsmanager:...` names a secret and
+/// holds none.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r#"(?i) \barn:[^\s"',<>]+ |
@@ -58,7 +60,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
                 ) [a-z0-9_.-]*
                 | \b(?:sig|pass|pwd)
             )
-            \\*["']? \s* (?: => | [:=] ) \s* (?: Some\( )?
+            (?: \\*["']? | %2[27] ) \s* (?: => | [:=] | %3[ad] ) \s* (?: Some\( )?
         )
         (?P<value>
             "(?:[^"\\]|\\.)*(?:"|\\?\z)

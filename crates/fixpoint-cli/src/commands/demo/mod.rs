@@ -18,7 +18,7 @@ use fixpoint_client::Client;
 use self::story::Story;
 use crate::{
     error::{CliError, Result},
-    host::{Cloud, Host, Lines, Options, Signals},
+    host::{Asking, Cloud, Host, Lines, Options, Signals},
     output::Output,
 };
 
@@ -68,6 +68,8 @@ impl Args {
         let host = Host::start(Options {
             listen: self.listen,
             receivers: Vec::new(),
+            asking: Asking::Anyone { names: Vec::new() },
+            tls: None,
             data: folder.to_owned(),
             traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
@@ -75,7 +77,7 @@ impl Args {
             lines: Lines::File(log.clone()),
         })
         .await?;
-        let client = Client::new(&format!("http://{}", host.address))?;
+        let client = Client::new(&host.url)?;
         let mut signals = Signals::new()?;
         let story = async {
             tell(&client, output, &log, self.exit).await?;

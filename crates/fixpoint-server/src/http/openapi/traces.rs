@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::{Document, events, get, in_path, in_query, paging};
 
+const TRACE_ID: &str = "^[0-9a-fA-F]{32}$";
+const SPAN_ID: &str = "^[0-9a-fA-F]{16}$";
 const Q: &str = "What they must be like. Conditions are joined by `and`, alternatives by `or`. \
     Fields: service, name, kind, status, status.message, duration, scope, any attribute; of the \
     whole trace: root, trace.duration, trace.spans, trace.errors, trace.open, log. Comparisons: \
@@ -28,13 +30,15 @@ impl Document {
         let summary =
             "Searches traces, newest first. A query that is none is a 400 with its place.";
         self.path("/v1/traces", "get", get(summary, &filters, &[("200", page)]));
-        let id = [in_path("id", "The trace's id: 32 hex digits.")];
+        let id = [shaped(in_path("id", "The trace's id: 32 hex digits."), TRACE_ID)];
         let otlp = json!({
             "description": "OTLP JSON, as OpenTelemetry defines it. An open span has no endTimeUnixNano.",
             "content": { "application/json": { "schema": { "type": "object" } } },
         });
         let format = "Gives the trace as a file instead: otlp, otlp-protobuf, jaeger or zipkin.";
-        let params = [id[0].clone(), in_query("format", format)];
+        let mut format = in_query("format", format);
+        format["schema"]["enum"] = json!(["otlp", "otlp-protobuf", "jaeger", "zipkin"]);
+        let params = [id[0].clone(), format];
         self.path("/v1/traces/{id}", "get", get("Shows a trace.", &params, &[("200", otlp)]));
         let why = self.json::<Why>();
         let summary = "Says why a trace went as it did, beside good ones with the same root.";
@@ -52,7 +56,8 @@ impl Document {
             "Event `spans`: OTLP JSON of the spans that changed. Event `logs`: a LogPage of new lines. \
              Both with all there is at first.",
         );
-        let from = in_query("from", "start, if not set; now: only what changes from now on.");
+        let mut from = in_query("from", "start, if not set; now: only what changes from now on.");
+        from["schema"]["enum"] = json!(["start", "now"]);
         let params = [id[0].clone(), from];
         self.path(
             "/v1/traces/{id}/events",
@@ -61,10 +66,12 @@ impl Document {
         );
         self.rows(&id[0]);
         let any = "Trace, run, resource, or any id that occurs in a trace.";
+        let mut rows = in_query("rows", "true: with both trees in one.");
+        rows["schema"] = json!({ "type": "boolean", "default": false });
         let params = [
             in_path("a", &format!("The one to go by. {any}")),
             in_path("b", &format!("The one looked at. {any}")),
-            in_query("rows", "true: with both trees in one."),
+            rows,
         ];
         let diff = self.json::<TraceDiff>();
         let summary = "Compares two traces: what is missing, extra, failed, repeated, reordered, \
@@ -89,10 +96,10 @@ impl Document {
             "get",
             get("Lists log lines, oldest first.", &filters, &[("200", logs)]),
         );
-        let q = [in_query(
-            "q",
-            "A run, trace or span id, a resource's name, or any id that a span carries.",
-        )];
+        let q = "A run, trace or span id, a resource's name, or any id that a span carries.";
+        let mut q = [in_query("q", q)];
+        q[0]["required"] = json!(true);
+        q[0]["schema"] = json!({ "type": "string", "minLength": 1, "maxLength": 2048 });
         let found = self.json::<FindPage>();
         self.path(
             "/v1/find",
@@ -144,7 +151,7 @@ impl Document {
         let summary = "Shows what a row has of every span, without bodies.";
         let operation = get(summary, &[id.clone(), names], &[("200", columns)]);
         self.path("/v1/traces/{id}/rows", "get", operation);
-        let span_id = in_path("span_id", "The span's id: 16 hex digits.");
+        let span_id = shaped(in_path("span_id", "The span's id: 16 hex digits."), SPAN_ID);
         let span = object("OTLP JSON with this one span.");
         let operation = get("Shows a span.", &[id.clone(), span_id], &[("200", span)]);
         self.path("/v1/traces/{id}/spans/{span_id}", "get", operation);
@@ -157,6 +164,12 @@ impl Document {
         let operation = get("Finds spans within a trace.", &[id.clone(), q], &[("200", found)]);
         self.path("/v1/traces/{id}/matches", "get", operation);
     }
+}
+
+/// A parameter whose text has a form.
+fn shaped(mut parameter: Value, pattern: &str) -> Value {
+    parameter["schema"]["pattern"] = json!(pattern);
+    parameter
 }
 
 fn limit() -> Value {

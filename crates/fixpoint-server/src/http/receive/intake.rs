@@ -18,7 +18,11 @@ use super::{
     body::{self, Encoding, Held, Room},
     refusal::Refusal,
 };
-use crate::{http::App, metrics::Metrics};
+use crate::{
+    access::{Access, Need, Tokens},
+    http::{App, guard::admit},
+    metrics::Metrics,
+};
 
 /// One receiver's way into the store. Cheap to clone.
 #[derive(Clone)]
@@ -29,16 +33,27 @@ pub(super) struct Intake {
     room: Room,
     store: Arc<dyn TraceStore>,
     metrics: Arc<Metrics>,
+    /// Who may send; none where somebody else has asked already.
+    door: Option<(Access, Tokens)>,
 }
 
 impl Intake {
     pub(super) fn new(name: &'static str, limits: Limits, room: Room, app: &App) -> Self {
         let (store, metrics) = (Arc::clone(&app.traces), Arc::clone(&app.metrics));
-        Self { name, limits, room, store, metrics }
+        Self { name, limits, room, store, metrics, door: None }
     }
 
-    /// Reads a body as it came.
+    /// Asks every sender for a token, if the server does.
+    pub(super) fn guarded(self, app: &App) -> Self {
+        Self { door: Some((app.access.clone(), app.tokens.clone())), ..self }
+    }
+
+    /// Reads a body as it came. The one way to a body, so that nothing is read of somebody who may
+    /// not send.
     pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Held, Refusal> {
+        if let Some((access, tokens)) = &self.door {
+            admit(access, tokens, headers, Need::Send).await?;
+        }
         body::read(headers, body, self.limits.request, &self.room).await
     }
 

@@ -114,9 +114,10 @@ impl Receivers {
     pub(crate) async fn serve(self, app: App) {
         let room = Room::new(self.limits.in_flight);
         let serving = self.listeners.into_iter().map(|(protocol, listener)| {
-            let intake = Intake::new(protocol.name(), self.limits, room.clone(), &app);
+            let intake =
+                Intake::new(protocol.name(), self.limits, room.clone(), &app).guarded(&app);
             let (wire, routes) = routes(protocol, intake, &app);
-            listen::serve(listener, wire, routes, app.stopping.clone())
+            listen::serve(listener, wire, app.tls.clone(), routes, app.stopping.clone())
         });
         future::join_all(serving).await;
     }
@@ -134,6 +135,7 @@ fn routes(protocol: Protocol, intake: Intake, app: &App) -> (Wire, Router) {
 /// What a receiver of its own answers, without its listener, for tests.
 #[cfg(test)]
 pub(crate) fn receiver(protocol: Protocol, limits: Limits, app: &App) -> Router {
-    let intake = Intake::new(protocol.name(), limits, Room::new(limits.in_flight), app);
+    let room = Room::new(limits.in_flight);
+    let intake = Intake::new(protocol.name(), limits, room, app).guarded(app);
     routes(protocol, intake, app).1
 }

@@ -140,9 +140,7 @@ fn failure(form: Form, refusal: &Refusal) -> Response {
             (refusal.status(), Json(status)).into_response()
         }
     };
-    if let Some(after) = refusal.retry_after() {
-        response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
-    }
+    response.headers_mut().extend(refusal.headers());
     response
 }
 

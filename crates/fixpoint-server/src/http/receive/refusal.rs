@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use fixpoint::Chain;
 use fixpoint_trace::{
@@ -15,6 +15,8 @@ use fixpoint_trace::{
 };
 use prost::Message;
 use tonic::{Code, Status};
+
+use crate::http::guard::Refused;
 
 /// Why a request is not taken in.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,6 +35,13 @@ pub(super) enum Refusal {
     Malformed(String),
     #[error("too much is coming in at the same time; send it again")]
     Overloaded,
+    #[error("{said}")]
+    Closed {
+        status: StatusCode,
+        reason: &'static str,
+        said: String,
+        challenge: Option<HeaderValue>,
+    },
     #[error("the store cannot take it now; send it again")]
     Store(#[source] Arc<StoreError>),
 }
@@ -55,6 +64,7 @@ impl Refusal {
             Self::Malformed(_) => "malformed",
             Self::Overloaded => "overloaded",
             Self::Store(_) => "store",
+            Self::Closed { reason, .. } => reason,
         }
     }
 
@@ -66,6 +76,7 @@ impl Refusal {
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Overloaded | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Closed { status, .. } => *status,
         }
     }
 
@@ -78,6 +89,11 @@ impl Refusal {
             Self::TooLarge(_) => Code::ResourceExhausted,
             Self::Slow(_) => Code::DeadlineExceeded,
             Self::Overloaded | Self::Store(_) => Code::Unavailable,
+            Self::Closed { status, .. } => match *status {
+                StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+                StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+                _ => Code::PermissionDenied,
+            },
         }
     }
 
@@ -86,8 +102,23 @@ impl Refusal {
         match self {
             Self::Overloaded => Some(Duration::from_secs(1)),
             Self::Store(_) => Some(Duration::from_secs(5)),
+            Self::Closed { status, .. } if *status == StatusCode::SERVICE_UNAVAILABLE => {
+                Some(Duration::from_secs(5))
+            }
             _ => None,
         }
+    }
+
+    /// What an answer by HTTP says in its head: when to come again, how to sign in.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(after) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, after.as_secs().into());
+        }
+        if let Self::Closed { challenge: Some(challenge), .. } = self {
+            headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+        }
+        headers
     }
 
     /// `google.rpc.Status`, which OTLP asks of every error.
@@ -114,6 +145,17 @@ impl Refusal {
             false => status.encode_to_vec().into(),
         };
         Status::with_details(self.code(), status.message, details)
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Self::Closed {
+            status: refused.status(),
+            reason: refused.reason(),
+            said: refused.sentence(),
+            challenge: refused.challenge(),
+        }
     }
 }
 

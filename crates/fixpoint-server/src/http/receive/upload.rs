@@ -38,7 +38,7 @@ const TYPES: [&str; 4] = [
     "application/octet-stream",
 ];
 
-/// The route, which keeps its own room.
+/// The route, which keeps its own room. The API's guard has asked who sends.
 pub(in crate::http) fn routes(app: &App) -> Router<App> {
     let intake = Intake::new("upload", LIMITS, Room::new(LIMITS.in_flight), app);
     Router::new().route("/v1/traces", post(upload).with_state(intake))

@@ -7,6 +7,7 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -20,13 +21,14 @@ use super::{
     intake::Intake,
     refusal::Refusal,
 };
-use crate::http::{App, read};
+use crate::http::{App, guard, read};
 
 pub(super) fn routes(intake: Intake, app: &App) -> Router {
-    Router::new()
-        .route("/api/v2/spans", post(spans))
-        .with_state(intake)
-        .merge(read::zipkin::routes().with_state(app.clone()))
+    Router::new().route("/api/v2/spans", post(spans)).with_state(intake).merge(
+        read::zipkin::routes()
+            .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+            .with_state(app.clone()),
+    )
 }
 
 async fn spans(State(intake): State<Intake>, request: Request) -> Response {
@@ -35,9 +37,7 @@ async fn spans(State(intake): State<Intake>, request: Request) -> Response {
         Err(refusal) => {
             intake.refused(&refusal);
             let mut response = (refusal.status(), refusal.to_string()).into_response();
-            if let Some(after) = refusal.retry_after() {
-                response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
-            }
+            response.headers_mut().extend(refusal.headers());
             response
         }
     }
