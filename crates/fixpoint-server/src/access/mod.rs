@@ -89,7 +89,7 @@ impl Caller {
 
     /// Completes when the caller is let in no longer: their token was revoked or has expired, or
     /// their session is over. For answers that go on for hours.
-    pub(crate) async fn is_out(self, records: Records) {
+    pub(crate) async fn until_out(self, records: Records) {
         let gone = self.keys.into_iter().map(|key| Box::pin(gone(records.clone(), key)));
         let left = self.ends_at.map(|end| end.duration_since(Timestamp::now()));
         let left = left.map_or(Duration::MAX, |left| left.try_into().unwrap_or_default());

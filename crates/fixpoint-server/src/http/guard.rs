@@ -37,7 +37,7 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     match goes_on && caller.token.is_some() {
         // What is told for hours is told no longer than its reader may hear it.
         true => answer.map(|body| {
-            let out = Box::pin(caller.is_out(app.records.clone()));
+            let out = Box::pin(caller.until_out(app.records.clone()));
             Body::from_stream(body.into_data_stream().take_until(out))
         }),
         false => answer,

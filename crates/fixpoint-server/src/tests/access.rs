@@ -69,6 +69,7 @@ impl Guarded {
         let document = self.send(Method::GET, "/v1/openapi.json", Some(&self.admin), None).await;
         let document = document.value();
         assert_eq!(document["security"], json!([{"token": []}]));
+        let parameter = regex::Regex::new(r"\{\w+\}").unwrap();
         let mut operations = Vec::new();
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
@@ -82,7 +83,7 @@ impl Guarded {
                     None => Some(serde_json::from_value(roles.clone()).unwrap()),
                 };
                 let path = path.replace("{name}", "a-toy").replace("{span_id}", "00f067aa0ba902b7");
-                let path = regex::Regex::new(r"\{\w+\}").unwrap().replace_all(&path, TRACE);
+                let path = parameter.replace_all(&path, TRACE);
                 operations.push(Operation { method, path: path.into_owned(), roles });
             }
         }
