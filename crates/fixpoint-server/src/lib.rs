@@ -22,5 +22,6 @@ mod why;
 
 pub use http::{Control, ControlError, Limits, Protocol, Receivers};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
+pub use runner::{NotOwner, may_act};
 pub use server::{Builder, Error, Server};
 pub use why::Hints;

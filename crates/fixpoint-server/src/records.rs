@@ -13,9 +13,11 @@
 //! | `runs-of/<kind>/<name>/<run>` | empty; for listing by resource |
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
 //! | `cancel/<run>` | empty; somebody asked to cancel the run |
+//! | `servers/<server>` | since when the server takes part; goes with the server's lease |
+//! | `owners/<kind>/<name>` | who drives the resource's runs; goes with the same lease |
 //! | `idempotency/<kind>/<key>` | what the first request with this key was and got |
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use fixpoint_client::{Iteration, Resource, Run, RunState};
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,7 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     resource::ResourceRecord,
     run::RunRecord,
-    store::{Entry, Precondition, RunStore, Scan, StoreError, Version, Watch, Write},
+    store::{Entry, Lease, Precondition, RunStore, Scan, StoreError, Version, Watch, Write},
 };
 
 /// Names a resource: its kind and its name.
@@ -76,6 +78,12 @@ pub(crate) mod key {
     pub(crate) fn cancel(run: &str) -> String {
         format!("cancel/{run}")
     }
+    pub(crate) fn server(id: &str) -> String {
+        format!("servers/{id}")
+    }
+    pub(crate) fn owner(resource: &ResourceKey) -> String {
+        format!("owners/{resource}")
+    }
     pub(crate) fn idempotency(kind: &str, key: &str) -> String {
         format!("idempotency/{kind}/{key}")
     }
@@ -104,6 +112,10 @@ pub(crate) struct Records {
 impl Records {
     pub(crate) fn new(store: Arc<dyn RunStore>) -> Self {
         Self { store }
+    }
+
+    pub(crate) async fn lease(&self, life: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        self.store.lease(life).await
     }
 
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Version, StoreError> {
@@ -234,12 +246,7 @@ impl Records {
     ) -> Result<Vec<(ResourceKey, String)>, StoreError> {
         let mut found = Vec::new();
         self.each("unfinished/", |entry| {
-            let path = entry.key.strip_prefix("unfinished/").and_then(|key| key.rsplit_once('/'));
-            if let Some((resource, run)) = path
-                && let Some(resource) = ResourceKey::parse(resource)
-            {
-                found.push((resource, run.to_owned()));
-            }
+            found.extend(unfinished_at(&entry.key));
             Ok(())
         })
         .await?;
@@ -272,6 +279,16 @@ impl Records {
     /// True if somebody asked to cancel the run.
     pub(crate) async fn cancel_asked(&self, run: &str) -> Result<bool, StoreError> {
         Ok(self.store.get(&key::cancel(run)).await?.is_some())
+    }
+
+    /// Follows all wishes: what is unfinished, by its key, from the prefix on.
+    pub(crate) fn watch_unfinished(&self) -> Watch {
+        self.store.watch("unfinished/")
+    }
+
+    /// Follows who owns what.
+    pub(crate) fn watch_owners(&self) -> Watch {
+        self.store.watch("owners/")
     }
 
     /// Follows one run: its record and its iterations.
@@ -313,6 +330,17 @@ pub(crate) fn decode<T: DeserializeOwned>(entry: &Entry) -> Result<Stored<T>, St
     serde_json::from_slice(&entry.value)
         .map(|record| Stored { record, version: entry.version })
         .map_err(|source| StoreError::Corrupt { key: entry.key.clone(), source: source.into() })
+}
+
+/// What is unfinished by a key: the resource, and the run.
+pub(crate) fn unfinished_at(key: &str) -> Option<(ResourceKey, String)> {
+    let (resource, run) = key.strip_prefix("unfinished/")?.rsplit_once('/')?;
+    Some((ResourceKey::parse(resource)?, run.to_owned()))
+}
+
+/// The resource whose owner is at a key.
+pub(crate) fn owned_at(key: &str) -> Option<ResourceKey> {
+    ResourceKey::parse(key.strip_prefix("owners/")?)
 }
 
 fn last_part(key: &str) -> &str {

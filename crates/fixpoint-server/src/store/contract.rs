@@ -185,7 +185,10 @@ async fn leases(store: &dyn RunStore) -> Result<(), StoreError> {
         assert!(store.get(kept).await?.is_some(), "{kept} is not of the lease that ended");
     }
     let late = store.commit(vec![on("o/late", mine.id())]).await;
-    assert!(matches!(late, Err(StoreError::LeaseLost)), "a lease that ended takes no key: {late:?}");
+    assert!(
+        matches!(late, Err(StoreError::LeaseLost)),
+        "a lease that ended takes no key: {late:?}"
+    );
     let why = mine.keep().await;
     assert!(matches!(why, StoreError::LeaseLost), "a lease that ended cannot be kept: {why}");
     theirs.end().await

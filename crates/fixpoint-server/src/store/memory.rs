@@ -15,8 +15,8 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Action, Change, Entry, Lease, LeaseId, Listing, Precondition, RunStore, Scan, StoreError, Version, Watch,
-    Write, check, lease::Held, watch::WATCH_BUFFER,
+    Action, Change, Entry, Lease, LeaseId, Listing, Precondition, RunStore, Scan, StoreError,
+    Version, Watch, Write, check, lease::Held, watch::WATCH_BUFFER,
 };
 
 /// Keeps everything in a sorted map.

@@ -158,9 +158,8 @@ fn check(writes: &[Write]) -> Result<(), StoreError> {
         Some(format!("it has {bytes} bytes, and {MAX_BYTES} are allowed"))
     } else {
         let mut names = writes.iter().map(|write| &*write.key);
-        let wrong = names.find(|&key| {
-            key.is_empty() || key.contains(char::is_control) || !keys.insert(key)
-        });
+        let wrong = names
+            .find(|&key| key.is_empty() || key.contains(char::is_control) || !keys.insert(key));
         wrong.map(|key| format!("the key {key:?} is in it twice, empty, or not printable"))
     };
     wrong.map_or(Ok(()), |wrong| Err(StoreError::engine("take the transaction", wrong)))

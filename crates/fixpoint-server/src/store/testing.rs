@@ -43,10 +43,8 @@ impl Etcd {
         let held: Vec<_> = (0..2 * count)
             .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
             .collect::<Result<_, _>>()?;
-        let ports: Vec<_> = held
-            .iter()
-            .map(|held| Ok(held.local_addr()?.port()))
-            .collect::<io::Result<_>>()?;
+        let ports: Vec<_> =
+            held.iter().map(|held| Ok(held.local_addr()?.port())).collect::<io::Result<_>>()?;
         let (clients, peers) = ports.split_at(count);
         drop(held);
         let url = |port: &u16| format!("http://127.0.0.1:{port}");

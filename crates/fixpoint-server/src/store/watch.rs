@@ -6,9 +6,9 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
+use tokio::sync::broadcast;
 #[cfg(feature = "etcd")]
 use tokio::{sync::mpsc, task::JoinSet};
-use tokio::sync::broadcast;
 
 use super::Version;
 
@@ -42,11 +42,7 @@ pub struct Watch(Source);
 #[derive(Debug)]
 enum Source {
     /// All changes of a store in this process.
-    Here {
-        prefix: String,
-        changes: broadcast::Receiver<Arc<Vec<Change>>>,
-        ready: VecDeque<Change>,
-    },
+    Here { prefix: String, changes: broadcast::Receiver<Arc<Vec<Change>>>, ready: VecDeque<Change> },
     /// What a task hears from a store elsewhere. It ends with this.
     #[cfg(feature = "etcd")]
     There { heard: mpsc::Receiver<Watched>, _listener: JoinSet<()> },
@@ -74,8 +70,10 @@ impl Watch {
                 return Some(Watched::Changed(change));
             }
             match changes.recv().await {
-                Ok(changes) => ready
-                    .extend(changes.iter().filter(|c| c.key.starts_with(&**prefix)).cloned()),
+                Ok(changes) => {
+                    let ours = changes.iter().filter(|c| c.key.starts_with(&**prefix));
+                    ready.extend(ours.cloned());
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => return Some(Watched::Lagged),
                 Err(broadcast::error::RecvError::Closed) => return None,
             }

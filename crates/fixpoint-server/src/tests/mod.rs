@@ -15,6 +15,7 @@ mod receive;
 mod restart;
 mod rows;
 mod search;
+mod several;
 mod streams;
 mod toy;
 mod traces;
@@ -53,7 +54,8 @@ struct Harness {
     recorder: Recorder,
     runner: JoinHandle<()>,
     writer: JoinHandle<()>,
-    _subscriber: tracing::subscriber::DefaultGuard,
+    /// None for a server beside another, whose spans go where that one's go.
+    _subscriber: Option<tracing::subscriber::DefaultGuard>,
 }
 
 impl Drop for Harness {
@@ -79,10 +81,21 @@ impl Harness {
         let traces =
             trace_store::engine::Engine::open(directory.join("traces"), Default::default())
                 .unwrap();
-        Self::with(Arc::new(runs), Arc::new(traces), world)
+        // As in life, a server that is started again has another name.
+        let name = format!("{:08x}", fastrand::u32(..));
+        Self::named(&name, Arc::new(runs), Arc::new(traces), world)
     }
 
     fn with(
+        runs: Arc<dyn store::RunStore>,
+        traces: Arc<dyn trace_store::TraceStore>,
+        world: Arc<World>,
+    ) -> Self {
+        Self::named("first", runs, traces, world)
+    }
+
+    fn named(
+        name: &str,
         runs: Arc<dyn store::RunStore>,
         traces: Arc<dyn trace_store::TraceStore>,
         world: Arc<World>,
@@ -92,12 +105,34 @@ impl Harness {
         let resource = [("service.name".to_owned(), model::Value::String("fixpoint".to_owned()))];
         let layer = RecordLayer::new(recorder.clone(), resource.into_iter().collect());
         let subscriber = tracing_subscriber::registry().with(layer);
-        let _subscriber = tracing::subscriber::set_default(subscriber);
+        let subscriber = tracing::subscriber::set_default(subscriber);
+        let writer = tokio::spawn(writer.run(std::future::pending()));
+        let mut server = Self::server(name, runs, traces, recorder, world, writer);
+        server._subscriber = Some(subscriber);
+        server
+    }
+
+    /// A second server on the same stores. It must be dropped first.
+    fn beside(&self, runs: Arc<dyn store::RunStore>) -> Self {
+        let (traces, recorder) = (Arc::clone(&self.app.traces), self.recorder.clone());
+        let writer = tokio::spawn(std::future::pending());
+        Self::server("second", runs, traces, recorder, Arc::clone(&self.world), writer)
+    }
+
+    fn server(
+        name: &str,
+        runs: Arc<dyn store::RunStore>,
+        traces: Arc<dyn trace_store::TraceStore>,
+        recorder: Recorder,
+        world: Arc<World>,
+        writer: JoinHandle<()>,
+    ) -> Self {
         let server = Server::builder()
             .kind(Toys(Arc::clone(&world)))
             .runs(runs)
             .traces(traces, recorder.clone())
             .control("world", Arc::clone(&world) as _)
+            .name(name)
             .max_runs(4)
             // Five seconds of backoff are five milliseconds.
             .pace(Pace::times(1000.0))
@@ -105,9 +140,8 @@ impl Harness {
             .unwrap();
         let (app, runner) = server.into_parts();
         let runner = tokio::spawn(async { runner.run().await.unwrap() });
-        let writer = tokio::spawn(writer.run(std::future::pending()));
         let router = http::router(app.clone());
-        Self { app, router, world, recorder, runner, writer, _subscriber }
+        Self { app, router, world, recorder, runner, writer, _subscriber: None }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

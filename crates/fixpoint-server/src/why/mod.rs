@@ -22,6 +22,7 @@ use fixpoint_trace::{
     store::{self as trace_store, TraceStore, TraceSummary},
 };
 
+pub(crate) use self::own::is_bookkeeping;
 use self::{
     baseline::{Baselines, Good, Of, trace_of},
     compared::Found,

@@ -32,12 +32,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(
-        members: Arc<Members>,
-        id: LeaseId,
-        life: Duration,
-        asked: Instant,
-    ) -> Self {
+    pub(super) fn new(members: Arc<Members>, id: LeaseId, life: Duration, asked: Instant) -> Self {
         Self { members, id, life, until: Mutex::new(asked + life) }
     }
 

@@ -59,10 +59,8 @@ impl Listener {
     /// Listens on one connection for as long as it lasts.
     async fn follow(&mut self, failing: &mut bool) -> Result<(), Failure> {
         let key = self.members.key(&self.prefix);
-        let options = WatchOptions::new()
-            .with_prefix()
-            .with_progress_notify()
-            .with_start_revision(self.from);
+        let options =
+            WatchOptions::new().with_prefix().with_progress_notify().with_start_revision(self.from);
         let watch = async |client: etcd_client::Client| {
             let mut client = client.watch_client();
             client = client.max_decoding_message_size(super::members::MAX_ANSWER);

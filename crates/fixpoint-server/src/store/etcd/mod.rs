@@ -10,12 +10,14 @@
 //! | `members.rs` | which member is asked, for how long, and what its errors mean |
 //! | `txn.rs` | transactions as etcd wants them |
 //! | `listen.rs` | watching, across broken connections and compactions |
+//! | `newest.rs` | listing from the end |
 //! | `lease.rs` | keeping a lease |
 //! | `spans.rs` | what the trace says of each request |
 
 mod lease;
 mod listen;
 mod members;
+mod newest;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -77,6 +79,7 @@ impl fmt::Debug for EtcdOptions {
 #[derive(Debug, Clone)]
 pub struct EtcdStore {
     members: Arc<Members>,
+    hints: Arc<newest::Hints>,
 }
 
 impl EtcdStore {
@@ -85,7 +88,8 @@ impl EtcdStore {
     /// # Errors
     /// If no member answers within ten seconds, or one refuses.
     pub async fn open(options: EtcdOptions) -> Result<Self, StoreError> {
-        let store = Self { members: Arc::new(Members::new(options)?) };
+        let members = Arc::new(Members::new(options)?);
+        let store = Self { members, hints: Arc::default() };
         store.get("servers").await?;
         Ok(store)
     }
@@ -208,6 +212,10 @@ impl EtcdStore {
         let (mut entries, mut revision) = (Vec::new(), 0);
         while entries.len() < wanted && start < end {
             let piece = CHUNK.min(wanted - entries.len());
+            let from = match scan.descending {
+                false => start.clone(),
+                true => self.last(&start, &end, piece).await?,
+            };
             let mut options = GetOptions::new()
                 .with_range(end.clone())
                 .with_limit(i64::try_from(piece).unwrap_or(i64::MAX))
@@ -215,20 +223,21 @@ impl EtcdStore {
             if scan.descending {
                 options = options.with_sort(SortTarget::Key, SortOrder::Descend);
             }
-            let answer = self.range("list", start.clone(), options).await?;
+            let answer = self.range("list", from.clone(), options).await?;
             if revision == 0 {
                 revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
-            }
-            let Some(last) = answer.kvs().last() else { break };
-            match scan.descending {
-                false => start = [last.key(), &[0]].concat(),
-                true => end = last.key().to_vec(),
             }
             for found in answer.kvs() {
                 entries.push(self.entry(found)?);
             }
-            if !answer.more() {
-                break;
+            let at_end = !answer.more() && from == start;
+            match (answer.kvs().last(), scan.descending) {
+                _ if at_end => break,
+                (Some(last), false) => start = [last.key(), &[0]].concat(),
+                (Some(last), true) if answer.more() => end = last.key().to_vec(),
+                // Nothing more is there from that key on; what is before it comes next.
+                (_, true) => end = from,
+                (None, false) => break,
             }
         }
         Ok(Listing::page(entries, scan.limit))

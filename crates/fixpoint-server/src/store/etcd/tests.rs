@@ -94,22 +94,38 @@ async fn three_etcds_keep_the_contract_and_when_one_dies_everything_goes_on() {
 async fn pages_of_many_pieces_are_whole_in_both_directions() {
     let etcd = Etcd::start(1).unwrap();
     let store = open(&etcd, "fixpoint").await;
-    let keys: Vec<_> = (0..640).map(|n| format!("runs/{n:04}")).collect();
+    let key = |n: u64| format!("runs/run-{:012x}{n:012x}", 1_700_000_000_000 + n * n);
+    let mut keys: Vec<_> = (0..1500).map(key).collect();
     for some in keys.chunks(128) {
-        let writes = some.iter().map(|key| Write::put(key, "x".repeat(9000), Precondition::Any));
+        let writes = some.iter().map(|key| Write::put(key, "x".repeat(4000), Precondition::Any));
         store.commit(writes.collect()).await.unwrap();
     }
     for scan in [Scan::prefix("runs/"), Scan::prefix("runs/").descending()] {
-        for limit in [199, 200, 201, 640, 1000] {
+        for limit in [1, 20, 199, 200, 201, 1500, 2000] {
             let page = store.list(&scan.clone().limit(limit)).await.unwrap();
-            let mut found: Vec<_> = page.entries.into_iter().map(|entry| entry.key).collect();
-            assert_eq!((found.len(), page.more), (limit.min(640), limit < 640), "{scan:?}");
-            if scan.descending {
-                assert_eq!(found[0], keys[639]);
-                found.reverse();
-            }
-            assert!(found.windows(2).all(|two| two[0] < two[1]), "{found:?}");
+            let found: Vec<_> = page.entries.into_iter().map(|entry| entry.key).collect();
+            assert_eq!(
+                (&found[..], page.more),
+                (&keys[..limit.min(1500)], limit < 1500),
+                "{limit}"
+            );
         }
+        let (mut after, mut paged) = (None, Vec::new());
+        while paged.len() < 300 {
+            let page = store.list(&scan.clone().limit(20).after(after)).await.unwrap();
+            paged.extend(page.entries.into_iter().map(|entry| entry.key));
+            after = paged.last().cloned();
+        }
+        assert_eq!(paged, keys[..300]);
+        keys.reverse();
+    }
+    // Of the whole range, only some hundred keys are read and sorted for the newest page.
+    let (start, end) = (store.members.key("runs/"), store.members.key("runs0"));
+    for hint in ["none", "that of before"] {
+        let from = store.last(&start, &end, 20).await.unwrap();
+        let after = |key: &&String| store.members.key(key) >= from;
+        let count = keys.iter().filter(after).count();
+        assert!((20..=400).contains(&count), "{count} keys, hint {hint}");
     }
 }
 
@@ -134,9 +150,8 @@ async fn a_watcher_hears_what_changed_while_its_etcd_was_away_and_reads_again_af
         last = store.commit(put("w/more", &n.to_string())).await.unwrap();
     }
     let last = i64::try_from(last).unwrap();
-    let compact = |client: etcd_client::Client| async move {
-        client.kv_client().compact(last, None).await
-    };
+    let compact =
+        |client: etcd_client::Client| async move { client.kv_client().compact(last, None).await };
     store.members.ask("compact", compact).await.unwrap();
     let mut watch = forgetful.watch("w/");
     assert_eq!(heard(&mut watch).await, None, "it is told that it missed something");

@@ -93,7 +93,9 @@ pub(super) fn verdict(writes: &[Write], answer: &TxnResponse, again: bool) -> Ve
     };
     let first = writes.iter().zip(&found).find(refuses).map(|(write, _)| write);
     // Compared and read in one transaction, so there is one.
-    Verdict::Conflict(first.or(writes.first()).map(|write| write.key.clone()).unwrap_or_default())
+    Verdict::Conflict(
+        first.or_else(|| writes.first()).map(|write| write.key.clone()).unwrap_or_default(),
+    )
 }
 
 /// The revision at which all of these writes were made, if they were, and nothing came after.
