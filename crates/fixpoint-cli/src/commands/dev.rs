@@ -6,6 +6,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use fixpoint::Pace;
@@ -15,7 +16,7 @@ use fixpoint_server::Protocol;
 use super::keeping::Keeping;
 use crate::{
     error::{CliError, Result},
-    host::{self, Cloud, Host, Lines, Options, Place},
+    host::{self, Cloud, Host, Lines, Options, Place, Runs},
     output::Output,
 };
 
@@ -103,12 +104,22 @@ impl Args {
             Some(path) => read_faults(path)?,
             None => Faults::default(),
         };
-        self.shared.serve(Cloud::Sandbox(faults), output).await
+        self.shared.serve(Cloud::Sandbox(faults), Runs::Folder, None, output).await
     }
 }
 
 impl Shared {
-    pub(super) async fn serve(self, cloud: Cloud, output: Output) -> Result {
+    pub(super) fn shares_traces(&self) -> bool {
+        self.keeping.shares()
+    }
+
+    pub(super) async fn serve(
+        self,
+        cloud: Cloud,
+        runs: Runs,
+        take_over_after: Option<Duration>,
+        output: Output,
+    ) -> Result {
         let receivers = self.receivers.places();
         let asked_for = receivers.iter().filter_map(|(_, place)| place.address());
         let mut addresses = std::iter::once(self.listen).chain(asked_for);
@@ -124,6 +135,8 @@ impl Shared {
             listen: self.listen,
             receivers: receivers.to_vec(),
             data: self.data,
+            runs,
+            take_over_after,
             traces: self.keeping.options().await?,
             pace: Pace::times(self.time_scale),
             cloud,

@@ -14,4 +14,6 @@ mod help;
 mod layers;
 mod receive;
 mod search;
+#[cfg(feature = "etcd")]
+mod several;
 mod support;

@@ -18,7 +18,7 @@ use fixpoint_client::Client;
 use self::story::Story;
 use crate::{
     error::{CliError, Result},
-    host::{Cloud, Host, Lines, Options, Signals},
+    host::{Cloud, Host, Lines, Options, Runs, Signals},
     output::Output,
 };
 
@@ -69,6 +69,8 @@ impl Args {
             listen: self.listen,
             receivers: Vec::new(),
             data: folder.to_owned(),
+            runs: Runs::Folder,
+            take_over_after: None,
             traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
             cloud: Cloud::Sandbox(Faults::default()),
