@@ -14,6 +14,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use clusters::Clusters;
@@ -57,6 +58,10 @@ pub(crate) struct Options {
     pub(crate) tls: Option<TlsFiles>,
     /// The folder of everything that is to survive.
     pub(crate) data: PathBuf,
+    /// Where resources and runs are kept.
+    pub(crate) runs: Runs,
+    /// How long after this server was last heard of others may take over its runs.
+    pub(crate) take_over_after: Option<Duration>,
     /// How traces are kept.
     pub(crate) traces: StoreOptions,
     /// How much faster than real the world's clock goes.
@@ -65,6 +70,16 @@ pub(crate) struct Options {
     pub(crate) cloud: Cloud,
     /// Where log lines go.
     pub(crate) lines: Lines,
+}
+
+/// Where resources and runs are kept.
+#[derive(Debug)]
+pub(crate) enum Runs {
+    /// In the data folder, for this server alone.
+    Folder,
+    /// In a store that servers share.
+    #[cfg_attr(not(feature = "etcd"), expect(dead_code, reason = "there is none without etcd"))]
+    Shared(Arc<dyn RunStore>),
 }
 
 /// What provisions.
@@ -115,8 +130,11 @@ pub(crate) struct Host {
 impl Host {
     /// Opens the stores, connects to the cloud and binds the ports. Serves nothing yet.
     pub(crate) async fn start(options: Options) -> Result<Self> {
-        let Options { listen, receivers, asking, tls, data, traces, pace, cloud, lines } = options;
+        let Options { listen, receivers, asking, tls, data, pace, lines, .. } = options;
+        let Options { runs, take_over_after, traces, cloud, .. } = options;
         let secured = tls.as_ref().map(TlsFiles::read).transpose()?.flatten();
+        // Whoever owned something under another name may still be about.
+        let name = format!("{:08x}", fastrand::u32(..));
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             CliError::because(format!("cannot listen on {listen}"), error)
                 .hint("choose another address with --listen; port 0 takes a free one")
@@ -126,8 +144,13 @@ impl Host {
             .map_err(|error| CliError::because("the address is not known", error))?;
         let bound = receivers::bind(&receivers).await?;
         access::folder_for_us(&data).map_err(|error| unusable(&data, error))?;
-        let runs = DiskStore::open(data.join("runs")).map_err(|error| unusable(&data, error))?;
-        let runs: Arc<dyn RunStore> = Arc::new(runs);
+        let runs: Arc<dyn RunStore> = match runs {
+            Runs::Shared(store) => store,
+            Runs::Folder => {
+                let store = DiskStore::open(data.join("runs"));
+                Arc::new(store.map_err(|error| unusable(&data, error))?)
+            }
+        };
         let spans =
             Engine::open(data.join("traces"), traces).map_err(|error| unusable(&data, error))?;
         let listening = bound.on.iter().map(|(_, address)| *address).chain([address]);
@@ -137,7 +160,7 @@ impl Host {
             None => Arc::new(spans),
         };
         let (recorder, writer) = Recorder::new(Arc::clone(&spans));
-        record(&recorder, lines)?;
+        record(&recorder, &name, lines)?;
 
         let (access, admin_token) = access::access(asking, &runs, &data).await?;
         if let Some(file) = &admin_token {
@@ -159,10 +182,18 @@ impl Host {
         let recorded = recorder.clone();
         let before_send = Some(BeforeSend::new(move || {
             let recorder = recorded.clone();
-            async move { recorder.flush().await.map_err(Into::into) }
+            async move {
+                recorder.flush().await?;
+                // Last, since waiting takes time.
+                Ok(fixpoint_server::may_act()?)
+            }
         }));
         let mut server =
-            Server::builder().access(access).runs(runs).traces(spans, recorder).pace(pace);
+            Server::builder().name(&*name).runs(runs).traces(spans, recorder).pace(pace);
+        server = server.access(access);
+        if let Some(life) = take_over_after {
+            server = server.take_over_after(life);
+        }
         if let Some(tls) = secured {
             server = server.tls(tls);
         }
@@ -195,7 +226,7 @@ impl Host {
             .hints(fixpoint_aws::hint)
             .build()
             .map_err(|error| CliError::because("the server could not be built", error))?;
-        tracing::info!(%address, data = %data.display(), "listening");
+        tracing::info!(%address, data = %data.display(), server = name, "listening");
         for (protocol, address) in &bound.on {
             tracing::info!(%address, %protocol, "listening for spans");
         }
@@ -304,10 +335,11 @@ impl Background {
 }
 
 /// Sends every span and log line of this process to the recorder, and lines where they are wanted.
-fn record(recorder: &Recorder, lines: Lines) -> Result {
+fn record(recorder: &Recorder, server: &str, lines: Lines) -> Result {
     let resource = [
         ("service.name", std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "fixpoint".into())),
         ("service.version", env!("CARGO_PKG_VERSION").into()),
+        ("service.instance.id", server.to_owned()),
         ("process.pid", std::process::id().to_string()),
     ];
     let resource = resource.map(|(name, value)| (name.to_owned(), Value::String(value)));

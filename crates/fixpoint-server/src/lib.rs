@@ -24,5 +24,6 @@ mod why;
 pub use access::{Access, FirstTokenError, Hosts, first_token};
 pub use http::{Control, ControlError, Limits, Protocol, Receivers, Tls, TlsError};
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
+pub use runner::{NotOwner, may_act};
 pub use server::{Builder, Error, Server};
 pub use why::Hints;

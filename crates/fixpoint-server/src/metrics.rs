@@ -36,6 +36,8 @@ struct Counts {
     received: BTreeMap<String, u64>,
     rejected: BTreeMap<String, u64>,
     refused: BTreeMap<String, u64>,
+    takeovers: u64,
+    late_writes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +93,16 @@ impl Metrics {
 
     pub(crate) fn run_ended(&self, kind: &str, state: RunState) {
         *self.counts().runs.entry(format!("kind=\"{kind}\",state=\"{state}\"")).or_default() += 1;
+    }
+
+    /// A run was taken over from another server.
+    pub(crate) fn takeover(&self) {
+        self.counts().takeovers += 1;
+    }
+
+    /// A write came after its run had been taken over, and was refused.
+    pub(crate) fn late_write(&self) {
+        self.counts().late_writes += 1;
     }
 
     /// Spans or log lines of others were stored.
@@ -154,9 +166,27 @@ impl Metrics {
         for (state, count) in &now.open_runs {
             line(&mut out, "fixpoint_open_runs", &format!("state=\"{state}\""), *count as f64);
         }
-        let dropped = "fixpoint_trace_records_dropped_total";
-        head(&mut out, dropped, "Spans and log lines that were lost.", "counter");
-        line(&mut out, dropped, "", now.dropped as f64);
+        let figures = [
+            (
+                "takeovers_total",
+                "Runs taken over from another server.",
+                "counter",
+                counts.takeovers,
+            ),
+            (
+                "late_writes_refused_total",
+                "Writes that came after the run was another server's.",
+                "counter",
+                counts.late_writes,
+            ),
+            (
+                "trace_records_dropped_total",
+                "Spans and log lines that were lost.",
+                "counter",
+                now.dropped,
+            ),
+        ];
+        plain(&mut out, "fixpoint_", &figures);
         store(&mut out, &now.store);
         let Size { profiles, bytes } = now.profiles;
         let figures = [

@@ -13,12 +13,14 @@
 //! | `runs-of/<kind>/<name>/<run>` | empty; for listing by resource |
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
 //! | `cancel/<run>` | empty; somebody asked to cancel the run |
+//! | `servers/<server>` | since when the server takes part; goes with the server's lease |
+//! | `owners/<kind>/<name>` | who drives the resource's runs; goes with the same lease |
 //! | `idempotency/<kind>/<key>` | what the first request with this key was and got |
 //! | `tokens/<hash>` | an API token (`access/tokens.rs`), by the hash of its secret |
 //! | `sessions/<hash>` | a browser that is signed in (`access/sessions.rs`) |
 //! | `first-token` | empty; there once an administrator's token has been made |
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use fixpoint_client::{Iteration, Resource, Run, RunState};
 use serde::{Serialize, de::DeserializeOwned};
@@ -26,7 +28,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     resource::ResourceRecord,
     run::RunRecord,
-    store::{Entry, Precondition, RunStore, Scan, StoreError, Version, Watch, Write},
+    store::{Entry, Lease, Precondition, RunStore, Scan, StoreError, Version, Watch, Write},
 };
 
 /// Names a resource: its kind and its name.
@@ -86,6 +88,12 @@ pub(crate) mod key {
     pub(crate) fn session(hash: &str) -> String {
         format!("sessions/{hash}")
     }
+    pub(crate) fn server(id: &str) -> String {
+        format!("servers/{id}")
+    }
+    pub(crate) fn owner(resource: &ResourceKey) -> String {
+        format!("owners/{resource}")
+    }
     pub(crate) fn idempotency(kind: &str, key: &str) -> String {
         format!("idempotency/{kind}/{key}")
     }
@@ -114,6 +122,10 @@ pub(crate) struct Records {
 impl Records {
     pub(crate) fn new(store: Arc<dyn RunStore>) -> Self {
         Self { store }
+    }
+
+    pub(crate) async fn lease(&self, life: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        self.store.lease(life).await
     }
 
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Version, StoreError> {
@@ -244,12 +256,7 @@ impl Records {
     ) -> Result<Vec<(ResourceKey, String)>, StoreError> {
         let mut found = Vec::new();
         self.each("unfinished/", |entry| {
-            let path = entry.key.strip_prefix("unfinished/").and_then(|key| key.rsplit_once('/'));
-            if let Some((resource, run)) = path
-                && let Some(resource) = ResourceKey::parse(resource)
-            {
-                found.push((resource, run.to_owned()));
-            }
+            found.extend(unfinished_at(&entry.key));
             Ok(())
         })
         .await?;
@@ -294,6 +301,16 @@ impl Records {
         self.store.watch(prefix)
     }
 
+    /// Follows all wishes: what is unfinished, by its key, from the prefix on.
+    pub(crate) fn watch_unfinished(&self) -> Watch {
+        self.store.watch("unfinished/")
+    }
+
+    /// Follows who owns what.
+    pub(crate) fn watch_owners(&self) -> Watch {
+        self.store.watch("owners/")
+    }
+
     /// Follows one run: its record and its iterations.
     pub(crate) fn watch_run(&self, id: &str) -> Watch {
         self.store.watch(&key::run(id))
@@ -333,6 +350,17 @@ pub(crate) fn decode<T: DeserializeOwned>(entry: &Entry) -> Result<Stored<T>, St
     serde_json::from_slice(&entry.value)
         .map(|record| Stored { record, version: entry.version })
         .map_err(|source| StoreError::Corrupt { key: entry.key.clone(), source: source.into() })
+}
+
+/// What is unfinished by a key: the resource, and the run.
+pub(crate) fn unfinished_at(key: &str) -> Option<(ResourceKey, String)> {
+    let (resource, run) = key.strip_prefix("unfinished/")?.rsplit_once('/')?;
+    Some((ResourceKey::parse(resource)?, run.to_owned()))
+}
+
+/// The resource whose owner is at a key.
+pub(crate) fn owned_at(key: &str) -> Option<ResourceKey> {
+    ResourceKey::parse(key.strip_prefix("owners/")?)
 }
 
 fn last_part(key: &str) -> &str {

@@ -23,6 +23,9 @@ pub(crate) struct RunRecord {
     pub(crate) parent: Option<SpanId>,
     /// The run before, if the runner started this one by itself.
     pub(crate) link: Option<SpanContext>,
+    /// The server that took it up last.
+    #[serde(default)]
+    pub(crate) server: Option<String>,
 }
 
 /// Why there is a run.
@@ -62,7 +65,7 @@ impl RunRecord {
             drift: None,
             retry_at: None,
         };
-        Self { run, parent, link }
+        Self { run, parent, link, server: None }
     }
 
     /// The run's own span.

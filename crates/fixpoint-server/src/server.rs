@@ -22,13 +22,16 @@ use crate::{
     kinds::{AnyKind, Kinds},
     metrics::Metrics,
     records::Records,
-    runner::{Runner, Shared, TakeoverError},
+    runner::{Runner, Shared, TakeoverError, Tenure},
     store::RunStore,
     why::{Explainer, Hints, Learner},
 };
 
 /// A run mostly waits, so many fit one process; this bounds the calls that are made at once.
 const MAX_RUNS: usize = 64;
+
+/// A server that is silent for so long is dead, or may as well be: renewals come three times as often.
+const TAKE_OVER_AFTER: Duration = Duration::from_secs(5);
 
 /// How long open requests may take once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -132,6 +135,8 @@ pub struct Builder {
     scheduler: Scheduler,
     pace: Pace,
     max_runs: Option<usize>,
+    name: Option<String>,
+    take_over_after: Option<Duration>,
     receivers: Receivers,
     exported: Exported,
     hints: Option<Hints>,
@@ -233,6 +238,22 @@ impl Builder {
         self
     }
 
+    /// What this server is called in traces and by others that share its run store: a name that no
+    /// other process has or had. Random if not set.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How long after this server was last heard of others may take over its runs. Five seconds if
+    /// not set.
+    #[must_use]
+    pub fn take_over_after(mut self, life: Duration) -> Self {
+        self.take_over_after = Some(life);
+        self
+    }
+
     /// Mounts a control at `/dev/{name}`. For development servers only.
     #[must_use]
     pub fn control(mut self, name: impl Into<String>, control: Arc<dyn Control>) -> Self {
@@ -263,6 +284,9 @@ impl Builder {
         let stopping = CancellationToken::new();
         let hints = self.hints.unwrap_or(|_| None);
         let (explainer, learner) = Explainer::new(records.clone(), Arc::clone(&traces), hints);
+        let name = self.name.unwrap_or_else(|| format!("{:08x}", fastrand::u32(..)));
+        let life = self.take_over_after.unwrap_or(TAKE_OVER_AFTER);
+        let tenure = Tenure::new(records.clone(), Arc::clone(&metrics), name, life);
         let shared = Arc::new(Shared {
             kinds: Arc::clone(&kinds),
             records: records.clone(),
@@ -274,6 +298,8 @@ impl Builder {
             pace: self.pace,
             room: Semaphore::new(self.max_runs.unwrap_or(MAX_RUNS)),
             born: crate::runner::now(),
+            tenure,
+            strays: Default::default(),
             stopping: stopping.clone(),
         });
         let (wakes, runner) = Runner::new(shared);

@@ -47,6 +47,8 @@ pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
 pub const URL_PATH: &str = "url.path";
 /// The host that was called.
 pub const SERVER_ADDRESS: &str = "server.address";
+/// The port that was called.
+pub const SERVER_PORT: &str = "server.port";
 /// What kind of failure it was: an AWS error code, a status code or [`WORKER_LOST`].
 pub const ERROR_TYPE: &str = "error.type";
 /// The value of [`ERROR_TYPE`] on a span that its process left open when it died.
@@ -75,6 +77,30 @@ pub const THROTTLED: &str = "fixpoint.throttled";
 pub const REQUEST: &str = "fixpoint.request";
 /// What was answered: compact JSON without secrets, capped.
 pub const RESPONSE: &str = "fixpoint.response";
+
+/// The database called: `etcd`.
+pub const DB_SYSTEM_NAME: &str = "db.system.name";
+/// What was asked of it: `put`, `get`, `txn`.
+pub const DB_OPERATION_NAME: &str = "db.operation.name";
+/// Which part of it: what all keys begin with.
+pub const DB_NAMESPACE: &str = "db.namespace";
+/// How many writes a transaction has, if several.
+pub const DB_OPERATION_BATCH_SIZE: &str = "db.operation.batch.size";
+/// The keys of Fixpoint's own records that a request to its store is about.
+pub const STORE_KEY: &str = "fixpoint.store.key";
+/// What a record held before a write.
+pub const STORE_BEFORE: &str = "fixpoint.store.before";
+/// What a record holds after it.
+pub const STORE_AFTER: &str = "fixpoint.store.after";
+
+/// The server that drives a run.
+pub const SERVER: &str = "fixpoint.server";
+/// The server that drove a run before it was taken over.
+pub const TAKEOVER_FROM: &str = "fixpoint.takeover.from";
+/// The server that took it over.
+pub const TAKEOVER_TO: &str = "fixpoint.takeover.to";
+/// The steps that were at work when the run was last written down, by name.
+pub const TAKEOVER_STEPS: &str = "fixpoint.takeover.steps";
 
 /// The run that a span belongs to.
 pub const RUN_ID: &str = "fixpoint.run.id";

@@ -6,6 +6,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use fixpoint::Pace;
@@ -15,7 +16,7 @@ use fixpoint_server::Protocol;
 use super::keeping::Keeping;
 use crate::{
     error::{CliError, Result},
-    host::{self, Asking, Cloud, Host, Lines, Options, Place, TlsFiles},
+    host::{self, Asking, Cloud, Host, Lines, Options, Place, Runs, TlsFiles},
     output::Output,
 };
 
@@ -162,12 +163,23 @@ impl Args {
             Some(path) => read_faults(path)?,
             None => Faults::default(),
         };
-        self.shared.serve(Cloud::Sandbox(faults), Auth::Off, output).await
+        self.shared.serve(Cloud::Sandbox(faults), Runs::Folder, None, Auth::Off, output).await
     }
 }
 
 impl Shared {
-    pub(super) async fn serve(self, cloud: Cloud, usual: Auth, output: Output) -> Result {
+    pub(super) fn shares_traces(&self) -> bool {
+        self.keeping.shares()
+    }
+
+    pub(super) async fn serve(
+        self,
+        cloud: Cloud,
+        runs: Runs,
+        take_over_after: Option<Duration>,
+        usual: Auth,
+        output: Output,
+    ) -> Result {
         let receivers = self.receivers.places();
         let asked_for = receivers.iter().filter_map(|(_, place)| place.address());
         let addresses = std::iter::once(self.listen).chain(asked_for).collect::<Vec<_>>();
@@ -186,6 +198,8 @@ impl Shared {
             asking,
             tls: Some(self.tls),
             data: self.data,
+            runs,
+            take_over_after,
             traces: self.keeping.options().await?,
             pace: Pace::times(self.time_scale),
             cloud,

@@ -30,6 +30,9 @@ pub(super) struct Keeping {
     /// [default: only in the data folder]
     #[arg(long, value_name = "URL")]
     traces: Option<s3::Place>,
+    /// How long traces may be on this server only, where they are also to be on S3
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    traces_seal_after: Length,
     /// Another address of S3 than that of AWS
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_S3", hide_env_values = true)]
     s3_endpoint: Option<String>,
@@ -46,10 +49,12 @@ enum Survives {
     ProcessDeath,
 }
 
-/// What has not been sealed is on one machine only, so it is sealed so often where there is S3.
-const SEAL_FOR_S3: Duration = Duration::from_secs(300);
-
 impl Keeping {
+    /// Whether other servers can read what is sealed.
+    pub(super) fn shares(&self) -> bool {
+        self.traces.is_some()
+    }
+
     /// As the store wants it.
     pub(super) async fn options(&self) -> Result<Options> {
         let bucket = match &self.traces {
@@ -57,7 +62,8 @@ impl Keeping {
             None => None,
         };
         let seal_age = match &bucket {
-            Some(_) => SEAL_FOR_S3,
+            // What has not been sealed is on one machine only.
+            Some(_) => Duration::from_nanos(self.traces_seal_after.0),
             None => Options::default().seal_age,
         };
         Ok(Options {

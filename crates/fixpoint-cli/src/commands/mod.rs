@@ -24,6 +24,7 @@ pub(crate) mod logs;
 pub(crate) mod operations;
 pub(crate) mod pin;
 pub(crate) mod plan;
+mod running;
 pub(crate) mod runs;
 pub(crate) mod search;
 pub(crate) mod serve;

@@ -5,7 +5,10 @@
 
 use fixpoint_aws::limits::Share;
 
-use super::dev::{Auth, Shared};
+use super::{
+    dev::{Auth, Shared},
+    running::Running,
+};
 use crate::{
     error::{CliError, Result},
     host::Cloud,
@@ -18,6 +21,8 @@ use crate::{
 pub(crate) struct Args {
     #[command(flatten)]
     shared: Shared,
+    #[command(flatten)]
+    running: Running,
     /// The AWS region; that of the environment or the profile if not given
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
@@ -34,6 +39,7 @@ Examples:
   fixpoint serve --region eu-west-1 --data /var/lib/fixpoint
   fixpoint serve --endpoint-url http://127.0.0.1:5000 --time-scale 60     on a simulator
   fixpoint serve --traces s3://example-traces/production                  traces on S3, shared
+  fixpoint serve --runs etcd://10.0.0.1:2379,10.0.0.2:2379/production     runs in etcd, shared
 
 Credentials are found as the AWS command line finds them. Log lines go to stdout as JSON, each
 with its trace_id; traces are copied to a collector if OTEL_EXPORTER_OTLP_ENDPOINT is set.
@@ -46,8 +52,15 @@ impl Args {
             return Err(CliError::usage("--faults are for the sandbox, and this is no sandbox")
                 .hint("start one with `fixpoint dev --faults FILE`"));
         }
-        let Self { shared, region, endpoint_url, aws_share } = self;
+        let Self { shared, running, region, endpoint_url, aws_share } = self;
+        let (runs, life) = (running.place().await?, running.take_over_after());
+        if running.is_shared() && !shared.shares_traces() {
+            output.note(
+                "warning: runs are shared and traces are not: each server knows only what it \
+                 recorded itself. Give all of them --traces s3://BUCKET/PREFIX",
+            );
+        }
         let cloud = Cloud::Aws { region, endpoint_url, share: aws_share };
-        shared.serve(cloud, Auth::On, output).await
+        shared.serve(cloud, runs, Some(life), Auth::On, output).await
     }
 }

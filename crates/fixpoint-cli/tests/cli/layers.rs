@@ -140,7 +140,7 @@ const LIBRARIES: [&str; 6] = [
 
 #[test]
 fn only_store_modules_name_the_database() {
-    let words = ["fjall::", "use fjall", "object_store::", "use object_store"];
+    let words = ["fjall::", "etcd_client::", "use fjall", "object_store::", "use object_store"];
     only_in(&LIBRARIES, "store", &words);
     only_in(&["fixpoint-cli"], "store", &words);
 }

@@ -16,6 +16,8 @@ mod layers;
 mod receive;
 mod search;
 mod secrets;
+#[cfg(feature = "etcd")]
+mod several;
 mod support;
 mod tls;
 mod why;

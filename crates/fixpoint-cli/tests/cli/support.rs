@@ -73,9 +73,19 @@ impl Dev {
 
     /// The same, with variables in its environment.
     pub(crate) fn start_in(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_as("dev", data, args, environment)
+    }
+
+    /// `fixpoint serve`, on somebody else's AWS.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn serve(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_as("serve", data, args, environment)
+    }
+
+    fn start_as(name: &str, data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let log = File::options().create(true).append(true).open(data.join("log.jsonl")).unwrap();
         let mut child = command()
-            .args(["dev", "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
+            .args([name, "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
             .args(["--otlp-grpc", "off", "--zipkin", "off", "--data"])
             .arg(data)
             .args(args)

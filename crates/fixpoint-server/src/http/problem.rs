@@ -97,6 +97,17 @@ impl IntoResponse for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Unreachable { .. } = &error {
+            let told: &(dyn std::error::Error + 'static) = &error;
+            tracing::error!(error = told, "the run store cannot be reached");
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store-unreachable",
+                "The run store cannot be reached",
+                "What was asked for may have been done all the same.",
+            )
+            .hint("Look whether it was, and ask again in a moment.");
+        }
         Self::internal(&error)
     }
 }
@@ -169,7 +180,7 @@ impl From<Refusal> for Problem {
             Refusal::Ended(id) => {
                 conflict("ended", "Run has ended", format!("Run {id} has ended."))
             }
-            Refusal::Store(error) => Self::internal(&error),
+            Refusal::Store(error) => error.into(),
             Refusal::Unplannable(error) => Self::internal(&*error),
         }
     }

@@ -12,7 +12,7 @@ use fixpoint_trace::redact;
 use jiff::Timestamp;
 use tracing::{Span, field::Empty};
 
-use super::{Shared, backoff, turn::Stop};
+use super::{Shared, backoff, tenure::Owned, turn::Stop};
 use crate::{
     records::{ResourceKey, Stored, key, put},
     resource::ResourceRecord,
@@ -30,7 +30,7 @@ impl Ending {
     pub(super) fn stopped(stop: Stop) -> Self {
         let message = match stop {
             Stop::Superseded => "a newer run took its place",
-            Stop::Asked | Stop::Server => "cancelled by request",
+            Stop::Asked | Stop::Server | Stop::Lost => "cancelled by request",
         };
         let error = ErrorReport {
             message: message.to_owned(),
@@ -92,6 +92,7 @@ fn report(error: &Error) -> ErrorReport {
 /// Ends a run. `worked_for` is the resource as the run knew it, if it did any work.
 pub(super) async fn end(
     shared: &Shared,
+    owned: &Owned,
     key: &ResourceKey,
     mut run: Stored<RunRecord>,
     span: Span,
@@ -126,7 +127,7 @@ pub(super) async fn end(
             Write::delete(key::cancel(id), Precondition::Any),
         ];
         writes.extend(resource);
-        match shared.records.commit(writes).await {
+        match owned.commit(writes).await {
             // A request changed the resource; what follows must be decided anew. If somebody else
             // ended this run, that is an error.
             Err(StoreError::Conflict { key: at }) if at == key::resource(key) => {}
@@ -188,6 +189,7 @@ pub(super) fn run_span(key: &ResourceKey, run: &RunRecord) -> Span {
         fixpoint.resource = run.run.resource,
         fixpoint.generation = run.run.generation,
         fixpoint.run.attempts = run.run.attempts,
+        fixpoint.server = run.server,
         fixpoint.run.result = Empty,
         error.r#type = Empty,
         otel.status_code = Empty,

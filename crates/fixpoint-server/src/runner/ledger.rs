@@ -15,6 +15,7 @@ use fixpoint_client::{ActiveStep, Iteration, PlannedStep, SeenFact, Waiting, Wit
 use fixpoint_trace::{record::Recorder, redact};
 use jiff::Timestamp;
 
+use super::{Shared, tenure::Owned};
 use crate::{
     StatusCell,
     metrics::Metrics,
@@ -32,12 +33,15 @@ pub(super) const SAVE_EVERY: Duration = Duration::from_millis(250);
 /// The observer of one run, and the only writer of its record while it goes on.
 pub(super) struct Ledger {
     records: Records,
+    owned: Owned,
     spans: Recorder,
     metrics: Arc<Metrics>,
     resource: ResourceKey,
     status: StatusCell,
     notes: Mutex<Notes>,
     saved: tokio::sync::Mutex<Saved>,
+    /// The store failed while a step waited for it. The run cannot go on, which is not its own end.
+    broken: Mutex<Option<StoreError>>,
 }
 
 /// What is known of the run.
@@ -68,9 +72,8 @@ struct Saved {
 
 impl Ledger {
     pub(super) fn new(
-        records: Records,
-        spans: Recorder,
-        metrics: Arc<Metrics>,
+        shared: &Shared,
+        owned: Owned,
         resource: ResourceKey,
         status: StatusCell,
         run: Stored<RunRecord>,
@@ -82,13 +85,15 @@ impl Ledger {
             Notes { record, active: Vec::new(), iterations: Vec::new(), before, changes: 1 };
         let saved = Saved { changes: 0, version, uncertain: false };
         Self {
-            records,
-            spans,
-            metrics,
+            records: shared.records.clone(),
+            owned,
+            spans: shared.recorder.clone(),
+            metrics: Arc::clone(&shared.metrics),
             resource,
             status,
             notes: Mutex::new(notes),
             saved: tokio::sync::Mutex::new(saved),
+            broken: Mutex::new(None),
         }
     }
 
@@ -105,8 +110,8 @@ impl Ledger {
             return Ok(());
         }
         let (record, iterations, changes) = {
-            let mut notes = self.notes();
-            (notes.record.clone(), std::mem::take(&mut notes.iterations), notes.changes)
+            let notes = self.notes();
+            (notes.record.clone(), notes.iterations.clone(), notes.changes)
         };
         let id = &record.run.id;
         if saved.uncertain
@@ -125,9 +130,11 @@ impl Ledger {
             }
         }
         saved.uncertain = true;
-        saved.version = self.records.commit(writes).await?;
+        saved.version = self.owned.commit(writes).await?;
         saved.uncertain = false;
         saved.changes = changes;
+        // Those that came meanwhile are behind these.
+        self.notes().iterations.drain(..iterations.len());
         Ok(())
     }
 
@@ -147,12 +154,26 @@ impl Ledger {
             record.updated_at = Timestamp::now();
             let write =
                 put(key::resource(&self.resource), &record, Precondition::Version(version))?;
-            match self.records.commit(vec![write]).await {
+            match self.owned.commit(vec![write]).await {
                 // A request changed the spec meanwhile; the status goes beside the new one.
                 Err(error) if error.is_conflict() => {}
                 result => return result.map(drop),
             }
         }
+    }
+
+    /// Why the run could not go on, if the store was at fault.
+    pub(super) fn take_broken(&self) -> Option<StoreError> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What the store's failure means to a step: the run ends, and why is kept.
+    fn kept(&self, result: Result<(), StoreError>) -> Result<(), Unsaved> {
+        result.map_err(|error| {
+            let what = error.to_string();
+            *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            Unsaved(what)
+        })
     }
 
     /// Takes a last look: the record as it now is, with nothing active, and its version.
@@ -169,18 +190,23 @@ impl Ledger {
     }
 }
 
+/// What had to be written down first could not be.
+#[derive(Debug, thiserror::Error)]
+#[error("the run's record could not be saved: {0}")]
+struct Unsaved(String);
+
 #[async_trait]
 impl Observer for Ledger {
     async fn on_event(&self, event: Event<'_>) -> Result<(), BoxError> {
         match event {
             Event::Planned { iteration, answer } => {
                 self.notes().planned(iteration, answer);
-                self.save().await?;
-                self.save_status().await?;
+                self.kept(self.save().await)?;
+                self.kept(self.save_status().await)?;
             }
             Event::StepStarted { id, parent, step } => {
                 self.notes().started(id, parent, step)?;
-                self.save().await?;
+                self.kept(self.save().await)?;
                 self.spans.flush().await?;
             }
             Event::Waiting { id, reason, wanted, seen, polls, left } => {

@@ -1,14 +1,15 @@
-//! Decides which resource's plan runs when: one run at a time for each resource.
+//! Decides which resource's plan runs when: one run at a time for each resource, on one server.
 //!
 //! ```text
-//!  HTTP request ──commits resource + run──▶ run store
-//!        │                                      ▲
-//!        └─ wake(clusters/idg) ──▶ Runner ──one task a resource──▶ turn: read, decide, run
+//!  HTTP request ──commits resource + run──▶ run store ──watch──▶ every server's Runner
+//!        │                                      ▲                        │
+//!        └─ wake(clusters/idg) ──▶ Runner ──one task a resource──▶ turn: own, read, decide, run
 //! ```
 //!
 //! A wake carries nothing but the resource's name; the task reads the newest records and decides
 //! anew. So wakes can be merged, repeated or made up: a restart simply wakes every resource that
-//! has unfinished business. What the task decides is in `turn.rs`.
+//! has unfinished business, and so does a watch that missed something. What the task decides is in
+//! `turn.rs`; whether the resource is this server's, in `tenure.rs`.
 //!
 //! Not here: what users may ask for (`intents.rs`). The surprise: nothing is spawned outside of
 //! [`Runner::run`]; dropping its future ends every run at its next `await`, as a crash would.
@@ -17,25 +18,33 @@ mod backoff;
 mod ending;
 mod ledger;
 mod takeover;
+mod tenure;
 mod turn;
+mod work;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use fixpoint::{Pace, Scheduler};
 use fixpoint_trace::{model::UnixNanos, record::Recorder, store::TraceStore};
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
     task::{Id, JoinSet},
+    time,
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use ledger::show as show_iteration;
-pub(crate) use takeover::TakeoverError;
+pub use tenure::{NotOwner, may_act};
+pub(crate) use {
+    ledger::show as show_iteration,
+    takeover::TakeoverError,
+    tenure::{Strays, Tenure},
+};
 
 use crate::{
     kinds::Kinds,
     metrics::Metrics,
-    records::{Records, ResourceKey},
+    records::{Records, ResourceKey, owned_at, unfinished_at},
+    store::{Watch, Watched},
     why::Lessons,
 };
 
@@ -54,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) room: Semaphore,
     /// When this server started.
     pub(crate) born: UnixNanos,
+    pub(crate) tenure: Tenure,
+    pub(crate) strays: Strays,
     /// Cancelled when the server is to stop.
     pub(crate) stopping: CancellationToken,
 }
@@ -69,6 +80,9 @@ impl Wakes {
         let _stopping = self.0.send(resource);
     }
 }
+
+/// How soon to read again what could not be read.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs plans until the server stops.
 pub(crate) struct Runner {
@@ -90,25 +104,101 @@ impl Runner {
         (Wakes(sender), Self { shared, wakes })
     }
 
-    /// Takes over what a dead server left, then runs plans until `stopping` is cancelled and
+    /// Puts in order what a dead server left, then runs plans until `stopping` is cancelled and
     /// every run has come to a place where it can be taken up again.
     pub(crate) async fn run(mut self) -> Result<(), TakeoverError> {
-        let shared = &self.shared;
-        let left = takeover::take_over(&shared.records, &*shared.traces, shared.born).await?;
-        let mut tasks = Tasks::new(Arc::clone(shared));
-        for resource in left {
-            tasks.wake(resource);
-        }
+        let shared = &*self.shared;
+        // From before anything is read, so that nothing falls between.
+        let (unfinished, owners) =
+            (shared.records.watch_unfinished(), shared.records.watch_owners());
+        shared.tenure.begin().await?;
+        let left = takeover::take_over(shared).await?;
+        let mut tasks = Tasks::new(Arc::clone(&self.shared));
+        left.into_iter().for_each(|resource| tasks.wake(resource));
+
+        let (tell, mut heard) = mpsc::channel(1);
+        let mut beside = pin!(async {
+            tokio::join!(
+                listen(shared, unfinished, &tell),
+                listen(shared, owners, &tell),
+                keep_taking_part(shared, &tell),
+            )
+        });
         loop {
             tokio::select! {
                 biased;
-                () = self.shared.stopping.cancelled() => break,
+                () = shared.stopping.cancelled() => break,
                 Some(resource) = self.wakes.recv() => tasks.wake(resource),
+                Some(resources) = heard.recv() => {
+                    resources.into_iter().for_each(|resource| tasks.wake(resource));
+                }
                 Some(()) = tasks.ended() => {}
+                _ = &mut beside => {}
             }
         }
-        while tasks.ended().await.is_some() {}
+        // Owned until the last step has ended.
+        tokio::select! {
+            () = async { while tasks.ended().await.is_some() {} } => {}
+            _ = &mut beside => {}
+        }
+        shared.tenure.end().await;
         Ok(())
+    }
+}
+
+/// Passes on which resources the store's changes want looked at.
+async fn listen(shared: &Shared, mut watch: Watch, tell: &mpsc::Sender<Vec<ResourceKey>>) {
+    // A store that is closed has nothing more to say.
+    while let Some(watched) = watch.next().await {
+        let Watched::Changed(change) = watched else {
+            read_again(shared, tell).await;
+            continue;
+        };
+        let resource = match (unfinished_at(&change.key), change.value) {
+            // A wish, of whichever server's user.
+            (Some((resource, _)), Some(_)) => Some(resource),
+            (Some((_, run)), None) => {
+                if shared.strays.take(&run)
+                    && let Err(error) = takeover::settle(shared, &run).await
+                {
+                    let error: &(dyn std::error::Error + 'static) = &error;
+                    tracing::warn!(error, "the span of run {run} stays as it was left");
+                }
+                None
+            }
+            // Its owner has let go of it, or died.
+            (None, None) => owned_at(&change.key),
+            (None, Some(_)) => None,
+        };
+        if let Some(resource) = resource {
+            let _stopping = tell.send(vec![resource]).await;
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Keeps the lease. With a new one, everything wants a look.
+async fn keep_taking_part(shared: &Shared, tell: &mpsc::Sender<Vec<ResourceKey>>) {
+    loop {
+        shared.tenure.renew().await;
+        read_again(shared, tell).await;
+    }
+}
+
+/// Has everything looked at that has unfinished business.
+async fn read_again(shared: &Shared, tell: &mpsc::Sender<Vec<ResourceKey>>) {
+    loop {
+        match takeover::unfinished_business(&shared.records).await {
+            Ok(resources) => {
+                let _stopping = tell.send(resources).await;
+                return;
+            }
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(error, "what is unfinished could not be read; it is tried again");
+            }
+        }
+        let _elapsed = time::timeout(AGAIN, std::future::pending::<()>()).await;
     }
 }
 

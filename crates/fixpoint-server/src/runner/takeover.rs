@@ -1,21 +1,23 @@
-//! What a server does first: it takes over what a dead one left behind.
+//! What a server does first: it puts in order what an earlier one left behind in its trace store.
 //!
-//! Not here: taking up its runs, which every wake does. The surprise: a run's own span stays
-//! open, because the run goes on in it. All other open spans that a server recorded belonged to
-//! work that nobody does any more, and are closed with `error.type = fixpoint.worker_lost`. Those
-//! of other programs are left to them.
+//! Not here: taking up runs, which every wake does. The surprise: a run's own span stays open,
+//! because the run goes on in it, here or on another server; once it has ended elsewhere, it is
+//! closed here as its record says. All other open spans that a server recorded belonged to work
+//! that nobody does any more, and are closed with `error.type = fixpoint.worker_lost`. Those of
+//! other programs are left to them.
 
-use std::collections::HashSet;
-
+use fixpoint_client::RunState;
 use fixpoint_trace::{
     model::{Record, Span, Status, UnixNanos, Value},
     semconv,
-    store::{StoreError as TraceError, TraceStore},
+    store::StoreError as TraceError,
 };
 use jiff::Timestamp;
 
+use super::Shared;
 use crate::{
     records::{Records, ResourceKey},
+    run::RunRecord,
     store::{StoreError, Write},
 };
 
@@ -32,23 +34,22 @@ pub(crate) enum TakeoverError {
 const KEYS_LIVE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 /// Closes the spans that a dead server left open, drops old idempotency keys, and returns the
-/// resources that want a look. `born` is when this server started; later spans are its own.
-pub(super) async fn take_over(
-    records: &Records,
-    traces: &dyn TraceStore,
-    born: UnixNanos,
-) -> Result<Vec<ResourceKey>, TakeoverError> {
-    let unfinished = records.with_unfinished_runs().await?;
-    let mut going_on = HashSet::new();
-    for (_, run) in &unfinished {
-        if let Some(span) = records.run(run).await?.and_then(|run| run.record.span()) {
-            going_on.insert(span);
-        }
-    }
+/// resources that want a look.
+pub(super) async fn take_over(shared: &Shared) -> Result<Vec<ResourceKey>, TakeoverError> {
+    let Shared { records, traces, strays, born, .. } = shared;
     let mut lost = Vec::new();
     for span in traces.open_spans().await? {
-        if is_ours(&span) && span.start < born && !going_on.contains(&span.context()) {
-            lost.push(Record::Span(close(span)));
+        if !is_ours(&span) || span.start >= *born {
+            continue;
+        }
+        let run = match span.attributes.get(semconv::RUN_ID).and_then(Value::as_str) {
+            Some(run) => records.run(run).await?.map(|run| run.record),
+            None => None,
+        };
+        match run.filter(|run| run.span() == Some(span.context())) {
+            Some(run) if run.run.state.is_final() => lost.push(Record::Span(as_told(span, &run))),
+            Some(run) => strays.add(&run.run.id),
+            None => lost.push(Record::Span(close(span))),
         }
     }
     if !lost.is_empty() {
@@ -57,11 +58,47 @@ pub(super) async fn take_over(
     }
     drop_old_keys(records).await?;
 
+    Ok(unfinished_business(records).await?)
+}
+
+/// The resources of any kind that want a look.
+pub(super) async fn unfinished_business(records: &Records) -> Result<Vec<ResourceKey>, StoreError> {
+    let unfinished = records.with_unfinished_runs().await?;
     let mut keys: Vec<_> = unfinished.into_iter().map(|(resource, _)| resource).collect();
     keys.extend(records.with_retry().await?);
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
+}
+
+/// Closes this server's copy of the span of a run that has ended on another.
+pub(super) async fn settle(shared: &Shared, run: &str) -> Result<(), TakeoverError> {
+    let Shared { records, traces, .. } = shared;
+    let Some(run) = records.run(run).await?.map(|run| run.record) else { return Ok(()) };
+    let Some(at) = run.span().filter(|_| run.run.state.is_final()) else { return Ok(()) };
+    let Some(trace) = traces.trace(at.trace_id).await? else { return Ok(()) };
+    if let Some(span) = trace.spans.into_iter().find(|span| span.span_id == at.span_id) {
+        traces.append(vec![Record::Span(as_told(span, &run))]).await?;
+    }
+    Ok(())
+}
+
+/// The span of a run, as the run's record says that it ended.
+fn as_told(mut span: Span, run: &RunRecord) -> Span {
+    let ended = run.run.ended_at.map(|at| UnixNanos::try_from(at.as_nanosecond()));
+    span.end = Some(ended.and_then(Result::ok).unwrap_or_else(super::now).max(span.start));
+    let state = run.run.state;
+    let mut set = |name: &str, value: &str| {
+        span.attributes.insert(name.to_owned(), Value::String(value.to_owned()));
+    };
+    set(semconv::RUN_RESULT, state.as_str());
+    span.status = Status::Unset;
+    if matches!(state, RunState::Failed | RunState::NotConverging) {
+        set(semconv::ERROR_TYPE, state.as_str());
+        let why = run.run.error.as_ref().map(|error| error.message.clone());
+        span.status = Status::Error(why.unwrap_or_default());
+    }
+    span
 }
 
 /// Whether a server recorded the span, and not some other program that sent it here and may still
@@ -94,7 +131,11 @@ async fn drop_old_keys(records: &Records) -> Result<(), StoreError> {
         .await?;
     // In pieces that any store takes in one transaction.
     for writes in old.chunks(100) {
-        records.commit(writes.to_vec()).await?;
+        match records.commit(writes.to_vec()).await {
+            // Another server does the same.
+            Err(error) if !error.is_conflict() => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }

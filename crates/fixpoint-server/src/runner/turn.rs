@@ -1,29 +1,29 @@
-//! One look at one resource: end what is superseded, run what is recorded, retry what is due.
+//! One look at one resource: own it if there is something to do, end what is superseded, run what
+//! is recorded, retry what is due.
 //!
-//! Not here: when to look (`mod.rs`), what is written during a run (`ledger.rs`), and how one ends
-//! (`ending.rs`). The surprise: a change of the spec does not wait for the run at hand. That run
-//! works towards what nobody wants any more, so it is cancelled (its waits at once, its step at
-//! work finishes), and a new one plans from what is there. DELETE of a resource that is being
-//! created is the same.
+//! Not here: when to look (`mod.rs`), and how a run goes on (`work.rs`) and ends (`ending.rs`). The
+//! surprise: a change of the spec does not wait for the run at hand. That run works towards what
+//! nobody wants any more, so it is cancelled (its waits at once, its step at work finishes), and a
+//! new one plans from what is there. DELETE of a resource that is being created is the same.
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use fixpoint::{Context, Error, Permanent, Plan, Report};
 use jiff::Timestamp;
-use tokio::{sync::Notify, time};
-use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tokio::{
+    sync::{Notify, SemaphorePermit},
+    time,
+};
 
 use super::{
     Shared,
     ending::{Ending, end, run_span},
-    ledger::{Ledger, SAVE_EVERY},
+    tenure::Owned,
+    work,
 };
 use crate::{
-    StatusCell,
     records::{ResourceKey, Stored, key, put},
     resource::ResourceRecord,
-    run::{Cause, RunEvent, RunRecord},
+    run::{Cause, RunRecord},
     store::{Precondition, StoreError},
 };
 
@@ -32,12 +32,12 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 const STORE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What to do after a turn.
-enum Next {
+pub(super) enum Next {
     /// Look again at once.
     Look,
     /// Look when this time comes, or when woken.
     At(Timestamp),
-    /// Nothing more is to be done; a wake starts a new task.
+    /// Nothing more is to be done here; a wake starts a new task.
     Rest,
 }
 
@@ -46,24 +46,39 @@ enum Next {
 pub(super) enum Stop {
     /// The server stops. The run goes on when there is a server again.
     Server,
+    /// The resource is no longer this server's. The run goes on on another.
+    Lost,
     /// A newer run took its place.
     Superseded,
     /// A user asked for it.
     Asked,
 }
 
-/// Looks after one resource until there is nothing left to do for it.
+/// A resource at work.
+pub(super) struct Held<'a> {
+    pub(super) owned: Owned,
+    /// The room that its run takes, once it has one.
+    pub(super) room: Option<SemaphorePermit<'a>>,
+}
+
+/// Looks after one resource until there is nothing left to do for it, or another server does it.
 pub(super) async fn look_after(shared: Arc<Shared>, resource: ResourceKey, look: Arc<Notify>) {
+    let mut held = None;
     let mut pause = STORE_PAUSE;
     while !shared.stopping.is_cancelled() {
-        let wait = match turn(&shared, &resource, &look).await {
-            Ok(Next::Rest) => return,
+        let wait = match turn(&shared, &resource, &look, &mut held).await {
+            Ok(Next::Rest) => break,
             Ok(Next::Look) => {
                 pause = STORE_PAUSE;
                 continue;
             }
             Ok(Next::At(time)) => {
                 Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default()
+            }
+            // Whoever owns it now goes on.
+            Err(StoreError::LeaseLost) => {
+                held = None;
+                continue;
             }
             Err(error) => {
                 let error: &(dyn StdError + 'static) = &error;
@@ -72,39 +87,91 @@ pub(super) async fn look_after(shared: Arc<Shared>, resource: ResourceKey, look:
                 pause
             }
         };
+        // Others may run meanwhile.
+        held.iter_mut().for_each(|held: &mut Held<'_>| held.room = None);
         tokio::select! {
             () = shared.stopping.cancelled() => {}
             _ = time::timeout(wait, look.notified()) => {}
         }
     }
+    if let Some(held) = held
+        && let Err(error) = held.owned.release().await
+    {
+        let error: &(dyn StdError + 'static) = &error;
+        tracing::warn!(error, "{resource} could not be given up; it is still this server's");
+    }
 }
 
-async fn turn(shared: &Shared, key: &ResourceKey, look: &Notify) -> Result<Next, StoreError> {
+async fn turn<'a>(
+    shared: &'a Shared,
+    key: &ResourceKey,
+    look: &Notify,
+    held: &mut Option<Held<'a>>,
+) -> Result<Next, StoreError> {
+    if held.as_ref().is_some_and(|held| held.owned.is_lost()) {
+        *held = None;
+    }
+    // What somebody else owns is theirs to look at. Once they let go of it, everybody is woken.
+    if held.is_none() && shared.tenure.is_anothers(key).await? {
+        return Ok(Next::Rest);
+    }
     let resource = shared.records.resource(key).await?.map(|stored| stored.record);
     let newest = resource.as_ref().map(|resource| resource.run_id.as_str());
-    let mut current = None;
-    for run in shared.records.unfinished(key).await? {
-        if Some(run.record.run.id.as_str()) == newest {
-            current = Some(run);
-        } else {
-            let span = run_span(key, &run.record);
-            end(shared, key, run, span, Ending::stopped(Stop::Superseded), None).await?;
-        }
+    let (current, superseded): (Vec<_>, Vec<_>) = shared
+        .records
+        .unfinished(key)
+        .await?
+        .into_iter()
+        .partition(|run| Some(run.record.run.id.as_str()) == newest);
+    let current = current.into_iter().next();
+    let retry_at = resource.as_ref().and_then(|resource| resource.retry_at);
+    if current.is_none() && superseded.is_empty() && retry_at.is_none() {
+        return Ok(Next::Rest);
     }
-    let Some(resource) = resource else { return Ok(Next::Rest) };
-    if let Some(run) = current {
-        return execute(shared, &resource, run, look).await;
+    if !shared.kinds.contains_key(key.kind.as_str()) {
+        tracing::warn!("{key} is of a kind that this server does not serve");
+        return Ok(Next::Rest);
     }
-    match resource.retry_at {
-        Some(time) if time > Timestamp::now() => Ok(Next::At(time)),
-        Some(_) => retry(shared, key).await,
-        None => Ok(Next::Rest),
+    let Some(held) = held else {
+        // Room first: what waits for room here could run elsewhere.
+        let room = match &current {
+            Some(_) => tokio::select! {
+                room = shared.room.acquire() => room.ok(),
+                () = shared.stopping.cancelled() => return Ok(Next::Rest),
+                // Perhaps superseded, cancelled or another's while it queued.
+                () = look.notified() => return Ok(Next::Look),
+            },
+            None => None,
+        };
+        let claimed = tokio::select! {
+            claimed = shared.tenure.claim(key) => claimed?,
+            () = shared.stopping.cancelled() => return Ok(Next::Rest),
+        };
+        let Some(owned) = claimed else { return Ok(Next::Rest) };
+        *held = Some(Held { owned, room });
+        // What was read before is perhaps no longer so.
+        return Ok(Next::Look);
+    };
+    for run in superseded {
+        let (span, ending) = (run_span(key, &run.record), Ending::stopped(Stop::Superseded));
+        end(shared, &held.owned, key, run, span, ending, None).await?;
+    }
+    match (resource, current) {
+        (Some(resource), Some(run)) => work::execute(shared, held, &resource, run, look).await,
+        (Some(resource), None) => match resource.retry_at {
+            Some(time) if time > Timestamp::now() => Ok(Next::At(time)),
+            Some(_) => retry(shared, &held.owned, key).await,
+            None => Ok(Next::Look),
+        },
+        (None, _) => Ok(Next::Look),
     }
 }
 
 /// Records a new run after one that failed.
-async fn retry(shared: &Shared, key: &ResourceKey) -> Result<Next, StoreError> {
-    let Some(Stored { mut record, version }) = shared.records.resource(key).await? else {
+async fn retry(shared: &Shared, owned: &Owned, key: &ResourceKey) -> Result<Next, StoreError> {
+    let Some(Stored { mut record, version }): Option<Stored<ResourceRecord>> =
+        shared.records.resource(key).await?
+    else {
         return Ok(Next::Look);
     };
     let Some(last) = shared.records.run(&record.run_id).await? else { return Ok(Next::Rest) };
@@ -114,164 +181,9 @@ async fn retry(shared: &Shared, key: &ResourceKey) -> Result<Next, StoreError> {
     record.retry_at = None;
     let mut writes = run.create(key)?;
     writes.push(put(key::resource(key), &record, Precondition::Version(version))?);
-    match shared.records.commit(writes).await {
+    match owned.commit(writes).await {
         Err(error) if !error.is_conflict() => Err(error),
         // A request was first; its run is looked at instead.
         _ => Ok(Next::Look),
     }
-}
-
-/// Runs the plan for one recorded run, from wherever it stands.
-async fn execute(
-    shared: &Shared,
-    resource: &ResourceRecord,
-    mut run: Stored<RunRecord>,
-    look: &Notify,
-) -> Result<Next, StoreError> {
-    let key = &resource.key();
-    let id = run.record.run.id.clone();
-    if shared.records.cancel_asked(&id).await? {
-        let span = run_span(key, &run.record);
-        end(shared, key, run, span, Ending::stopped(Stop::Asked), None).await?;
-        return Ok(Next::Look);
-    }
-    let _permit = tokio::select! {
-        permit = shared.room.acquire() => permit,
-        () = shared.stopping.cancelled() => return Ok(Next::Rest),
-        // Perhaps superseded or cancelled while it queued.
-        () = look.notified() => return Ok(Next::Look),
-    };
-    let Some(kind) = shared.kinds.get(key.kind.as_str()) else {
-        tracing::warn!("{key} is of a kind that this server does not serve");
-        return Ok(Next::Rest);
-    };
-    let status = StatusCell::default();
-    let plan = kind.plan(resource, status.clone());
-
-    run.record.run.attempts += 1;
-    if let Ok(plan) = &plan {
-        plan.name().clone_into(&mut run.record.run.plan);
-    }
-    // `Pending`, `Running` and `Waiting` can all be taken up, and no other state is unfinished.
-    let _taken_up = run.record.apply(RunEvent::TakenUp);
-    let span = run_span(key, &run.record);
-    let ledger = Arc::new(Ledger::new(
-        shared.records.clone(),
-        shared.recorder.clone(),
-        Arc::clone(&shared.metrics),
-        key.clone(),
-        status,
-        run,
-    ));
-    ledger.save().await?;
-    let plan = match plan {
-        Ok(plan) => plan,
-        Err(source) => {
-            let source = Permanent::because("the resource cannot be planned", source);
-            let error = Error::Create { plan: key.kind.clone(), source: source.into() };
-            let run = ledger.close().await?;
-            end(shared, key, run, span, Ending::of(Err(error)), None).await?;
-            return Ok(Next::Look);
-        }
-    };
-    let (result, stop) =
-        work(shared, key, &id, &*plan, &ledger, look).instrument(span.clone()).await;
-    if stop == Some(Stop::Server) && matches!(result, Err(Error::Cancelled(_))) {
-        span.record("fixpoint.run.result", "interrupted");
-        span.in_scope(|| tracing::info!("the server stops; the run goes on when it is back"));
-        ledger.save().await?;
-        return Ok(Next::Rest);
-    }
-    let ending = match (result, stop) {
-        (Err(Error::Cancelled(_)), Some(stop)) => Ending::stopped(stop),
-        (result, _) => Ending::of(result),
-    };
-    ledger.save_status().await?;
-    let run = ledger.close().await?;
-    end(shared, key, run, span, ending, Some(resource)).await?;
-    Ok(Next::Look)
-}
-
-/// Executes the plan, and listens meanwhile for reasons to stop.
-async fn work(
-    shared: &Shared,
-    key: &ResourceKey,
-    id: &str,
-    plan: &dyn Plan,
-    ledger: &Arc<Ledger>,
-    look: &Notify,
-) -> (Result<Report, Error>, Option<Stop>) {
-    let cancel = CancellationToken::new();
-    let cx = Context::new()
-        .with_run_id(id)
-        .with_cancel(cancel.clone())
-        .with_observer(Arc::clone(ledger) as _)
-        .with_pace(shared.pace);
-    tracing::info!("run {id} of {key} works");
-    // Beside each other and never one within another's turn: a save may wait for the store while
-    // the run waits for that save's lock.
-    let done = CancellationToken::new();
-    let running = async {
-        let result = shared.scheduler.execute(plan, &cx).await;
-        done.cancel();
-        result
-    };
-    let listening = async {
-        tokio::select! {
-            biased;
-            () = done.cancelled() => None,
-            stop = stop_wanted(shared, key, id, look) => {
-                cancel.cancel();
-                Some(stop)
-            }
-        }
-    };
-    let (result, stop, ()) = tokio::join!(running, listening, keep_saving(ledger, &done));
-    (result, stop)
-}
-
-/// Saves what needs no saving at once, until the run is done.
-async fn keep_saving(ledger: &Ledger, done: &CancellationToken) {
-    let mut ticks = time::interval(SAVE_EVERY);
-    loop {
-        tokio::select! {
-            biased;
-            () = done.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        if let Err(error) = ledger.save().await {
-            let error: &(dyn StdError + 'static) = &error;
-            tracing::error!(error, "the run's record could not be saved");
-        }
-    }
-}
-
-/// Returns when the run is to stop, and says why.
-async fn stop_wanted(shared: &Shared, key: &ResourceKey, id: &str, look: &Notify) -> Stop {
-    loop {
-        tokio::select! {
-            () = shared.stopping.cancelled() => return Stop::Server,
-            () = look.notified() => match reason_to_stop(shared, key, id).await {
-                Ok(Some(stop)) => return stop,
-                Ok(None) => {}
-                Err(error) => {
-                    let error: &(dyn StdError + 'static) = &error;
-                    tracing::error!(error, "a wake could not be followed up");
-                }
-            },
-        }
-    }
-}
-
-async fn reason_to_stop(
-    shared: &Shared,
-    key: &ResourceKey,
-    id: &str,
-) -> Result<Option<Stop>, StoreError> {
-    if shared.records.cancel_asked(id).await? {
-        return Ok(Some(Stop::Asked));
-    }
-    let resource = shared.records.resource(key).await?;
-    let superseded = resource.is_none_or(|stored| stored.record.run_id != id);
-    Ok(superseded.then_some(Stop::Superseded))
 }

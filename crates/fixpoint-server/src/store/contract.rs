@@ -3,9 +3,12 @@
 //! Not for speed or crashes: an engine tests those for itself. The surprise: it is ordinary
 //! public code and panics with a sentence, so it needs no test framework.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Precondition, RunStore, Scan, StoreError, Watched, Write};
+
+/// How long leases live in the suite, which keeps none of them for longer than a moment.
+const LIFE: Duration = Duration::from_secs(30);
 
 /// Runs the suite against an empty store.
 ///
@@ -16,6 +19,7 @@ pub async fn contract(store: Arc<dyn RunStore>) {
     transactions(&*store).await.unwrap_or_else(|e| panic!("transactions: {e}"));
     listing(&*store).await.unwrap_or_else(|e| panic!("listing: {e}"));
     watching(&*store).await.unwrap_or_else(|e| panic!("watching: {e}"));
+    leases(&*store).await.unwrap_or_else(|e| panic!("leases: {e}"));
 }
 
 async fn preconditions(store: &dyn RunStore) -> Result<(), StoreError> {
@@ -64,6 +68,31 @@ async fn transactions(store: &dyn RunStore) -> Result<(), StoreError> {
     assert!(half.is_err_and(|e| e.is_conflict()), "one precondition that fails fails them all");
     let version = store.get("t/a").await?.map(|e| e.version);
     assert_eq!(version, Some(both), "a refused transaction writes nothing");
+
+    let guarded = |guard, version| {
+        vec![
+            Write::check(guard, Precondition::Version(version)),
+            Write::put("t/c", "1", Precondition::Any),
+        ]
+    };
+    let refused = store.commit(guarded("t/a", both - 1)).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Conflict { key }) if key == "t/a"),
+        "a check that fails is named: {refused:?}"
+    );
+    assert_eq!(store.get("t/c").await?, None, "a check that fails refuses the transaction");
+    store.commit(guarded("t/a", both)).await?;
+    let version = store.get("t/a").await?.map(|e| e.version);
+    assert_eq!(version, Some(both), "a check writes nothing");
+
+    let many = |n| (0..n).map(|n| Write::put(format!("t/many/{n:03}"), "", Precondition::Any));
+    store.commit(many(128).collect()).await?;
+    assert!(store.commit(many(129).collect()).await.is_err(), "too many writes are refused");
+    let large = Write::put("t/large", vec![b'x'; 1_600_000], Precondition::Any);
+    assert!(store.commit(vec![large]).await.is_err(), "too large a transaction is refused");
+    let twice =
+        vec![Write::put("t/d", "1", Precondition::Any), Write::delete("t/d", Precondition::Any)];
+    assert!(store.commit(twice).await.is_err(), "a key is written once in a transaction");
     Ok(())
 }
 
@@ -124,4 +153,43 @@ async fn watching(store: &dyn RunStore) -> Result<(), StoreError> {
         assert_eq!(change.version, version, "a change carries its version");
     }
     Ok(())
+}
+
+async fn leases(store: &dyn RunStore) -> Result<(), StoreError> {
+    let (mine, theirs) = (store.lease(LIFE).await?, store.lease(LIFE).await?);
+    let on = |key: &'static str, lease| Write::put(key, "1", Precondition::Any).with_lease(lease);
+    let mut watch = store.watch("o/");
+    let put = store
+        .commit(vec![
+            on("o/mine", mine.id()),
+            on("o/freed", mine.id()),
+            on("p/theirs", theirs.id()),
+            Write::put("p/nobody's", "1", Precondition::Any),
+        ])
+        .await?;
+    store.commit(vec![Write::put("o/freed", "2", Precondition::Version(put))]).await?;
+
+    mine.end().await?;
+    mine.end().await?;
+    // The store need not have forgotten it at once, and watchers are told when it has.
+    let mut seen = Vec::new();
+    while seen.last() != Some(&("o/mine".to_owned(), None)) {
+        let Some(Watched::Changed(change)) = watch.next().await else {
+            panic!("a watcher is told of keys that go with their lease");
+        };
+        seen.push((change.key, change.value));
+    }
+    assert_eq!(seen.len(), 4, "two were put, one of them again, and one went: {seen:?}");
+    assert_eq!(store.get("o/mine").await?, None, "a key goes with its lease");
+    for kept in ["o/freed", "p/theirs", "p/nobody's"] {
+        assert!(store.get(kept).await?.is_some(), "{kept} is not of the lease that ended");
+    }
+    let late = store.commit(vec![on("o/late", mine.id())]).await;
+    assert!(
+        matches!(late, Err(StoreError::LeaseLost)),
+        "a lease that ended takes no key: {late:?}"
+    );
+    let why = mine.keep().await;
+    assert!(matches!(why, StoreError::LeaseLost), "a lease that ended cannot be kept: {why}");
+    theirs.end().await
 }

@@ -8,18 +8,24 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+        mpsc,
+    },
     thread,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tokio::sync::{broadcast, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Change, Entry, Listing, RunStore, Scan, StoreError, Version, WATCH_BUFFER, Watch, Write,
-    memory::expect,
+    Action, Change, Entry, Lease, LeaseId, Listing, Precondition, RunStore, Scan, StoreError,
+    Version, Watch, Write, check, lease::Held, watch::WATCH_BUFFER,
 };
 
 /// Reopening replays the journal; at 64 MiB that stays below a second.
@@ -32,11 +38,24 @@ const MAX_GROUP: usize = 256;
 const REVISION: &str = "revision";
 
 /// Keeps everything in a directory. Dropping it finishes what was begun.
+///
+/// Its leases hold until their handles are dropped. What hung on those of a process that died is
+/// removed when the directory is opened again: nobody else could have had it open.
 pub struct DiskStore {
     entries: Keyspace,
     changes: broadcast::Sender<Arc<Vec<Change>>>,
-    commits: Option<mpsc::Sender<Commit>>,
+    requests: Option<mpsc::Sender<Request>>,
     committer: Option<thread::JoinHandle<()>>,
+    leases: AtomicI64,
+}
+
+/// What the committer is asked for.
+enum Request {
+    Commit(Commit),
+    Begin(LeaseId, CancellationToken),
+    End(LeaseId),
+    /// Nobody will ask for anything more.
+    Close,
 }
 
 struct Commit {
@@ -72,26 +91,46 @@ impl DiskStore {
             None => 0,
         };
         let changes = broadcast::Sender::new(WATCH_BUFFER);
-        let (commits, waiting) = mpsc::channel();
-        let committer = Committer {
-            database,
+        let (requests, waiting) = mpsc::channel();
+        let mut committer = Committer {
+            database: database.clone(),
             entries: entries.clone(),
+            leased: keyspace("leased")?,
             meta,
             revision,
             changes: changes.clone(),
+            leases: HashMap::new(),
+            attached: HashMap::new(),
         };
+        committer.drop_leased().map_err(engine)?;
         let committer = thread::Builder::new()
             .name("run-store".to_owned())
             .spawn(move || committer.run(&waiting))
             .map_err(|e| StoreError::engine("start its committer", e))?;
-        Ok(Self { entries, changes, commits: Some(commits), committer: Some(committer) })
+        Ok(Self {
+            entries,
+            changes,
+            requests: Some(requests),
+            committer: Some(committer),
+            leases: AtomicI64::new(1),
+        })
     }
+
+    fn requests(&self) -> Result<&mpsc::Sender<Request>, StoreError> {
+        self.requests.as_ref().ok_or_else(gone)
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::engine("commit", "its committer has ended")
 }
 
 impl Drop for DiskStore {
     fn drop(&mut self) {
-        // The thread ends when nobody can send to it any more.
-        self.commits = None;
+        if let Some(requests) = self.requests.take() {
+            // A lease that is still held can send, too, so the thread has to be told.
+            let _ended = requests.send(Request::Close);
+        }
         if let Some(committer) = self.committer.take() {
             let _panicked = committer.join();
         }
@@ -107,10 +146,10 @@ impl RunStore for DiskStore {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Version, StoreError> {
-        let gone = || StoreError::engine("commit", "its committer has ended");
+        check(&writes)?;
         let (answer, answered) = oneshot::channel();
-        let commits = self.commits.as_ref().ok_or_else(gone)?;
-        commits.send(Commit { writes, answer }).map_err(|_| gone())?;
+        let commit = Request::Commit(Commit { writes, answer });
+        self.requests()?.send(commit).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 
@@ -124,7 +163,16 @@ impl RunStore for DiskStore {
     }
 
     fn watch(&self, prefix: &str) -> Watch {
-        Watch::new(prefix, self.changes.subscribe())
+        Watch::here(prefix, self.changes.subscribe())
+    }
+
+    async fn lease(&self, _: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        let (id, ended) = (self.leases.fetch_add(1, Relaxed), CancellationToken::new());
+        let requests = self.requests()?.clone();
+        // In the same queue as the writes that will name it.
+        requests.send(Request::Begin(id, ended.clone())).map_err(|_| gone())?;
+        let end = move || drop(requests.send(Request::End(id)));
+        Ok(Box::new(Held::new(id, ended, end)))
     }
 }
 
@@ -159,16 +207,60 @@ fn entry(key: String, bytes: &[u8]) -> Result<Entry, StoreError> {
 struct Committer {
     database: Database,
     entries: Keyspace,
+    /// The keys that hang on a lease, so that they are found after a crash.
+    leased: Keyspace,
     meta: Keyspace,
     revision: Version,
     changes: broadcast::Sender<Arc<Vec<Change>>>,
+    leases: HashMap<LeaseId, CancellationToken>,
+    /// The same as in `leased`, each with its lease.
+    attached: HashMap<String, LeaseId>,
 }
 
 impl Committer {
-    fn run(mut self, waiting: &mpsc::Receiver<Commit>) {
+    fn run(mut self, waiting: &mpsc::Receiver<Request>) {
         while let Ok(first) = waiting.recv() {
-            let group = std::iter::once(first).chain(waiting.try_iter()).take(MAX_GROUP);
-            self.commit(group.collect());
+            let mut group = Vec::new();
+            for request in std::iter::once(first).chain(waiting.try_iter()).take(MAX_GROUP) {
+                match request {
+                    Request::Commit(commit) => group.push(commit),
+                    Request::Begin(lease, ended) => drop(self.leases.insert(lease, ended)),
+                    Request::End(lease) => {
+                        self.commit(std::mem::take(&mut group));
+                        self.end(lease);
+                    }
+                    Request::Close => return self.commit(group),
+                }
+            }
+            self.commit(group);
+        }
+    }
+
+    /// Removes what hung on the leases of a process that is gone.
+    fn drop_leased(&mut self) -> Result<(), fjall::Error> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        for guard in self.leased.iter() {
+            let key = guard.key()?;
+            batch.remove(&self.entries, &*key);
+            batch.remove(&self.leased, &*key);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.revision += 1;
+        batch.insert(&self.meta, REVISION, encode(self.revision, &[]));
+        batch.commit()
+    }
+
+    fn end(&mut self, lease: LeaseId) {
+        let Some(ended) = self.leases.remove(&lease) else { return };
+        ended.cancel();
+        let attached = self.attached.iter().filter(|(_, of)| **of == lease);
+        let delete = |(key, _): (&String, _)| Write::delete(&**key, Precondition::Any);
+        let writes: Vec<_> = attached.map(delete).collect();
+        if !writes.is_empty() {
+            // Nobody asks what became of it: if it failed, so will every other write.
+            self.commit(vec![Commit { writes, answer: oneshot::channel().0 }]);
         }
     }
 
@@ -185,12 +277,23 @@ impl Committer {
             self.revision += 1;
             let version = self.revision;
             let mut changes = Vec::with_capacity(writes.len());
-            for Write { key, value, .. } in writes {
+            for Write { key, what, .. } in writes {
+                let (value, lease) = match what {
+                    Action::Put(value, lease) => (Some(value), lease),
+                    Action::Delete => (None, None),
+                    Action::Check => continue,
+                };
                 match &value {
                     Some(value) => {
                         batch.insert(&self.entries, key.as_str(), encode(version, value));
                     }
                     None => batch.remove(&self.entries, key.as_str()),
+                }
+                if let Some(lease) = lease {
+                    batch.insert(&self.leased, key.as_str(), []);
+                    self.attached.insert(key.clone(), lease);
+                } else if self.attached.remove(&key).is_some() {
+                    batch.remove(&self.leased, key.as_str());
                 }
                 pending.insert(key.clone(), value.is_some().then_some(version));
                 changes.push(Change { key, value, version });
@@ -227,7 +330,12 @@ impl Committer {
                     Err(error) => return Err(StoreError::engine("read", error)),
                 },
             };
-            expect(write, found)?;
+            write.expect(found)?;
+            if let Action::Put(_, Some(lease)) = write.what
+                && !self.leases.contains_key(&lease)
+            {
+                return Err(StoreError::LeaseLost);
+            }
         }
         Ok(())
     }
@@ -255,6 +363,24 @@ mod tests {
         assert_eq!(store.get("a").await.unwrap(), None);
         let after = store.commit(vec![Write::put("a", "2", Precondition::Absent)]).await.unwrap();
         assert!(after > before + 1, "{after} after {before}");
+    }
+
+    #[tokio::test]
+    async fn what_hung_on_the_lease_of_a_process_that_died_is_gone_after_reopening() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(directory.path()).unwrap();
+        let lease = store.lease(Duration::from_secs(5)).await.unwrap();
+        let leased = Write::put("a", "1", Precondition::Absent).with_lease(lease.id());
+        let kept = Write::put("b", "1", Precondition::Absent);
+        let before = store.commit(vec![leased, kept]).await.unwrap();
+        // As in a crash, nothing ends the lease.
+        std::mem::forget(lease);
+        drop(store);
+        let store = DiskStore::open(directory.path()).unwrap();
+        assert_eq!(store.get("a").await.unwrap(), None);
+        assert_eq!(store.get("b").await.unwrap().map(|entry| entry.version), Some(before));
+        let again = store.commit(vec![Write::put("a", "2", Precondition::Absent)]).await.unwrap();
+        assert!(again > before + 1, "{again} after {before}: its end was a change");
     }
 
     #[test]

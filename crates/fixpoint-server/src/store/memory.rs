@@ -1,43 +1,53 @@
 //! A store that forgets everything when it is dropped. For tests.
 //!
-//! Not for production. The surprise: it is meant to be stricter than the real ones. It refuses
-//! keys that etcd would not take and a transaction that writes one key twice, so that code which
-//! passes here passes there.
+//! Not for production. The surprise: several servers of one process can share it, and
+//! [`MemoryStore::expire_leases`] does to them what a pause does that outlasts a lease.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Change, Entry, Listing, Precondition, RunStore, Scan, StoreError, Version, WATCH_BUFFER, Watch,
-    Write,
+    Action, Change, Entry, Lease, LeaseId, Listing, Precondition, RunStore, Scan, StoreError,
+    Version, Watch, Write, check, lease::Held, watch::WATCH_BUFFER,
 };
 
-/// etcd's default `--max-request-bytes` is 1.5 MiB, and its `--max-txn-ops` is 128.
-const MAX_BYTES: usize = 1_500_000;
-const MAX_WRITES: usize = 128;
-
 /// Keeps everything in a sorted map.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct MemoryStore {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    revision: Version,
+    entries: BTreeMap<String, Value>,
+    leases: HashMap<LeaseId, CancellationToken>,
     changes: broadcast::Sender<Arc<Vec<Change>>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    revision: Version,
-    entries: BTreeMap<String, (Bytes, Version)>,
+#[derive(Debug)]
+struct Value {
+    bytes: Bytes,
+    version: Version,
+    lease: Option<LeaseId>,
 }
 
-impl Default for MemoryStore {
+impl Default for State {
     fn default() -> Self {
-        Self { state: Mutex::default(), changes: broadcast::Sender::new(WATCH_BUFFER) }
+        Self {
+            revision: 0,
+            entries: BTreeMap::new(),
+            leases: HashMap::new(),
+            changes: broadcast::Sender::new(WATCH_BUFFER),
+        }
     }
 }
 
@@ -47,52 +57,80 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends every lease, as if it had not been kept for too long.
+    pub fn expire_leases(&self) {
+        let mut state = lock(&self.state);
+        let leases: Vec<_> = state.leases.keys().copied().collect();
+        leases.into_iter().for_each(|lease| state.end(lease));
+    }
+}
+
+fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    fn commit(&mut self, writes: Vec<Write>) -> Version {
+        self.revision += 1;
+        let version = self.revision;
+        let mut changes = Vec::with_capacity(writes.len());
+        for Write { key, what, .. } in writes {
+            let value = match what {
+                Action::Put(bytes, lease) => {
+                    let value = Value { bytes: bytes.clone(), version, lease };
+                    self.entries.insert(key.clone(), value);
+                    Some(bytes)
+                }
+                Action::Delete => {
+                    if self.entries.remove(&key).is_none() {
+                        continue;
+                    }
+                    None
+                }
+                Action::Check => continue,
+            };
+            changes.push(Change { key, value, version });
+        }
+        // Under the lock, so that watchers are told in the order of the commits.
+        let _nobody_watches = self.changes.send(Arc::new(changes));
+        version
+    }
+
+    fn end(&mut self, lease: LeaseId) {
+        let Some(ended) = self.leases.remove(&lease) else { return };
+        ended.cancel();
+        let attached = self.entries.iter().filter(|(_, value)| value.lease == Some(lease));
+        let deletes = attached.map(|(key, _)| Write::delete(&**key, Precondition::Any));
+        let deletes: Vec<_> = deletes.collect();
+        self.commit(deletes);
     }
 }
 
 #[async_trait]
 impl RunStore for MemoryStore {
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let state = self.state();
-        Ok(state.entries.get(key).map(|(value, version)| Entry {
-            key: key.to_owned(),
-            value: value.clone(),
-            version: *version,
-        }))
+        let state = lock(&self.state);
+        Ok(state.entries.get(key).map(|value| entry(key, value)))
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Version, StoreError> {
         check(&writes)?;
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         for write in &writes {
-            let found = state.entries.get(&write.key).map(|(_, version)| *version);
-            expect(write, found)?;
-        }
-        state.revision += 1;
-        let version = state.revision;
-        let mut changes = Vec::with_capacity(writes.len());
-        for Write { key, value, .. } in writes {
-            match &value {
-                Some(value) => drop(state.entries.insert(key.clone(), (value.clone(), version))),
-                None => drop(state.entries.remove(&key)),
+            write.expect(state.entries.get(&write.key).map(|value| value.version))?;
+            if let Action::Put(_, Some(lease)) = write.what
+                && !state.leases.contains_key(&lease)
+            {
+                return Err(StoreError::LeaseLost);
             }
-            changes.push(Change { key, value, version });
         }
-        // Under the lock, so that watchers are told in the order of the commits.
-        let _nobody_watches = self.changes.send(Arc::new(changes));
-        Ok(version)
+        Ok(state.commit(writes))
     }
 
     async fn list(&self, scan: &Scan) -> Result<Listing, StoreError> {
-        let state = self.state();
+        let state = lock(&self.state);
         let range = state.entries.range(scan.bounds());
-        let entry = |(key, (value, version)): (&String, &(Bytes, Version))| Entry {
-            key: key.clone(),
-            value: value.clone(),
-            version: *version,
-        };
+        let entry = |(key, value): (&String, &Value)| entry(key, value);
         let entries = match scan.descending {
             false => range.take(scan.limit + 1).map(entry).collect(),
             true => range.rev().take(scan.limit + 1).map(entry).collect(),
@@ -101,38 +139,22 @@ impl RunStore for MemoryStore {
     }
 
     fn watch(&self, prefix: &str) -> Watch {
-        Watch::new(prefix, self.changes.subscribe())
+        Watch::here(prefix, lock(&self.state).changes.subscribe())
+    }
+
+    async fn lease(&self, _: Duration) -> Result<Box<dyn Lease>, StoreError> {
+        let ended = CancellationToken::new();
+        let mut state = lock(&self.state);
+        state.revision += 1;
+        let id = LeaseId::try_from(state.revision).unwrap_or(LeaseId::MAX);
+        state.leases.insert(id, ended.clone());
+        let shared = Arc::clone(&self.state);
+        Ok(Box::new(Held::new(id, ended, move || lock(&shared).end(id))))
     }
 }
 
-/// Holds a write against what is there: `found` is the version, none if nothing is.
-pub(super) fn expect(write: &Write, found: Option<Version>) -> Result<(), StoreError> {
-    let holds = match write.only {
-        Precondition::Any => true,
-        Precondition::Absent => found.is_none(),
-        Precondition::Version(version) => found == Some(version),
-    };
-    if holds { Ok(()) } else { Err(StoreError::Conflict { key: write.key.clone() }) }
-}
-
-/// What no engine need put up with.
-fn check(writes: &[Write]) -> Result<(), StoreError> {
-    let mut keys = HashSet::new();
-    let bytes: usize =
-        writes.iter().map(|w| w.key.len() + w.value.as_ref().map_or(0, Bytes::len)).sum();
-    let wrong = if writes.is_empty() || writes.len() > MAX_WRITES {
-        Some(format!("{} writes in one transaction", writes.len()))
-    } else if bytes > MAX_BYTES {
-        Some(format!("{bytes} bytes in one transaction"))
-    } else {
-        writes
-            .iter()
-            .find(|w| {
-                w.key.is_empty() || w.key.chars().any(char::is_control) || !keys.insert(&w.key)
-            })
-            .map(|w| format!("the key {:?} is written twice, empty, or not printable", w.key))
-    };
-    wrong.map_or(Ok(()), |wrong| Err(StoreError::engine("take the transaction", wrong)))
+fn entry(key: &str, value: &Value) -> Entry {
+    Entry { key: key.to_owned(), value: value.bytes.clone(), version: value.version }
 }
 
 #[cfg(test)]
@@ -142,12 +164,5 @@ mod tests {
     #[tokio::test]
     async fn the_memory_store_keeps_the_contract() {
         crate::store::contract(Arc::new(MemoryStore::new())).await;
-    }
-
-    #[tokio::test]
-    async fn writing_one_key_twice_in_a_transaction_is_refused() {
-        let twice =
-            vec![Write::put("a", "1", Precondition::Any), Write::delete("a", Precondition::Any)];
-        assert!(MemoryStore::new().commit(twice).await.is_err());
     }
 }

@@ -4,29 +4,43 @@
 //! surprise: there is no `put`. Every change is a [`Write`] of a transaction in which each write
 //! names what it expects to find, and all of them happen or none, because a resource, its run and
 //! its idempotency key must never be seen apart. (etcd: a `Txn` whose compares are on
-//! `mod_revision`.) Leases will come as one more field of a write.
+//! `mod_revision`.)
 
 mod contract;
 mod disk;
+mod error;
+#[cfg(feature = "etcd")]
+mod etcd;
+mod lease;
 mod memory;
+#[cfg(feature = "etcd")]
+pub mod testing;
+mod watch;
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::broadcast;
 
 pub use contract::contract;
 pub use disk::DiskStore;
+pub use error::StoreError;
+#[cfg(feature = "etcd")]
+pub use etcd::{EtcdOptions, EtcdStore};
+pub use lease::{Lease, LeaseId};
 pub use memory::MemoryStore;
+pub use watch::{Change, Watch, Watched};
 
 /// The store's revision at which a key was last written. Grows with every commit, from 1.
 pub type Version = u64;
 
-/// How many changes a watcher may fall behind before it is told to read again.
-const WATCH_BUFFER: usize = 1024;
+/// How much a transaction may hold: etcd's defaults of `--max-request-bytes`, 1.5 MiB with some
+/// room for the form, and of `--max-txn-ops`.
+const MAX_BYTES: usize = 1_500_000;
+const MAX_WRITES: usize = 128;
 
-/// A key-value store with preconditions and watch. [`contract()`] is the suite that each passes.
+/// A key-value store with preconditions, leases and watch. [`contract()`] is the suite that each
+/// passes.
 #[async_trait]
 pub trait RunStore: Send + Sync + fmt::Debug {
     /// The value at `key`, with its version.
@@ -44,6 +58,9 @@ pub trait RunStore: Send + Sync + fmt::Debug {
 
     /// Every change from now on to keys that start with `prefix`, after it is durable.
     fn watch(&self, prefix: &str) -> Watch;
+
+    /// A new lease. Not kept, it lives for `life`, or a little longer.
+    async fn lease(&self, life: Duration) -> Result<Box<dyn Lease>, StoreError>;
 }
 
 /// A stored value.
@@ -68,27 +85,84 @@ pub enum Precondition {
     Version(Version),
 }
 
-/// One change of a transaction.
+/// One part of a transaction.
 #[derive(Debug, Clone)]
 pub struct Write {
     /// Where.
     pub key: String,
-    /// The new value; none deletes the key.
-    pub value: Option<Bytes>,
+    /// What to do there.
+    pub what: Action,
     /// What must be there before.
     pub only: Precondition,
+}
+
+/// What a [`Write`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Puts a value, which goes with the lease, if one is named.
+    Put(Bytes, Option<LeaseId>),
+    /// Removes the key. Removing what is not there is no error.
+    Delete,
+    /// Nothing: only the precondition counts.
+    Check,
 }
 
 impl Write {
     /// Puts `value` at `key`.
     pub fn put(key: impl Into<String>, value: impl Into<Bytes>, only: Precondition) -> Self {
-        Self { key: key.into(), value: Some(value.into()), only }
+        Self { key: key.into(), what: Action::Put(value.into(), None), only }
     }
 
     /// Removes `key`. Removing what is not there is no error, unless `only` says so.
     pub fn delete(key: impl Into<String>, only: Precondition) -> Self {
-        Self { key: key.into(), value: None, only }
+        Self { key: key.into(), what: Action::Delete, only }
     }
+
+    /// Changes nothing, but refuses the whole transaction if `only` does not hold.
+    pub fn check(key: impl Into<String>, only: Precondition) -> Self {
+        Self { key: key.into(), what: Action::Check, only }
+    }
+
+    /// Has the value go when the lease ends.
+    #[must_use]
+    pub fn with_lease(mut self, lease: LeaseId) -> Self {
+        if let Action::Put(_, with) = &mut self.what {
+            *with = Some(lease);
+        }
+        self
+    }
+
+    /// Holds the precondition against what is there: `found` is the version, none if nothing is.
+    fn expect(&self, found: Option<Version>) -> Result<(), StoreError> {
+        let holds = match self.only {
+            Precondition::Any => true,
+            Precondition::Absent => found.is_none(),
+            Precondition::Version(version) => found == Some(version),
+        };
+        if holds { Ok(()) } else { Err(StoreError::Conflict { key: self.key.clone() }) }
+    }
+}
+
+/// Refuses a transaction that etcd would not take, so that code which passes on one store passes
+/// on another.
+fn check(writes: &[Write]) -> Result<(), StoreError> {
+    let mut keys = HashSet::<&str>::new();
+    let size = |write: &Write| match &write.what {
+        Action::Put(value, _) => write.key.len() + value.len(),
+        Action::Delete | Action::Check => write.key.len(),
+    };
+    let bytes: usize = writes.iter().map(size).sum();
+    let wrong = if writes.is_empty() || writes.len() > MAX_WRITES {
+        Some(format!("it has {} writes, and 1 to {MAX_WRITES} are allowed", writes.len()))
+    } else if bytes > MAX_BYTES {
+        Some(format!("it has {bytes} bytes, and {MAX_BYTES} are allowed"))
+    } else {
+        let mut names = writes.iter().map(|write| &*write.key);
+        let wrong = names
+            .find(|&key| key.is_empty() || key.contains(char::is_control) || !keys.insert(key));
+        wrong.map(|key| format!("the key {key:?} is in it twice, empty, or not printable"))
+    };
+    wrong.map_or(Ok(()), |wrong| Err(StoreError::engine("take the transaction", wrong)))
 }
 
 /// Which entries to list.
@@ -160,99 +234,5 @@ impl Listing {
         let more = entries.len() > limit;
         entries.truncate(limit);
         Self { entries, more }
-    }
-}
-
-/// A change that a watcher is told of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Where.
-    pub key: String,
-    /// The new value; none if the key was deleted.
-    pub value: Option<Bytes>,
-    /// The commit that made the change.
-    pub version: Version,
-}
-
-/// What [`Watch::next`] answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Watched {
-    /// Something changed.
-    Changed(Change),
-    /// Changes were missed: read again.
-    Lagged,
-}
-
-/// Follows the changes under a prefix.
-#[derive(Debug)]
-pub struct Watch {
-    prefix: String,
-    changes: broadcast::Receiver<Arc<Vec<Change>>>,
-    ready: std::collections::VecDeque<Change>,
-}
-
-impl Watch {
-    fn new(prefix: &str, changes: broadcast::Receiver<Arc<Vec<Change>>>) -> Self {
-        Self { prefix: prefix.to_owned(), changes, ready: std::collections::VecDeque::new() }
-    }
-
-    /// The next change; none once the store is closed. Safe to drop while it waits.
-    pub async fn next(&mut self) -> Option<Watched> {
-        loop {
-            if let Some(change) = self.ready.pop_front() {
-                return Some(Watched::Changed(change));
-            }
-            match self.changes.recv().await {
-                Ok(changes) => self
-                    .ready
-                    .extend(changes.iter().filter(|c| c.key.starts_with(&self.prefix)).cloned()),
-                Err(broadcast::error::RecvError::Lagged(_)) => return Some(Watched::Lagged),
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }
-}
-
-/// The store could not do what was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Another writer was first.
-    #[error("{key} is no longer what this write expects")]
-    Conflict {
-        /// The first key whose precondition did not hold.
-        key: String,
-    },
-    /// A record cannot be read as what it should be.
-    #[error("the record at {key} could not be read")]
-    Corrupt {
-        /// Where it is.
-        key: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The engine beneath failed.
-    #[error("the run store could not {what}")]
-    Engine {
-        /// Completes the sentence.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-impl StoreError {
-    /// True if another writer was first: read again and decide anew.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
-    }
-
-    fn engine(
-        what: &'static str,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self::Engine { what, source: source.into() }
     }
 }

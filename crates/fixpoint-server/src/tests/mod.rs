@@ -18,6 +18,7 @@ mod receive;
 mod restart;
 mod rows;
 mod search;
+mod several;
 mod sign_in;
 mod streams;
 mod tls;
@@ -62,7 +63,8 @@ struct Harness {
     learning: Option<JoinHandle<()>>,
     runner: JoinHandle<()>,
     writer: JoinHandle<()>,
-    _subscriber: tracing::subscriber::DefaultGuard,
+    /// None for a server beside another, whose spans go where that one's go.
+    _subscriber: Option<tracing::subscriber::DefaultGuard>,
 }
 
 impl Drop for Harness {
@@ -89,7 +91,9 @@ impl Harness {
         let traces =
             trace_store::engine::Engine::open(directory.join("traces"), Default::default())
                 .unwrap();
-        Self::with(Arc::new(runs), Arc::new(traces), world)
+        // As in life, a server that is started again has another name.
+        let name = format!("{:08x}", fastrand::u32(..));
+        Self::named(&name, Arc::new(runs), Arc::new(traces), world)
     }
 
     fn with(
@@ -97,10 +101,29 @@ impl Harness {
         traces: Arc<dyn trace_store::TraceStore>,
         world: Arc<World>,
     ) -> Self {
-        Self::asking(Access::Anyone(Hosts::default()), runs, traces, world)
+        Self::named("first", runs, traces, world)
+    }
+
+    fn named(
+        name: &str,
+        runs: Arc<dyn store::RunStore>,
+        traces: Arc<dyn trace_store::TraceStore>,
+        world: Arc<World>,
+    ) -> Self {
+        Self::whole(name, Access::Anyone(Hosts::default()), runs, traces, world)
     }
 
     fn asking(
+        access: Access,
+        runs: Arc<dyn store::RunStore>,
+        traces: Arc<dyn trace_store::TraceStore>,
+        world: Arc<World>,
+    ) -> Self {
+        Self::whole("first", access, runs, traces, world)
+    }
+
+    fn whole(
+        name: &str,
         access: Access,
         runs: Arc<dyn store::RunStore>,
         traces: Arc<dyn trace_store::TraceStore>,
@@ -111,12 +134,36 @@ impl Harness {
         let resource = [("service.name".to_owned(), model::Value::String("fixpoint".to_owned()))];
         let layer = RecordLayer::new(recorder.clone(), resource.into_iter().collect());
         let subscriber = tracing_subscriber::registry().with(layer);
-        let _subscriber = tracing::subscriber::set_default(subscriber);
+        let subscriber = tracing::subscriber::set_default(subscriber);
+        let writer = tokio::spawn(writer.run(std::future::pending()));
+        let mut server = Self::server(name, access, runs, traces, recorder, world, writer);
+        server._subscriber = Some(subscriber);
+        server
+    }
+
+    /// A second server on the same stores. It must be dropped first.
+    fn beside(&self, runs: Arc<dyn store::RunStore>) -> Self {
+        let (traces, recorder) = (Arc::clone(&self.app.traces), self.recorder.clone());
+        let writer = tokio::spawn(std::future::pending());
+        let (access, world) = (self.app.access.clone(), Arc::clone(&self.world));
+        Self::server("second", access, runs, traces, recorder, world, writer)
+    }
+
+    fn server(
+        name: &str,
+        access: Access,
+        runs: Arc<dyn store::RunStore>,
+        traces: Arc<dyn trace_store::TraceStore>,
+        recorder: Recorder,
+        world: Arc<World>,
+        writer: JoinHandle<()>,
+    ) -> Self {
         let server = Server::builder()
             .kind(Toys(Arc::clone(&world)))
             .runs(runs)
             .traces(traces, recorder.clone())
             .control("world", Arc::clone(&world) as _)
+            .name(name)
             .max_runs(4)
             .access(access)
             // Five seconds of backoff are five milliseconds.
@@ -125,10 +172,9 @@ impl Harness {
             .unwrap();
         let (app, runner, learner) = server.into_parts();
         let runner = tokio::spawn(async { runner.run().await.unwrap() });
-        let writer = tokio::spawn(writer.run(std::future::pending()));
         let router = http::router(app.clone());
         let (learner, learning) = (Some(learner), None);
-        Self { app, router, world, recorder, learner, learning, runner, writer, _subscriber }
+        Self { app, router, world, recorder, learner, learning, runner, writer, _subscriber: None }
     }
 
     /// Has it learn from good runs from now on.

@@ -37,6 +37,7 @@ async fn a_run_that_a_crash_cut_off_goes_on_in_its_own_span_and_makes_nothing_tw
       run toys {fixpoint.run.result=converged}
         create
         wait_for_paint error: the server that worked on this died {error.type=fixpoint.worker_lost}
+        take_over
         create
         lay_brick
         lay_brick

@@ -26,6 +26,7 @@ use fixpoint_trace::{
 };
 
 pub(crate) use self::baseline::{Learner, Lessons, Size};
+pub(crate) use self::own::is_bookkeeping;
 use self::{
     baseline::{Baselines, Held, Of, trace_of},
     compared::Found,

@@ -1,9 +1,10 @@
 //! A run's own part of its trace, in a form in which runs can be compared.
 //!
 //! Not here: what differs. The surprise: it is not quite what was recorded. It begins at the run's
-//! span; steps that ran together stand where they would have stood one after another; and the
-//! resource's name is taken out of names, keys, requests, answers and log lines, or every run
-//! would differ from every other in each of them. Ids of spans stay as they are.
+//! span; steps that ran together stand where they would have stood one after another; the server's
+//! own bookkeeping is left out; and the resource's name is taken out of names, keys, requests,
+//! answers and log lines, or every run would differ from every other in each of them. Ids of spans
+//! stay as they are.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +22,10 @@ pub(super) fn part(mut trace: Trace, run: SpanId, resource: &str) -> Trace {
     let name = resource.rsplit('/').next().unwrap_or_default();
     let kept = below(&trace, run);
     let holders = holders(&trace);
-    trace.spans.retain(|span| kept.contains(&span.span_id) && !holders.contains_key(&span.span_id));
+    trace.spans.retain(|span| {
+        let id = &span.span_id;
+        kept.contains(id) && !holders.contains_key(id) && !is_bookkeeping(span)
+    });
     for span in &mut trace.spans {
         while let Some(above) = span.parent.and_then(|parent| holders.get(&parent)) {
             span.parent = *above;
@@ -41,6 +45,14 @@ pub(super) fn part(mut trace: Trace, run: SpanId, resource: &str) -> Trace {
         value(&mut line.body, name);
     }
     trace
+}
+
+/// Whether the server recorded its own work rather than the run's: what it wrote down, when, and that
+/// it took the run over. It differs with the clock, not with what the plan did.
+pub(crate) fn is_bookkeeping(span: &Span) -> bool {
+    [semconv::STORE_KEY, semconv::TAKEOVER_FROM]
+        .iter()
+        .any(|name| span.attributes.contains_key(*name))
 }
 
 /// Says a cause with the resource's name again.
@@ -122,6 +134,33 @@ fn without(text: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_server_wrote_down_is_no_part_of_what_the_run_did() {
+        let trace_id = fixpoint_trace::model::TraceId::random();
+        let span = |name: &str, parent: Option<SpanId>, attribute: &str| {
+            let context =
+                fixpoint_trace::model::SpanContext { trace_id, span_id: SpanId::random() };
+            let mut span = Span { parent, ..Span::new(context, name, 1) };
+            span.attributes.insert(attribute.to_owned(), "clusters/idg".into());
+            span
+        };
+        let run = span("run clusters", None, semconv::RESOURCE);
+        let below = Some(run.span_id);
+        let spans = vec![
+            run.clone(),
+            span("etcd.put", below, semconv::STORE_KEY),
+            span("take_over", below, semconv::TAKEOVER_FROM),
+            span("create", below, semconv::SEEN),
+        ];
+        let trace = Trace { spans, logs: Vec::new(), partial: None };
+        let names: Vec<_> = part(&trace, run.span_id, "clusters/idg")
+            .spans
+            .into_iter()
+            .map(|span| span.name)
+            .collect();
+        assert_eq!(names, ["run clusters", "create"]);
+    }
 
     #[test]
     fn a_name_is_taken_out_where_it_is_a_word() {

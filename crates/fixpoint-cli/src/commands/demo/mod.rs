@@ -18,7 +18,7 @@ use fixpoint_client::Client;
 use self::story::Story;
 use crate::{
     error::{CliError, Result},
-    host::{Asking, Cloud, Host, Lines, Options, Signals},
+    host::{Asking, Cloud, Host, Lines, Options, Runs, Signals},
     output::Output,
 };
 
@@ -71,6 +71,8 @@ impl Args {
             asking: Asking::Anyone { names: Vec::new() },
             tls: None,
             data: folder.to_owned(),
+            runs: Runs::Folder,
+            take_over_after: None,
             traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
             cloud: Cloud::Sandbox(Faults::default()),
