@@ -133,8 +133,8 @@ struct Trust {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(commands::demo::Args),
-    Dev(commands::dev::Args),
-    Serve(commands::serve::Args),
+    Dev(Box<commands::dev::Args>),
+    Serve(Box<commands::serve::Args>),
     Apply(commands::apply::Args),
     Get(commands::get::Args),
     Delete(commands::delete::Args),

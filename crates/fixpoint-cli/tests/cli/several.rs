@@ -68,8 +68,8 @@ impl Place {
 fn name(folder: &TempDir) -> String {
     let log = fs::read_to_string(folder.path().join("log.jsonl")).unwrap();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let names = lines.filter_map(|line| Some(find(&line, "server")?.to_owned()));
-    names.last().unwrap()
+    let mut names = lines.filter_map(|line| Some(find(&line, "server")?.to_owned()));
+    names.next_back().unwrap()
 }
 
 /// A text by its name, however deep it lies.
