@@ -61,11 +61,12 @@ enum Offers<'a> {
     },
 }
 
-#[derive(Clone, Copy)]
 struct Offer {
     place: Place,
-    /// Its number in the segment, if the segment's index says that it surely matches.
-    sure: Option<u32>,
+    /// The segment's index says that it surely matches.
+    sure: bool,
+    /// What the segment holds of it.
+    summary: Option<TraceSummary>,
 }
 
 impl State {
@@ -82,7 +83,7 @@ impl State {
         for place in [bound(query), since].into_iter().flatten() {
             let some = word_of(&query.filter).is_some();
             for id in self.across(place, some).map_err(|why| failed(why.into()))? {
-                let offer = Offer { place: (place.0, id), sure: None };
+                let offer = Offer { place: (place.0, id), sure: false, summary: None };
                 if seen.insert(id) {
                     let summary = self.look(offer, query, &mut page).map_err(failed)?;
                     found.extend(summary.map(|it| ((it.start, it.trace_id), it)));
@@ -144,10 +145,13 @@ impl State {
         page: &mut TracePage,
     ) -> Result<Option<TraceSummary>, BoxError> {
         let id = offer.place.1;
-        if let Places::One(segment, ordinal) = self.places(id)
-            && (offer.sure == Some(ordinal) || query.filter.any.is_empty())
-        {
-            let summary = segment.summary(ordinal)?;
+        let as_it_is = offer.sure || query.filter.any.is_empty();
+        let known = match (self.places(id), offer.summary) {
+            (Places::One(..), Some(summary)) if as_it_is => Some(summary),
+            (Places::One(segment, ordinal), None) if as_it_is => Some(segment.summary(ordinal)?),
+            _ => None,
+        };
+        if let Some(summary) = known {
             return Ok(query.spans_over(summary.start, id).then_some(summary));
         }
         let needs = query.filter.needs();
@@ -178,10 +182,10 @@ impl Sources<'_> {
         let mut look = 0;
         loop {
             for (n, source) in self.open.iter_mut().enumerate().skip(look) {
-                if let Some(offer) = source.peek(query)?
-                    && newest.is_none_or(|(place, _)| offer.place > place)
+                if let Some(at) = source.peek(query)?
+                    && newest.is_none_or(|(place, _)| at > place)
                 {
-                    newest = Some((offer.place, n));
+                    newest = Some((at, n));
                 }
             }
             look = self.open.len();
@@ -205,8 +209,8 @@ impl<'a> Source<'a> {
         Self { offers, ahead: Vec::new(), done: false }
     }
 
-    /// The newest that was not taken yet.
-    fn peek(&mut self, query: &TraceQuery) -> Result<Option<Offer>, BoxError> {
+    /// The place of the newest that was not taken yet.
+    fn peek(&mut self, query: &TraceQuery) -> Result<Option<Place>, BoxError> {
         while self.ahead.is_empty() && !self.done {
             let mut offers = self.offers.next()?;
             self.done = offers.is_empty();
@@ -218,7 +222,7 @@ impl<'a> Source<'a> {
             offers.reverse();
             self.ahead = offers;
         }
-        Ok(self.ahead.last().copied())
+        Ok(self.ahead.last().map(|offer| offer.place))
     }
 }
 
@@ -232,12 +236,13 @@ impl Offers<'_> {
                     (from..*next).rev().filter_map(|n| candidates.get(n)).collect();
                 *next = from;
                 let ordinals: Vec<u32> = offered.iter().map(|it| it.0).collect();
-                let places = segment.starts(&ordinals)?.into_iter().zip(offered);
-                let offer = |(place, (ordinal, sure)): (Place, (u32, bool))| Offer {
-                    place,
-                    sure: sure.then_some(ordinal),
+                let summaries = segment.summaries(&ordinals)?.into_iter().zip(offered);
+                let offer = |(summary, (_, sure)): (TraceSummary, (u32, bool))| Offer {
+                    place: (summary.start, summary.trace_id),
+                    sure,
+                    summary: Some(summary),
                 };
-                Ok(places.map(offer).collect())
+                Ok(summaries.map(offer).collect())
             }
             Self::Table { table, among, from } => {
                 let table = read(table);
@@ -246,7 +251,8 @@ impl Offers<'_> {
                     .filter(|(_, id)| among.as_ref().is_none_or(|among| among.contains(id)));
                 let places: Vec<Place> = newest.take(AHEAD).collect();
                 *from = places.last().copied().or(*from);
-                Ok(places.into_iter().map(|place| Offer { place, sure: None }).collect())
+                let offer = |place| Offer { place, sure: false, summary: None };
+                Ok(places.into_iter().map(offer).collect())
             }
         }
     }

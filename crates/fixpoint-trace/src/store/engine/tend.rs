@@ -80,7 +80,13 @@ impl Shared {
 
     fn round(&self, stop: &AtomicBool) -> Result<(), BoxError> {
         self.change_an_old_log()?;
-        while self.seal_one(stop)? {}
+        while self.seal_one(stop)? {
+            // However long there is always more to seal, segments do not pile up. With a bucket that
+            // would be to wait for it.
+            if self.remote.is_none() {
+                self.merge_some(stop)?;
+            }
+        }
         self.meet_bucket(stop);
         if !self.is_cut_off() {
             self.excuse(self.tidy(stop))?;
@@ -129,7 +135,8 @@ impl Shared {
     /// So that nobody has to wait for the index when he searches.
     fn index_an_idle_log(&self) -> Result<(), BoxError> {
         let table = self.last();
-        let idle = read(&table).idle() > ROUND;
+        // Nothing comes either while too much waits to be sealed.
+        let idle = self.state().tables.len() == 1 && read(&table).idle() > ROUND;
         if idle {
             read(&table).index_words()?;
         }

@@ -183,7 +183,12 @@ impl Segment {
 
     /// What it holds of a trace, in a line.
     pub(super) fn summary(&self, ordinal: u32) -> Result<TraceSummary, SegmentError> {
-        let mut found = self.index.pieces(&[ordinal], |piece| TraceSummary {
+        self.summaries(&[ordinal])?.pop().ok_or(SegmentError::DAMAGED)
+    }
+
+    /// Likewise of several, in this order.
+    pub(super) fn summaries(&self, ordinals: &[u32]) -> Result<Vec<TraceSummary>, SegmentError> {
+        self.index.pieces(ordinals, |piece| TraceSummary {
             trace_id: piece.id,
             root: piece.root,
             name: piece.name.clone(),
@@ -195,8 +200,7 @@ impl Segment {
             open: piece.open,
             errors: piece.errors,
             logs: piece.logs,
-        })?;
-        found.pop().ok_or(SegmentError::DAMAGED)
+        })
     }
 
     /// What it holds of traces by number, in this order.

@@ -3,7 +3,9 @@
 //! The surprise: every read may fail. A damaged file gives an error, never a panic, and never asks
 //! for more memory than the file itself has bytes.
 
-use std::{fs::File, io::Write};
+use std::{cell::RefCell, fs::File, io::Write};
+
+use zstd::bulk::{Compressor, Decompressor};
 
 use super::super::SegmentError;
 use crate::store::file::read_at;
@@ -92,11 +94,12 @@ impl Block {
 pub(super) struct Blocks<W> {
     out: W,
     pub(super) at: u64,
+    compressor: Compressor<'static>,
 }
 
 impl<W: Write> Blocks<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { out, at: 0 }
+    pub(super) fn new(out: W) -> Result<Self, SegmentError> {
+        Ok(Self { out, at: 0, compressor: Compressor::new(3)? })
     }
 
     /// A block as it is, for what is read in pieces or does not shrink.
@@ -113,7 +116,8 @@ impl<W: Write> Blocks<W> {
 
     /// A compressed block.
     pub(super) fn squeezed(&mut self, bytes: &[u8]) -> Result<Block, SegmentError> {
-        self.plain(&zstd::bulk::compress(bytes, 3)?)
+        let squeezed = self.compressor.compress(bytes)?;
+        self.plain(&squeezed)
     }
 
     /// Without a checksum; the end of the file.
@@ -143,10 +147,22 @@ pub(super) fn plain(file: &File, size: u64, block: Block) -> Result<Vec<u8>, Seg
     Ok(bytes)
 }
 
+thread_local! {
+    /// Making one costs more than to expand a block with it.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Reads a compressed block and checks it.
 pub(super) fn squeezed(file: &File, size: u64, block: Block) -> Result<Vec<u8>, SegmentError> {
     let bytes = plain(file, size, block)?;
     let len = zstd::zstd_safe::get_frame_content_size(&bytes).ok().flatten();
     let len = len.and_then(|len| usize::try_from(len).ok()).filter(|&len| len <= LARGEST);
-    Ok(zstd::bulk::decompress(&bytes, len.ok_or(SegmentError::DAMAGED)?)?)
+    let len = len.ok_or(SegmentError::DAMAGED)?;
+    Ok(DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        let decompressor = match decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(Decompressor::new()?),
+        };
+        decompressor.decompress(&bytes, len)
+    })?)
 }

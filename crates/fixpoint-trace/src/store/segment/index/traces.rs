@@ -17,8 +17,8 @@ const IDS: usize = 64;
 const ID: usize = 20;
 /// The checksum before each block.
 const CRC: usize = 4;
-/// Lines in a block.
-const LINES: u32 = 128;
+/// Lines in a block: what is read and expanded to see one of them.
+const LINES: u32 = 32;
 /// Bits and probes of the Bloom filter per id: one in a hundred passes wrongly.
 const BITS: u64 = 10;
 const PROBES: u64 = 6;

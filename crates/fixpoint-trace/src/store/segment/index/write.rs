@@ -14,13 +14,16 @@ use super::{
 };
 use crate::model::{TraceId, UnixNanos};
 
+/// Where the rows of a trace begin, among spans and among lines.
+type Rows<'a> = Box<dyn Fn(&Piece) -> (u64, u64) + 'a>;
+
 /// Traces of another index file that go on in this one.
 pub(in super::super) struct Carried<'a> {
     pub(in super::super) index: &'a Index,
     /// By number; the others are left out, or were gathered anew.
     pub(in super::super) traces: &'a [bool],
-    /// Where the rows of one of them begin now, among spans and among lines.
-    pub(in super::super) rows: Box<dyn Fn(&Piece) -> (u64, u64) + 'a>,
+    /// Where those of one of them begin now.
+    pub(in super::super) rows: Rows<'a>,
 }
 
 /// What was written.
@@ -46,7 +49,7 @@ impl Gather {
         self.close();
         let order = self.order(carried)?;
         let numbers = numbers(&order, carried, self.pieces.len());
-        let mut out = Blocks::new(out);
+        let mut out = Blocks::new(out)?;
         let mut traces = traces::Writer::default();
         for &(_, _, source, ordinal) in &order {
             match carried.get(source as usize) {
