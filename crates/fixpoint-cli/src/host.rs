@@ -274,7 +274,7 @@ pub(crate) async fn serve(host: Host) -> Result {
             std::future::pending::<()>().await;
         }
     };
-    let result = host.run(received(stop), received(abort)).await;
+    let result = Box::pin(host.run(received(stop), received(abort))).await;
     watcher.abort();
     result
 }

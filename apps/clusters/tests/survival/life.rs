@@ -13,7 +13,7 @@ use fixpoint_aws::{
     sandbox::{Sandbox, SandboxOptions},
 };
 use fixpoint_client::Client;
-use fixpoint_server::{Server, store as runs};
+use fixpoint_server::{Access, Hosts, Server, store as runs};
 use fixpoint_trace::{layer::RecordLayer, model::Value, record::Recorder, store as traces};
 use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt};
@@ -91,6 +91,7 @@ impl World {
             let server = Server::builder()
                 .runs(runs)
                 .traces(traces, recorder)
+                .access(Access::Anyone(Hosts::default()))
                 .pace(Pace::times(PACE))
                 .kind(Clusters::new(aws))
                 .build()

@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,7 +21,9 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use fixpoint_aws::sandbox::Sandbox;
-use fixpoint_server::store::{self as runs, Entry, Listing, RunStore, Scan, Version, Watch, Write};
+use fixpoint_server::store::{
+    self as runs, Entry, Lease, Listing, RunStore, Scan, Version, Watch, Write,
+};
 use fixpoint_trace::{
     model::{LogRecord, Record, Span, Trace, TraceId},
     store::{self as traces, LogQuery, TracePage, TraceQuery, TraceStore, TraceSummary},
@@ -164,6 +167,10 @@ impl RunStore for Runs {
 
     fn watch(&self, prefix: &str) -> Watch {
         self.store.watch(prefix)
+    }
+
+    async fn lease(&self, life: Duration) -> Result<Box<dyn Lease>, runs::StoreError> {
+        self.store.lease(life).await
     }
 }
 

@@ -154,7 +154,7 @@ mod tests {
             span("create", below, semconv::SEEN),
         ];
         let trace = Trace { spans, logs: Vec::new(), partial: None };
-        let names: Vec<_> = part(&trace, run.span_id, "clusters/idg")
+        let names: Vec<_> = part(trace, run.span_id, "clusters/idg")
             .spans
             .into_iter()
             .map(|span| span.name)
