@@ -94,7 +94,11 @@ fn weather(name: &str, flow: &'static Flow, rules: &Value, until: Until) {
     let (runs, fired) =
         endured.unwrap().unwrap_or_else(|why| panic!("{name}, {}: {why}", flow.name));
     let calls = world.arrived().len() - before;
-    println!("{name}, {}: {fired} calls hit, {} runs, {calls} requests", flow.name, runs.len());
+    println!(
+        "{name}, {}: {fired} calls hit, {} runs, {calls} requests ({quiet} on a quiet day)",
+        flow.name,
+        runs.len()
+    );
     assert!(fired > 0, "{name}, {}: no call was hit", flow.name);
     for run in &runs[1..] {
         let error = run.error.as_ref().unwrap_or_else(|| panic!("no cause: {run:#?}"));

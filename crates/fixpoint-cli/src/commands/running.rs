@@ -19,7 +19,7 @@ use crate::{
 #[command(next_help_heading = "Runs")]
 pub(super) struct Running {
     /// Keep resources and runs in etcd, where servers share them:
-    /// etcd://HOST:PORT[,HOST:PORT]/PREFIX, or etcds:// for TLS [default: in the data folder]
+    /// etcd://HOST:PORT,HOST:PORT,.../PREFIX, or etcds:// for TLS [default: in the data folder]
     #[arg(long, value_name = "URL")]
     runs: Option<etcd::Place>,
     /// The certificates, in PEM, that sign etcd's [default: the system's]
