@@ -106,7 +106,7 @@ fn merged_words_are_found_whatever_was_cut_before() {
     let many: Vec<String> = (0..20_000).map(|n| format!("customer-{n:05}-of-them")).collect();
     let parts = [
         vec![vec!["customer-1-alone".to_owned(), "customer-12345-of-them".to_owned()]],
-        vec![many.clone(), many.clone()],
+        vec![many.clone(), many],
         vec![vec!["custom".to_owned(), "customer".to_owned()], vec!["customer-".to_owned()]],
     ];
     let first = [0, 1, 3];
