@@ -12,7 +12,7 @@ use super::{time, trace_id};
 use crate::{
     Session,
     error::{CliError, Result},
-    output::{Paint, duration, indented, truncate},
+    output::{Paint, duration, indented, truncate, wrap},
     waterfall::many,
 };
 
@@ -108,7 +108,7 @@ async fn last_good(session: &Session, trace: &str) -> Result<String> {
 fn told(diff: &TraceDiff, all: bool, width: usize, paint: Paint) -> Vec<String> {
     let mut lines = side("---", &diff.a, paint);
     lines.extend(side("+++", &diff.b, paint));
-    lines.push(counts(diff, paint));
+    lines.extend(counts(diff, width, paint));
     for renamed in &diff.renamed {
         lines.push(
             paint.dim(format!("{} is {} there, which is no difference", renamed.a, renamed.b)),
@@ -164,7 +164,7 @@ fn side(sign: &str, side: &DiffSide, paint: Paint) -> Vec<String> {
     vec![format!("{sign} {}  {}", paint.bold(&side.name), side.trace_id), about]
 }
 
-fn counts(diff: &TraceDiff, paint: Paint) -> String {
+fn counts(diff: &TraceDiff, width: usize, paint: Paint) -> Vec<String> {
     let counts = &diff.counts;
     let kinds = [
         (counts.missing, "missing"),
@@ -184,8 +184,8 @@ fn counts(diff: &TraceDiff, paint: Paint) -> String {
         .map(|(count, kind)| format!("{count} {kind}"))
         .collect();
     match said.len() {
-        0 if diff.same => paint.good("nothing differs"),
-        _ => paint.bold(said.join(", ")),
+        0 if diff.same => vec![paint.good("nothing differs")],
+        _ => wrap(&said.join(", "), width).iter().map(|line| paint.bold(line)).collect(),
     }
 }
 

@@ -36,7 +36,9 @@ impl FromStr for Place {
         let (tls, place) = match text.split_once("://") {
             Some(("etcd", place)) => (false, place),
             Some(("etcds", place)) => (true, place),
-            _ => return Err("etcd://HOST:PORT,HOST:PORT,.../PREFIX is wanted, or etcds:// for TLS"),
+            _ => {
+                return Err("etcd://HOST:PORT,HOST:PORT,.../PREFIX is wanted, or etcds:// for TLS");
+            }
         };
         let (members, prefix) = place.split_once('/').unwrap_or((place, ""));
         if members.contains('@') {
