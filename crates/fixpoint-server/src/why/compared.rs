@@ -148,18 +148,20 @@ impl Telling<'_, '_> {
         {
             return self.missing.contains(&(finding.span_id, usual.clone()));
         }
-        let says_how_it_ended = match &finding.what {
-            What::Failed { .. } => true,
-            What::Changed { attribute, .. } => {
-                [semconv::RUN_RESULT, semconv::ERROR_TYPE].contains(&&**attribute)
-            }
-            _ => false,
-        };
         let top = finding.span_id.and_then(|id| self.view.place(id)).filter(|&at| {
             self.view.tree.parent(at).is_none()
                 && self.view.span(at).attributes.contains_key(semconv::RUN_ID)
         });
-        says_how_it_ended && top.is_some()
+        let Some(run) = top.map(|at| self.view.span(at)) else { return false };
+        match &finding.what {
+            What::Failed { .. } => true,
+            // What it logged last is how it ended, too; while it goes on, that may be news.
+            What::ChangedLines { .. } => run.end.is_some(),
+            What::Changed { attribute, .. } => {
+                [semconv::RUN_RESULT, semconv::ERROR_TYPE].contains(&&**attribute)
+            }
+            _ => false,
+        }
     }
 
     fn found(&self, finding: &Finding) -> Found {
