@@ -20,7 +20,7 @@ use fixpoint::{BoxError, Context, Plan, Scheduler, Step, Steps};
 use fixpoint_bench::errors::exit_code;
 use fixpoint_client::Client;
 use fixpoint_server::{
-    Invalid, Kind, ResourceRef, Server, StatusCell,
+    Access, Hosts, Invalid, Kind, ResourceRef, Server, StatusCell,
     store::{EtcdOptions, EtcdStore, RunStore, Watch, Watched, testing::Etcd},
 };
 use fixpoint_trace::{record::Recorder, store::memory::MemoryStore};
@@ -98,6 +98,7 @@ async fn serve(name: String, port: u16, etcd: String, life: u64) -> Result {
         .name(name)
         .runs(Arc::new(runs))
         .traces(traces, recorder)
+        .access(Access::Anyone(Hosts::default()))
         .scheduler(scheduler)
         .take_over_after(Duration::from_secs(life))
         .build()?;

@@ -39,6 +39,7 @@ impl Place {
         let runs = format!("etcd://{}/several", self.etcd.addresses());
         let traces = format!("s3://{}/traces", self.bucket);
         let arguments = [
+            ["--auth", "off"],
             ["--region", "eu-west-1"],
             ["--endpoint-url", &self.moto],
             ["--runs", &runs],
