@@ -4,6 +4,7 @@ Needs a running `fixpoint dev`, as `test_page.py` does.
 """
 
 import json
+import re
 import time
 import urllib.request
 
@@ -100,10 +101,16 @@ def test_a_comparison_follows_a_run_that_goes_on(browser, good):
         browser.get(f"{BASE}/traces/{good[0]['trace_id']}/diff/{run['trace_id']}")
         until(browser, lambda: "This page follows it" in text_of(browser, ".overview"), 20)
         until(browser, lambda: find(browser, "#compared").get_attribute("data-stream") == "live", 10)
+        # A call that is still to come is looked at, and stays in sight when it has come.
+        find(browser, "input.find").send_keys("ELBv2.RegisterTargets")
+        until(browser, lambda: re.match("[1-9]", text_of(browser, ".found")), 20)
+        find(browser, "input.find").send_keys(Keys.ENTER)
+        until(browser, lambda: "RegisterTargets" in text_of(browser, ".row.ghost.selected .label"), 10)
         before = text_of(browser, ".sides")
     until(browser, lambda: state(run["run_id"]) == "converged", CONVERGE_SECONDS)
+    until(browser, lambda: "RegisterTargets" in text_of(browser, ".row.selected:not(.ghost) .label"), 20)
     until(browser, lambda: "goes on" not in text_of(browser, ".overview"), 20)
     until(browser, lambda: text_of(browser, ".sides") != before, 20)
-    assert "converged" in text_of(browser, "[data-side=b]")
+    until(browser, lambda: "converged" in text_of(browser, "[data-side=b]"), 20)
     until(browser, lambda: find(browser, "#compared").get_attribute("data-stream") == "ended", 20)
     press(browser, "n")

@@ -296,6 +296,10 @@ export class Explorer {
     return node && node.tree !== this.tree ? this.nodeOf(node.id) : node;
   }
 
+  #selectedRow() {
+    return this.selected ? this.rows.indexOf(this.selected.number) : -1;
+  }
+
   #selectNumber(number) {
     if (number !== undefined) this.select(this.tree.node(number), { user: false });
   }
@@ -319,7 +323,10 @@ export class Explorer {
 
   #draw() {
     const { data, part, state } = this;
+    const was = this.#dirty ? this.#selectedRow() : -1;
     if (this.#dirty) this.#order();
+    const is = was < 0 ? -1 : this.#selectedRow();
+    const moved = is < 0 ? 0 : is - was;
     const changed = this.#changed;
     this.#changed = false;
     this.now = data.now();
@@ -333,7 +340,7 @@ export class Explorer {
     const logs = state.view === "logs";
     this.root.dataset.view = state.view;
     part.scroller.setAttribute("aria-rowcount", this.rows.length);
-    if (!logs) this.list.setCount(this.rows.length, { follow: data.open > 0 && !this.selected });
+    if (!logs) this.list.setCount(this.rows.length, { follow: data.open > 0 && !this.selected, watched: was, moved });
     if (logs) this.logs.show({ level: state.least, query: state.query, selected: state.span, follow: data.open > 0 });
     if (changed) {
       drawSummary(this);

@@ -26,10 +26,19 @@ export class VirtualList {
     new ResizeObserver(() => this.redraw()).observe(scroller);
   }
 
-  /** Sets how many rows there are and draws. With `follow`, the end stays in sight until somebody scrolls away. */
-  setCount(count, { follow = false } = {}) {
+  /**
+   * Sets how many rows there are and draws. With `follow`, the end stays in sight until somebody
+   * scrolls away. If the row `watched` was in sight and has `moved` by some rows, it stays where it was.
+   */
+  setCount(count, { follow = false, watched = -1, moved = 0 } = {}) {
+    const { scrollTop, clientHeight } = this.scroller;
+    const inSight = watched >= 0 && (watched + 1) * this.rowHeight > scrollTop && watched * this.rowHeight < scrollTop + clientHeight;
     this.#count = count;
     this.redraw();
+    if (inSight && moved !== 0) {
+      this.scroller.scrollTop = scrollTop + moved * this.rowHeight;
+      this.#place(false);
+    }
     if (follow && this.#following) {
       this.scroller.scrollTop = this.scroller.scrollHeight;
       this.#place(false);
