@@ -28,7 +28,7 @@ use super::{
     rows::json_of,
     traces::{no_trace, timestamp},
 };
-use crate::why::is_bookkeeping;
+use crate::why::without_bookkeeping;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v1/traces/{a}/diff/{b}", get(compare))
@@ -48,11 +48,9 @@ async fn compare(
     Params(DiffParams { rows }): Params<DiffParams>,
 ) -> Result<Response, Problem> {
     let (a, b) = (meant(&app, &a).await?, meant(&app, &b).await?);
-    let mut of_a = app.traces.trace(a).await?.ok_or_else(|| no_trace(a))?;
-    let mut of_b = app.traces.trace(b).await?.ok_or_else(|| no_trace(b))?;
-    for trace in [&mut of_a, &mut of_b] {
-        trace.spans.retain(|span| !is_bookkeeping(span));
-    }
+    let of_a = app.traces.trace(a).await?.ok_or_else(|| no_trace(a))?;
+    let of_b = app.traces.trace(b).await?.ok_or_else(|| no_trace(b))?;
+    let (of_a, of_b) = (without_bookkeeping(of_a), without_bookkeeping(of_b));
     let spans = of_a.spans.len() + of_b.spans.len();
     json_of(&headers, spans, move || {
         let mut comparison = diff(&of_a, &of_b);

@@ -3,15 +3,27 @@
 //! Not here: the clock by which a server looks. The tests look when there is something to see.
 
 use fixpoint_client::{Run, RunPage, RunState};
+use fixpoint_trace::model::UnixNanos;
 use serde_json::json;
 
 use super::Harness;
+use crate::runner::now;
+
+const HOUR: UnixNanos = 3_600_000_000_000;
 
 impl Harness {
     /// Looks at the runs that go on, as a server does every few seconds.
-    async fn look(&self) {
+    async fn look(&self, now: UnixNanos) {
         self.recorder.flush().await.unwrap();
-        self.app.explainer.look().await.unwrap();
+        self.app.explainer.look(now).await.unwrap();
+    }
+
+    /// Starts a toy whose first brick takes as long as the world says.
+    async fn stuck(&self, name: &str) -> String {
+        self.world.state().stuck = true;
+        let run = self.post("/v1/toys", json!({"name": name, "bricks": 2})).await.run_id();
+        self.run_when(&run, |run| run.active.iter().any(|step| step.name == "lay_brick")).await;
+        run
     }
 
     /// Starts a toy that waits for paint.
@@ -30,35 +42,36 @@ impl Harness {
 }
 
 #[tokio::test]
-async fn a_run_that_does_what_no_good_one_did_is_marked_in_every_list_before_it_fails() {
+async fn a_run_that_is_stuck_is_marked_in_every_list_before_it_fails() {
     let server = Harness::new();
     server.good_toys(6).await;
-    let run = server.waiting("car").await;
+    let run = server.stuck("car").await;
     assert_eq!(server.listed(&run).await.drift, None, "nobody has looked yet");
-    server.look().await;
+    server.look(now() + HOUR).await;
 
-    let drift = "run toys came to wait_for_paint, which is not usual";
-    assert_eq!(server.listed(&run).await.drift.as_deref(), Some(drift));
+    let drift = server.listed(&run).await.drift.unwrap();
+    assert!(drift.starts_with("lay_brick in run toys has not ended after 1 h"), "{drift}");
+    assert!(drift.contains(", usually "), "{drift}");
     let shown: Run = server.get(&format!("/v1/runs/{run}")).await.json();
-    assert_eq!((shown.state, shown.drift.as_deref()), (RunState::Waiting, Some(drift)));
+    assert_eq!((shown.state, shown.drift.as_ref()), (RunState::Running, Some(&drift)));
     let mark = format!("title=\"{drift}\">unusual</span>");
     for page in ["/", "/runs", "/toys/car"] {
         let text = server.get(page).await.text;
         assert_eq!(text.matches(&mark).count(), 1, "{page}: {text}");
     }
     let page = server.get(&format!("/runs/{run}")).await.text;
-    assert!(page.contains("class=\"tag drift\"") && page.contains(drift), "{page}");
+    assert!(page.contains("class=\"tag drift\"") && page.contains(&drift), "{page}");
 
     // How it ends is another matter: then it is failed, and no longer only unusual.
     {
         let mut world = server.world.state();
-        (world.failing, world.for_good, world.no_paint) = (1, true, false);
+        (world.failing, world.for_good, world.stuck) = (1, true, false);
     }
     server.ended(&run).await;
     let listed = server.listed(&run).await;
     assert_eq!((listed.state, listed.drift), (RunState::Failed, None));
-    server.look().await;
-    assert!(!server.get("/runs").await.text.contains(drift));
+    server.look(now() + HOUR).await;
+    assert!(!server.get("/runs").await.text.contains(&drift));
 }
 
 #[tokio::test]
@@ -70,15 +83,29 @@ async fn a_run_that_does_what_good_ones_did_is_not_marked() {
         assert_eq!(server.ended(&run).await.state, RunState::Converged);
     }
     let run = server.waiting("car").await;
-    server.look().await;
+    server.look(now()).await;
     assert_eq!(server.listed(&run).await.drift, None);
+}
+
+/// Which steps a run needs depends on the world: good ones that found more of it had no need to wait.
+#[tokio::test]
+async fn a_run_that_comes_to_another_step_is_marked_only_if_that_takes_longer_than_whole_good_runs()
+{
+    let server = Harness::new();
+    server.good_toys(6).await;
+    let run = server.waiting("car").await;
+    server.look(0).await;
+    assert_eq!(server.listed(&run).await.drift, None);
+    server.look(now() + HOUR).await;
+    let drift = server.listed(&run).await.drift.unwrap();
+    assert!(drift.starts_with("wait_for_paint in run toys has not ended after 1 h"), "{drift}");
 }
 
 #[tokio::test]
 async fn beside_few_good_runs_nothing_is_unusual() {
     let server = Harness::new();
     server.good_toys(4).await;
-    let run = server.waiting("car").await;
-    server.look().await;
+    let run = server.stuck("car").await;
+    server.look(now() + HOUR).await;
     assert_eq!(server.listed(&run).await.drift, None);
 }

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) for_good: bool,
     /// Making a brick has no effect.
     pub(super) swallowed: bool,
+    /// Making a brick takes as long as this is so.
+    pub(super) stuck: bool,
 }
 
 impl World {
@@ -188,6 +190,9 @@ impl Step for Brick {
     async fn run(&self, _: &Context) -> Result<Steps, BoxError> {
         // As a cloud would: something else gets its turn while this one waits for an answer.
         tokio::task::yield_now().await;
+        while self.world.state().stuck {
+            super::pause().await;
+        }
         let mut state = self.world.state();
         if state.failing > 0 {
             state.failing -= 1;

@@ -141,7 +141,8 @@ impl Telling<'_, '_> {
     }
 
     /// Whether a difference only repeats what is told otherwise: that nothing comes where a call is
-    /// missing, or how the run ended, which its own span says as well as its record.
+    /// missing, or how the run ended, which its own span says as well as its record. Nor is it news
+    /// which steps a run comes to while it goes on: that depends on the world.
     fn is_known(&self, finding: &Finding) -> bool {
         if let What::Reordered { usual: Some(usual), .. } = &finding.what
             && self.is_end(finding)
@@ -157,6 +158,9 @@ impl Telling<'_, '_> {
             What::Failed { .. } => true,
             // What it logged last is how it ended, too; while it goes on, that may be news.
             What::ChangedLines { .. } => run.end.is_some(),
+            What::ExtraCall { .. } | What::Reordered { .. } => {
+                run.end.is_none() && !is_call(&finding.operation)
+            }
             What::Changed { attribute, .. } => {
                 [semconv::RUN_RESULT, semconv::ERROR_TYPE].contains(&&**attribute)
             }
@@ -243,8 +247,7 @@ impl Telling<'_, '_> {
 
     fn is_call(&self, finding: &Finding, place: Option<At>) -> bool {
         match finding.what {
-            // Whatever is missing in a step is a call, or another step; steps have no dots.
-            What::MissingCall { .. } => finding.operation.contains('.'),
+            What::MissingCall { .. } => is_call(&finding.operation),
             _ => place.is_some_and(|at| self.view.call(at).is_some()),
         }
     }
@@ -270,7 +273,7 @@ impl Telling<'_, '_> {
         let attempt = if self.is_attempt(finding) { "an attempt of " } else { "" };
         let operation = &format!("{attempt}{}", finding.operation);
         let within = self.within(finding);
-        let is_call = operation.contains('.');
+        let is_call = is_call(operation);
         let did = if is_call { "called" } else { "came to" };
         match &finding.what {
             What::MissingCall { after, usual, calls, .. } => {
@@ -371,6 +374,11 @@ impl Telling<'_, '_> {
             ),
         }
     }
+}
+
+/// Whether an operation is a call. Whatever a step makes is one, or another step; steps have no dots.
+fn is_call(operation: &str) -> bool {
+    operation.contains('.')
 }
 
 fn kind(what: &What) -> CauseKind {

@@ -10,10 +10,16 @@ use std::{
 };
 
 use fixpoint::Chain;
-use fixpoint_client::{Conclusion, Run, RunState};
+use fixpoint_client::{Conclusion, Run, RunState, Why};
+use fixpoint_trace::model::{Level, LogRecord, UnixNanos};
 use tokio_util::sync::CancellationToken;
 
-use super::{Explainer, Unexplained};
+use super::{
+    Explainer, Unexplained,
+    baseline::{Held, Of},
+    plan::Blame,
+};
+use crate::runner::now;
 
 /// How often the runs that go on are looked at.
 const EVERY: Duration = Duration::from_secs(3);
@@ -54,7 +60,7 @@ impl Explainer {
                 _ = every.tick() => {}
                 () = stopping.cancelled() => return,
             }
-            if let Err(error) = self.look().await {
+            if let Err(error) = self.look(now()).await {
                 tracing::warn!(
                     "runs that go on are not compared with good ones: {}",
                     Chain(&error)
@@ -64,8 +70,12 @@ impl Explainer {
     }
 
     /// Looks once at the runs that go on.
-    pub(crate) async fn look(&self) -> Result<(), Unexplained> {
+    ///
+    /// To a run nothing may happen for long, so `now` is a part of what is known of it.
+    pub(crate) async fn look(&self, now: UnixNanos) -> Result<(), Unexplained> {
         let mut drifts = HashMap::new();
+        // What many runs are held against is asked for once.
+        let mut held: HashMap<Of, Held> = HashMap::new();
         for (_, id) in self.records.with_unfinished_runs().await?.into_iter().take(MOST) {
             let Some(run) = self.records.run(&id).await?.map(|stored| stored.record.run) else {
                 continue;
@@ -73,12 +83,27 @@ impl Explainer {
             if !matches!(run.state, RunState::Running | RunState::Waiting) {
                 continue;
             }
-            let why = self.against_good(&run).await?;
+            let of = Of::plan(&run);
+            let good = match held.get(&of) {
+                Some(good) => good.clone(),
+                None => {
+                    let good = self.baselines.of_plan(&of).await?;
+                    held.entry(of).or_insert(good).clone()
+                }
+            };
+            let why = self.as_it_goes(&run, good, now).await?;
             if why.conclusion == Conclusion::Cause && why.baseline.good >= ENOUGH {
                 drifts.insert(id, why.sentence);
             }
         }
         self.drifts.replace(drifts);
         Ok(())
+    }
+
+    /// What of a run is not as in the good ones, whatever it says of itself. It lasts until now.
+    async fn as_it_goes(&self, run: &Run, good: Held, now: UnixNanos) -> Result<Why, Unexplained> {
+        let mut case = self.case_of(run, good).await?;
+        case.trace.logs.push(LogRecord::new(now, Level::Trace, "it goes on"));
+        self.answer(case, |_, _| Blame::default()).await
     }
 }

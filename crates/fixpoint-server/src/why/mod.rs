@@ -1,7 +1,7 @@
 //! Why a run, or a trace, went as it did: one first cause, what it is concluded from, and the rest.
 //!
 //! A run is asked first: which step failed, had no effect, or waits in vain (`plan.rs`). Then it is
-//! held against the good ones (`baseline.rs`, `compared.rs`). Not here: the comparison itself, which
+//! held against the good ones (`baseline/`, `compared.rs`). Not here: the comparison itself, which
 //! is `fixpoint_trace::compare`. The surprise: what happened in the blamed step counts before what
 //! is more unusual elsewhere; a run ends where it is stuck, and other differences follow from that.
 
@@ -26,7 +26,7 @@ use fixpoint_trace::{
 };
 
 pub(crate) use self::baseline::{Learner, Lessons, Size};
-pub(crate) use self::own::is_bookkeeping;
+pub(crate) use self::own::without_bookkeeping;
 use self::{
     baseline::{Baselines, Held, Of, trace_of},
     compared::Found,
@@ -86,19 +86,19 @@ impl Explainer {
 
     /// Why a run went as it did, or goes as it does. The run must be read with its history.
     pub(crate) async fn of_run(&self, run: &Run) -> Result<Why, Unexplained> {
-        self.answer(self.case_of(run).await?, plan::blame).await
+        let held = self.baselines.of_plan(&Of::plan(run)).await?;
+        self.answer(self.case_of(run, held).await?, plan::blame).await
     }
 
-    /// What of a run is not as in the good ones, whatever it says of itself.
-    async fn against_good(&self, run: &Run) -> Result<Why, Unexplained> {
-        self.answer(self.case_of(run).await?, |_, _| Blame::default()).await
-    }
-
-    async fn case_of(&self, run: &Run) -> Result<Case, Unexplained> {
-        let of = Of::plan(run);
+    async fn case_of(&self, run: &Run, held: Held) -> Result<Case, Unexplained> {
         let trace = trace_of(&*self.traces, run).await?.unwrap_or_default();
-        let held = self.baselines.of_plan(&of).await?;
-        Ok(Case { of, held, trace, run: Some(run.clone()), id: run.trace_id.clone() })
+        Ok(Case {
+            of: Of::plan(run),
+            held,
+            trace,
+            run: Some(run.clone()),
+            id: run.trace_id.clone(),
+        })
     }
 
     /// Why a trace went as it did: of the run that it is of, if it is of one. None if nothing of
@@ -112,6 +112,7 @@ impl Explainer {
             return self.of_run(&run).await.map(Some);
         }
         let Some(trace) = self.traces.trace(id).await? else { return Ok(None) };
+        let trace = without_bookkeeping(trace);
         let summary = TraceSummary::of(id, &trace);
         let held = self.baselines.of_operation(&summary).await?;
         let of = Of::operation(&summary);

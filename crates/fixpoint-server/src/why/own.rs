@@ -18,13 +18,14 @@ use fixpoint_trace::{
 const NAME: &str = "{name}";
 
 /// The part of a trace that is of the run with this span, for this resource (`clusters/idg`).
-pub(super) fn part(mut trace: Trace, run: SpanId, resource: &str) -> Trace {
+pub(super) fn part(trace: Trace, run: SpanId, resource: &str) -> Trace {
+    let mut trace = without_bookkeeping(trace);
     let name = resource.rsplit('/').next().unwrap_or_default();
     let kept = below(&trace, run);
     let holders = holders(&trace);
     trace.spans.retain(|span| {
         let id = &span.span_id;
-        kept.contains(id) && !holders.contains_key(id) && !is_bookkeeping(span)
+        kept.contains(id) && !holders.contains_key(id)
     });
     for span in &mut trace.spans {
         while let Some(above) = span.parent.and_then(|parent| holders.get(&parent)) {
@@ -47,12 +48,15 @@ pub(super) fn part(mut trace: Trace, run: SpanId, resource: &str) -> Trace {
     trace
 }
 
-/// Whether the server recorded its own work rather than the run's: what it wrote down, when, and that
-/// it took the run over. It differs with the clock, not with what the plan did.
-pub(crate) fn is_bookkeeping(span: &Span) -> bool {
-    [semconv::STORE_KEY, semconv::TAKEOVER_FROM]
-        .iter()
-        .any(|name| span.attributes.contains_key(*name))
+/// A trace without what the server recorded of its own work rather than of the run's: what it wrote
+/// down, when, and that it took the run over. That differs with the clock, not with what was done.
+pub(crate) fn without_bookkeeping(mut trace: Trace) -> Trace {
+    let own = [semconv::STORE_KEY, semconv::TAKEOVER_FROM];
+    let is_own = |span: &Span| own.iter().any(|name| span.attributes.contains_key(*name));
+    let left_out: HashSet<SpanId> =
+        trace.spans.extract_if(.., |span| is_own(span)).map(|span| span.span_id).collect();
+    trace.logs.retain(|line| !line.span_id.is_some_and(|span| left_out.contains(&span)));
+    trace
 }
 
 /// Says a cause with the resource's name again.
@@ -133,14 +137,15 @@ fn without(text: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fixpoint_trace::model::{Level, LogRecord, SpanContext, TraceId};
+
     use super::*;
 
     #[test]
     fn what_the_server_wrote_down_is_no_part_of_what_the_run_did() {
-        let trace_id = fixpoint_trace::model::TraceId::random();
+        let trace_id = TraceId::random();
         let span = |name: &str, parent: Option<SpanId>, attribute: &str| {
-            let context =
-                fixpoint_trace::model::SpanContext { trace_id, span_id: SpanId::random() };
+            let context = SpanContext { trace_id, span_id: SpanId::random() };
             let mut span = Span { parent, ..Span::new(context, name, 1) };
             span.attributes.insert(attribute.to_owned(), "clusters/idg".into());
             span
@@ -153,7 +158,14 @@ mod tests {
             span("take_over", below, semconv::TAKEOVER_FROM),
             span("create", below, semconv::SEEN),
         ];
-        let trace = Trace { spans, logs: Vec::new(), partial: None };
+        let line = |at: usize| LogRecord {
+            span_id: Some(spans[at].span_id),
+            ..LogRecord::new(1, Level::Info, format!("line {at}"))
+        };
+        let logs = vec![line(2), line(3)];
+        let trace = Trace { spans, logs, partial: None };
+        let lines = without_bookkeeping(trace.clone()).logs;
+        assert_eq!(lines.iter().map(LogRecord::message).collect::<Vec<_>>(), ["line 3"]);
         let names: Vec<_> = part(trace, run.span_id, "clusters/idg")
             .spans
             .into_iter()

@@ -248,7 +248,7 @@ fn count(claim: Claim, lessons: Vec<Lesson>, mut traces: HashMap<TraceId, Option
         let resource = lesson.good.resource.as_deref().unwrap_or_default();
         let part = match lesson.run {
             Some(run) => trace.map(|trace| own::part(trace, run, resource)),
-            None => trace,
+            None => trace.map(own::without_bookkeeping),
         };
         let part = part.filter(|part| !part.spans.is_empty());
         read.add(lesson.good, part.as_ref());

@@ -6,10 +6,13 @@
 //! nothing. The store is asked for the newest traces every two seconds, and for each 32 spans that
 //! have come since, one is learned from.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
 use fixpoint_trace::{
-    model::UnixNanos,
+    model::{TraceId, UnixNanos},
     store::{TraceQuery, TraceSummary},
 };
 use tokio::time::Instant;
@@ -50,6 +53,8 @@ pub(super) struct Resting {
     stored: Option<u64>,
     /// How many spans may still be learned from.
     credit: u64,
+    /// Those of the newest that are of runs.
+    ours: HashSet<TraceId>,
 }
 
 impl Resting {
@@ -82,7 +87,9 @@ impl Resting {
         let rested = runner::now().saturating_sub(REST.as_nanos() as UnixNanos);
         let query = TraceQuery { until: Some(rested), limit: OFFERED, ..TraceQuery::default() };
         let mut alike: Vec<Of> = Vec::new();
-        for summary in baselines.reader.traces.search(&query).await?.items {
+        let newest = baselines.reader.traces.search(&query).await?.items;
+        self.ours.retain(|ours| newest.iter().any(|summary| summary.trace_id == *ours));
+        for summary in newest {
             let Some(lesson) = Lesson::of_trace(&summary) else { continue };
             let of = Of::operation(&summary);
             if summary.root.is_none()
@@ -90,8 +97,12 @@ impl Resting {
                 || alike.iter().filter(|other| **other == of).count() >= ALIKE
                 || self.noted.iter().any(|(_, noted)| noted.trace_id == summary.trace_id)
                 || baselines.kept.knows(&of, lesson.id())
-                || !baselines.reader.records.runs_in(lesson.id()).await?.is_empty()
+                || self.ours.contains(&summary.trace_id)
             {
+                continue;
+            }
+            if !baselines.reader.records.runs_in(lesson.id()).await?.is_empty() {
+                self.ours.insert(summary.trace_id);
                 continue;
             }
             alike.push(of);

@@ -287,6 +287,17 @@ impl Finder<'_, '_> {
         })
     }
 
+    /// How long hardly any good one takes. What is not known takes no longer than what it is in.
+    fn most(&self, path: PathId) -> Option<u64> {
+        let up = std::iter::successors(Some(path), |&path| {
+            (path != ABOVE_ALL).then(|| self.evidences.here.path(path).parent)
+        });
+        up.filter_map(|path| self.evidences.known[path as usize])
+            .map(|known| &self.evidences.good.path(known).whole)
+            .find(|whole| whole.count() > 0)
+            .map(|whole| Tail::of(whole).most())
+    }
+
     fn what(&self, evidence: &Evidence, shown: &Shown) -> Option<What> {
         let tree = &self.places.trees[shown.trace];
         let good =
@@ -321,7 +332,7 @@ impl Finder<'_, '_> {
             }
             Sign::Open => What::NeverEnded {
                 usual: good.and_then(|good| good.whole.quantile(0.5)),
-                most: good.filter(|g| g.whole.count() > 0).map(|g| Tail::of(&g.whole).most()),
+                most: self.most(evidence.path),
                 open: shown.number,
             },
             Sign::Slow { edge, .. } => {
