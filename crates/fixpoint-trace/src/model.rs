@@ -351,6 +351,10 @@ pub struct Span {
 }
 
 impl Span {
+    pub(crate) fn rank(&self) -> Rank {
+        Rank::of(self.parent.is_none(), self.start, self.span_id)
+    }
+
     /// An open span of which nothing more is known.
     pub fn new(context: SpanContext, name: impl Into<String>, start: UnixNanos) -> Self {
         Self {
@@ -559,17 +563,26 @@ pub struct Trace {
     pub partial: Option<String>,
 }
 
+/// How early a span comes among those that a trace may go by: a root before others, the earliest
+/// first, and of those that start together always the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    below: bool,
+    start: UnixNanos,
+    span_id: SpanId,
+}
+
+impl Rank {
+    pub(crate) fn of(root: bool, start: UnixNanos, span_id: SpanId) -> Self {
+        Self { below: !root, start, span_id }
+    }
+}
+
 impl Trace {
     /// The span that the trace goes by: its earliest root or, if it has none here (it was
     /// continued from a caller elsewhere, or the root has not come), its earliest span.
     pub fn head(&self) -> Option<&Span> {
-        let first = |root: bool| {
-            self.spans
-                .iter()
-                .filter(|span| !root || span.parent.is_none())
-                .min_by_key(|span| (span.start, span.span_id))
-        };
-        first(true).or_else(|| first(false))
+        self.spans.iter().min_by_key(|span| span.rank())
     }
 
     /// From the earliest start to the latest end, in nanoseconds; none while a span is open.

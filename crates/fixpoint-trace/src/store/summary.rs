@@ -5,7 +5,7 @@
 
 use super::TraceSummary;
 use crate::{
-    model::{Resource, Span, Status, Trace, TraceId, UnixNanos, Value},
+    model::{Rank, Resource, Span, Status, Trace, TraceId, UnixNanos, Value},
     semconv,
 };
 
@@ -15,8 +15,8 @@ pub(super) struct Tally {
     summary: TraceSummary,
     /// The latest end so far, also while other spans are open.
     latest: UnixNanos,
-    /// When the span started that the trace is named after.
-    head: Option<UnixNanos>,
+    /// The rank of the span that the trace goes by.
+    head: Option<Rank>,
 }
 
 impl Tally {
@@ -59,13 +59,8 @@ impl Tally {
         self.latest = self.latest.max(span.end.unwrap_or(0));
         summary.end = (summary.open == 0).then_some(self.latest);
 
-        let leads = match self.head {
-            None => true,
-            Some(start) if summary.root.is_none() == span.parent.is_some() => span.start < start,
-            Some(_) => span.parent.is_none(),
-        };
-        if leads {
-            self.head = Some(span.start);
+        if self.head.is_none_or(|head| span.rank() < head) {
+            self.head = Some(span.rank());
             summary.root = span.parent.is_none().then_some(span.span_id);
             summary.name.clone_from(&span.name);
             summary.service = service(&span.resource).to_owned();
@@ -98,5 +93,28 @@ fn service(resource: &Resource) -> &str {
     match resource.get(semconv::SERVICE_NAME) {
         Some(Value::String(name)) => name,
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{SpanContext, SpanId};
+
+    #[test]
+    fn a_trace_goes_by_the_same_span_in_whatever_order_its_spans_come() {
+        let trace_id = TraceId::random();
+        let span = |n: u8, name: &str| {
+            let span_id = SpanId::from_bytes([n; 8]).unwrap();
+            Span::new(SpanContext { trace_id, span_id }, name, 42)
+        };
+        let named = |spans: Vec<Span>| {
+            let trace = Trace { spans, logs: Vec::new(), partial: None };
+            (TraceSummary::of(trace_id, &trace).name, trace.head().unwrap().name.clone())
+        };
+        let (a, b) = (span(1, "a"), span(2, "b"));
+        for spans in [vec![a.clone(), b.clone()], vec![b, a]] {
+            assert_eq!(named(spans), ("a".to_owned(), "a".to_owned()));
+        }
     }
 }

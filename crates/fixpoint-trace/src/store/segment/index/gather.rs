@@ -4,7 +4,7 @@
 //! the trace took, to the power of two, so that a search for slow ones passes over fast traces
 //! without reading them.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 
@@ -17,7 +17,7 @@ use super::{
     traces::Piece,
 };
 use crate::{
-    model::{Kind, Span, SpanId, Status, TraceId, UnixNanos},
+    model::{Kind, Rank, Span, SpanId, Status, TraceId, UnixNanos},
     store::{RateQuery, rollup::Rollup, tokens},
 };
 
@@ -33,8 +33,8 @@ pub(in super::super) struct Gather {
     pub(super) pieces: Vec<Piece>,
     attributes: HashMap<String, Known>,
     operations: Operations,
-    /// The span that the trace goes by: whether it is a root, and when it starts.
-    head: Option<(bool, UnixNanos)>,
+    /// The rank of the span that the trace goes by.
+    head: Option<Rank>,
     scratch: Vec<u8>,
 }
 
@@ -168,11 +168,9 @@ impl Gather {
         piece.latest = piece.latest.max(span.end.unwrap_or(0));
         piece.open += u32::from(span.end.is_none());
         piece.errors += u32::from(span.status == 2);
-        let leads = self
-            .head
-            .is_none_or(|(root, start)| (span.root, Reverse(span.start)) > (root, Reverse(start)));
-        if leads {
-            self.head = Some((span.root, span.start));
+        let rank = Rank::of(span.root, span.start, span.id);
+        if self.head.is_none_or(|head| rank < head) {
+            self.head = Some(rank);
             piece.root = span.root.then_some(span.id);
             span.name.clone_into(&mut piece.name);
             span.service.clone_into(&mut piece.service);
