@@ -44,8 +44,13 @@ impl Call {
 
     /// True if it changes nothing, so that there is no effect to be in doubt about.
     fn is_read(self) -> bool {
-        ["Describe", "Get", "List"].iter().any(|verb| self.1.starts_with(verb))
+        is_read(self.1)
     }
+}
+
+/// Whether an operation changes nothing.
+pub(crate) fn is_read(operation: &str) -> bool {
+    ["Describe", "Get", "List"].iter().any(|verb| operation.starts_with(verb))
 }
 
 impl fmt::Display for Call {

@@ -8,7 +8,13 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+
+/// Whether no answer came in time: to the call with all its attempts, or to one of them.
+pub(crate) fn is_timeout<E>(error: &OrchestratorError<E>) -> bool {
+    error.is_timeout_error() || error.as_connector_error().is_some_and(ConnectorError::is_timeout)
+}
 
 /// How a failed call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -34,6 +34,7 @@ use breaker::Breaker;
 use bucket::Bucket;
 
 use crate::error::{code_of, is_throttle};
+use crate::failure::is_timeout;
 
 /// How long a call waits for an API that does not answer, in world time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -227,9 +228,7 @@ impl Outcome {
         if connector.is_some_and(|error| error.is_user()) {
             return None;
         }
-        if error.is_some_and(|error| error.is_timeout_error())
-            || connector.is_some_and(|error| error.is_timeout())
-        {
+        if error.is_some_and(is_timeout) {
             return Some(Self::Unanswered("timeout"));
         }
         if connector.is_some() {

@@ -5,6 +5,8 @@
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/load-balancer-api-throttling.html>).
 //! The surprise: IAM and STS document no figures, so theirs are careful guesses.
 
+use crate::error::is_read;
+
 /// The token bucket of a class of calls, one in each region.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Quota {
@@ -18,7 +20,7 @@ pub(crate) struct Quota {
 
 /// The bucket that a call takes a token from. `service` is `EC2`, `ELBv2`, `IAM` or `STS`.
 pub(crate) fn of(service: &str, action: &str) -> Quota {
-    let read = ["Describe", "Get", "List"].iter().any(|verb| action.starts_with(verb));
+    let read = is_read(action);
     let (class, size, per_second) = match (service, action) {
         ("EC2", "RunInstances") => ("run", 5.0, 2.0),
         ("EC2", _) if read => ("read", 100.0, 20.0),

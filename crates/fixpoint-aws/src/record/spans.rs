@@ -17,7 +17,7 @@ use tracing::field::Empty;
 
 use super::{cap, form, secrets, xml};
 use crate::error::is_throttle;
-use crate::failure::{End, Reason, Said, garbled, unanswered};
+use crate::failure::{End, Reason, Said, garbled, is_timeout, unanswered};
 
 const OUTCOME: &str = "fixpoint.outcome";
 
@@ -245,8 +245,7 @@ impl Failure {
         request_id: Option<&str>,
     ) -> Option<Self> {
         let error = context.output_or_error()?.err()?;
-        let timed_out = error.as_connector_error().is_some_and(|error| error.is_timeout());
-        if error.is_timeout_error() || timed_out {
+        if is_timeout(error) {
             return Some(Self::silent("timeout", error));
         }
         if error.is_connector_error() {

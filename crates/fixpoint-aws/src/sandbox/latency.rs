@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::dice::Dice;
+use crate::error::is_read;
 
 /// Draws the world time that a call takes.
 ///
@@ -27,9 +28,4 @@ pub(super) fn draw(operation: &str, dice: &mut Dice) -> Duration {
     };
     let share = dice.share();
     Duration::from_secs_f64((low + (high - low) * share * share) / 1000.0)
-}
-
-/// Tells whether an operation only looks.
-pub(super) fn is_read(call: &str) -> bool {
-    ["Describe", "Get", "List"].iter().any(|verb| call.starts_with(verb))
 }

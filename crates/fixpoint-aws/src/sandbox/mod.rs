@@ -43,11 +43,11 @@ use fixpoint::Pace;
 
 pub use faults::{Fault, Faults, Fired, Rule};
 
+use crate::error::is_read;
 use call::Call;
 use clock::{Clock, Time};
 use dice::Dice;
 use faults::Armed;
-use latency::is_read;
 use refusal::Refusal;
 use store::Store;
 use throttle::Buckets;
