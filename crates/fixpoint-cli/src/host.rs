@@ -55,7 +55,7 @@ pub(crate) struct Options {
     /// Who may ask.
     pub(crate) asking: Asking,
     /// What connections are secured with, if with anything.
-    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) tls: TlsFiles,
     /// The folder of everything that is to survive.
     pub(crate) data: PathBuf,
     /// Where resources and runs are kept.
@@ -132,7 +132,7 @@ impl Host {
     pub(crate) async fn start(options: Options) -> Result<Self> {
         let Options { listen, receivers, asking, tls, data, pace, lines, .. } = options;
         let Options { runs, take_over_after, traces, cloud, .. } = options;
-        let secured = tls.as_ref().map(TlsFiles::read).transpose()?.flatten();
+        let secured = tls.read()?;
         // Whoever owned something under another name may still be about.
         let name = format!("{:08x}", fastrand::u32(..));
         let listener = TcpListener::bind(listen).await.map_err(|error| {
@@ -175,8 +175,8 @@ impl Host {
         }
 
         let is_secured = secured.is_some();
-        if let (Some(files), Some(tls)) = (tls, secured.clone()) {
-            background.spawn(|stop| files.renew(tls, stop));
+        if let Some(secured) = secured.clone() {
+            background.spawn(|stop| tls.renew(secured, stop));
         }
 
         let recorded = recorder.clone();

@@ -6,15 +6,13 @@
 mod commands;
 mod document;
 mod error;
+mod file;
 mod host;
 mod output;
 mod progress;
 mod waterfall;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use fixpoint_client::Client;
@@ -204,17 +202,17 @@ fn run(cli: Cli, output: Output) -> Result {
 /// A client of the server that is meant. A token is never an argument: those are seen by all.
 fn client(global: &Global, output: &Output) -> Result<Client> {
     let token = match &global.token_file {
-        Some(file) => Some(String::from_utf8_lossy(&read(file)?).into_owned()),
+        Some(file) => Some(String::from_utf8_lossy(&file::read(file)?).into_owned()),
         None => std::env::var("FIXPOINT_TOKEN").ok().filter(|token| !token.is_empty()),
     };
     let has_token = token.is_some();
     let Trust { ca, client_cert, client_key } = &global.trust;
-    let ca = ca.as_deref().map(read).transpose()?;
+    let ca = ca.as_deref().map(file::read).transpose()?;
     let identity = match (client_cert, client_key) {
         (Some(certificate), Some(key)) => {
-            let mut pem = read(certificate)?;
+            let mut pem = file::read(certificate)?;
             pem.push(b'\n');
-            pem.extend(read(key)?);
+            pem.extend(file::read(key)?);
             Some(pem)
         }
         _ => None,
@@ -224,13 +222,6 @@ fn client(global: &Global, output: &Output) -> Result<Client> {
         output.note(format!("warning: the token is sent to {} in clear", client.base()));
     }
     Ok(client)
-}
-
-/// A file that an option names.
-fn read(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).map_err(|error| {
-        error::CliError::usage_because(format!("{} could not be read", file.display()), error)
-    })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

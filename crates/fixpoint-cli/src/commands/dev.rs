@@ -67,6 +67,7 @@ pub(super) struct Shared {
 
 /// Who may ask.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Access")]
 struct Access {
     /// Whether requests want an API token: on or off [default: off for dev, on for serve]
     #[arg(long, value_name = "WHETHER", value_enum, hide_possible_values = true)]
@@ -185,8 +186,8 @@ impl Shared {
         let addresses = std::iter::once(self.listen).chain(asked_for).collect::<Vec<_>>();
         let asking = self.access.asking(usual, addresses.iter().copied())?;
         let remote = addresses.iter().find(|address| !address.ip().is_loopback());
-        let in_clear = self.tls.read()?.is_none();
-        if let (Some(remote), Asking::Tokens { .. }, true) = (remote, &asking, in_clear) {
+        if let (Some(remote), Asking::Tokens { .. }, false) = (remote, &asking, self.tls.is_given())
+        {
             output.note(format!(
                 "warning: on {remote} tokens travel in clear; give --tls-cert and --tls-key, or put \
                  a proxy that speaks TLS in front"
@@ -196,7 +197,7 @@ impl Shared {
             listen: self.listen,
             receivers: receivers.to_vec(),
             asking,
-            tls: Some(self.tls),
+            tls: self.tls,
             data: self.data,
             runs,
             take_over_after,

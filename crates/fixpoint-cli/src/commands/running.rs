@@ -11,6 +11,7 @@ use fixpoint_trace::query::Length;
 
 use crate::{
     error::{CliError, Result},
+    file,
     host::Runs,
 };
 
@@ -26,10 +27,10 @@ pub(super) struct Running {
     #[arg(long, value_name = "FILE", requires = "runs")]
     etcd_ca: Option<PathBuf>,
     /// The certificate, in PEM, to show etcd
-    #[arg(long, value_name = "FILE", requires = "etcd_key")]
+    #[arg(long, value_name = "FILE", requires_all = ["runs", "etcd_key"])]
     etcd_cert: Option<PathBuf>,
     /// The private key of that certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "etcd_cert")]
+    #[arg(long, value_name = "FILE", requires_all = ["runs", "etcd_cert"])]
     etcd_key: Option<PathBuf>,
     /// The name to sign in to etcd with; the password comes from FIXPOINT_ETCD_PASSWORD
     #[arg(long, value_name = "NAME", requires = "runs")]
@@ -62,14 +63,9 @@ impl Running {
     /// Where runs are kept.
     pub(super) async fn place(&self) -> Result<Runs> {
         let Some(place) = &self.runs else { return Ok(Runs::Folder) };
-        let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|error| {
-                CliError::usage_because(format!("{} could not be read", path.display()), error)
-            })
-        };
-        let ca = self.etcd_ca.as_ref().map(read).transpose()?;
+        let ca = self.etcd_ca.as_deref().map(file::read).transpose()?;
         let identity = match (&self.etcd_cert, &self.etcd_key) {
-            (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
+            (Some(certificate), Some(key)) => Some((file::read(certificate)?, file::read(key)?)),
             _ => None,
         };
         let user = match &self.etcd_user {

@@ -24,13 +24,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     running: Running,
     /// The AWS region; that of the environment or the profile if not given
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", help_heading = "AWS")]
     region: Option<String>,
     /// One address for all AWS services: a simulator
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = "AWS")]
     endpoint_url: Option<String>,
     /// How much of the account's API quotas this server may use: 0.5 is half of what AWS documents
-    #[arg(long, value_name = "SHARE", default_value_t)]
+    #[arg(long, value_name = "SHARE", default_value_t, help_heading = "AWS")]
     aws_share: Share,
 }
 

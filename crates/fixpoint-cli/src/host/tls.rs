@@ -3,15 +3,19 @@
 //! Not here: TLS itself (`fixpoint_server`). The surprise: files that cannot be used on SIGHUP change
 //! nothing. A server that serves with an old certificate is better than one that does not serve.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fixpoint::Chain;
 use fixpoint_server::Tls;
 
-use crate::error::{CliError, Result};
+use crate::{
+    error::{CliError, Result},
+    file,
+};
 
 /// Where the server's certificate is, and whom it talks to.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Access")]
 pub(crate) struct TlsFiles {
     /// The server's certificate and those between it and its root (PEM); read again on SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -25,13 +29,18 @@ pub(crate) struct TlsFiles {
 }
 
 impl TlsFiles {
+    /// Whether there is a certificate, so that nothing travels in clear.
+    pub(crate) fn is_given(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+
     /// What is in the files; none if none are named.
     pub(crate) fn read(&self) -> Result<Option<Tls>> {
         let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
             return Ok(None);
         };
-        let client_ca = self.tls_client_ca.as_deref().map(read).transpose()?;
-        let tls = Tls::from_pem(&read(certificate)?, &read(key)?, client_ca.as_deref());
+        let client_ca = self.tls_client_ca.as_deref().map(file::read).transpose()?;
+        let tls = Tls::from_pem(&file::read(certificate)?, &file::read(key)?, client_ca.as_deref());
         tls.map(Some).map_err(|error| {
             let what = format!("{} and its key cannot be used for TLS", certificate.display());
             CliError::usage_because(what, error)
@@ -80,10 +89,4 @@ impl TlsFiles {
             }
         }
     }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).map_err(|error| {
-        CliError::usage_because(format!("{} could not be read", file.display()), error)
-    })
 }

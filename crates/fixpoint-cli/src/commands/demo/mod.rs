@@ -18,7 +18,7 @@ use fixpoint_client::Client;
 use self::story::Story;
 use crate::{
     error::{CliError, Result},
-    host::{Asking, Cloud, Host, Lines, Options, Runs, Signals},
+    host::{Asking, Cloud, Host, Lines, Options, Runs, Signals, TlsFiles},
     output::Output,
 };
 
@@ -69,7 +69,7 @@ impl Args {
             listen: self.listen,
             receivers: Vec::new(),
             asking: Asking::Anyone { names: Vec::new() },
-            tls: None,
+            tls: TlsFiles::default(),
             data: folder.to_owned(),
             runs: Runs::Folder,
             take_over_after: None,
