@@ -271,13 +271,11 @@ impl Builder {
         if self.kinds.is_empty() {
             return Err(Error::Missing("a kind of resource"));
         }
-        // What the API itself serves under /v1.
-        let taken = ["runs", "traces", "logs", "find", "apis", "tokens", "openapi.json"];
-        let kinds = self.kinds.keys().copied();
-        for name in kinds.chain(self.controls.keys().map(String::as_str)) {
-            if crate::resource::name_fault(name).is_some() || taken.contains(&name) {
-                return Err(Error::BadName { name: name.to_owned() });
-            }
+        let taken = self.kinds.keys().find(|name| http::TAKEN.contains(name)).copied();
+        let names = self.kinds.keys().copied().chain(self.controls.keys().map(String::as_str));
+        let bad = names.filter(|name| crate::resource::name_fault(name).is_some());
+        if let Some(name) = bad.chain(taken).next() {
+            return Err(Error::BadName { name: name.to_owned() });
         }
         let (kinds, records) = (Arc::new(self.kinds), Records::new(store));
         let metrics = Arc::new(Metrics::default());

@@ -141,7 +141,7 @@ impl From<Wrong> for Refused {
         match wrong {
             Wrong::Unknown => Self::Unknown,
             Wrong::Expired(id) => Self::Expired(id),
-            Wrong::Store(error) => Self::Store(Problem::internal(&error).into()),
+            Wrong::Store(error) => Self::Store(Box::new(error.into())),
         }
     }
 }

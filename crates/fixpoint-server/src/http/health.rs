@@ -13,10 +13,10 @@ use fixpoint_trace::store::TraceQuery;
 use serde_json::json;
 
 use super::{App, Problem};
-use crate::metrics::Gauges;
+use crate::{metrics::Gauges, records::key};
 
 pub(super) async fn healthz(State(app): State<App>) -> Response {
-    let runs = app.records.runs(None, None, None, 1).await.is_ok();
+    let runs = app.records.has(key::FIRST_TOKEN).await.is_ok();
     let traces = app.traces.search(&TraceQuery { limit: 1, ..TraceQuery::default() }).await.is_ok();
     let (status, word) = match (runs && traces, app.stopping.is_cancelled()) {
         (true, false) => (StatusCode::OK, "ok"),

@@ -95,6 +95,23 @@ pub(crate) struct App {
     pub(crate) stopping: CancellationToken,
 }
 
+/// What the API itself serves under `/v1`, where each kind has a path, too.
+pub(crate) const TAKEN: [&str; 13] = [
+    "apis",
+    "attributes",
+    "find",
+    "logs",
+    "openapi.json",
+    "operations",
+    "pins",
+    "rates",
+    "runs",
+    "services",
+    "store",
+    "tokens",
+    "traces",
+];
+
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
     let mut routes = Router::new()

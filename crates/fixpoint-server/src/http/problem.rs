@@ -120,7 +120,10 @@ impl From<fixpoint_trace::store::StoreError> for Problem {
 
 impl From<Unexplained> for Problem {
     fn from(error: Unexplained) -> Self {
-        Self::internal(&error)
+        match error {
+            Unexplained::Runs(error) => error.into(),
+            Unexplained::Traces(_) | Unexplained::BrokeOff(_) => Self::internal(&error),
+        }
     }
 }
 

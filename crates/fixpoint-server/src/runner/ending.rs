@@ -1,6 +1,6 @@
 //! How a run ends, and what that means for its resource.
 //!
-//! Not here: why a run stops before its plan does (`turn.rs`). The surprise: the order. First the
+//! Not here: what makes a run stop before its plan does (`work.rs`). The surprise: the order. First the
 //! run's span ends and the trace is durable, then the record says so, in one commit with what
 //! follows for the resource. Whoever sees a final state finds the whole trace.
 

@@ -1,6 +1,6 @@
 //! Writes down what a run does while it does it: iterations, steps, waits, status.
 //!
-//! Not here: how a run starts and ends (`turn.rs`). The surprise: what cannot be written down is
+//! Not here: how a run starts (`work.rs`) and ends (`ending.rs`). The surprise: what cannot be written down is
 //! not done. Before a step runs, its name is in the run's record and every span so far is in the
 //! trace store, both durably. Looks of a wait are too many for that; they are saved by a timer.
 

@@ -66,7 +66,7 @@ async fn a_server_is_not_built_without_its_parts() {
     assert!(matches!(server().build(), Err(Error::Missing("a kind of resource"))));
     assert!(matches!(Server::builder().build(), Err(Error::Missing("a run store"))));
     let world = Arc::<super::toy::World>::default();
-    for name in ["runs", "Runs", "a/b", ""] {
+    for name in ["Runs", "a/b", ""] {
         let built = server().kind(Toys(world.clone())).control(name, world.clone()).build();
         assert!(matches!(built, Err(Error::BadName { .. })), "{name}");
     }

@@ -122,6 +122,20 @@ async fn the_openapi_document_is_the_golden_one() {
     insta::assert_snapshot!("openapi", text);
 }
 
+/// Each kind has a path beside these.
+#[tokio::test]
+async fn no_kind_can_have_the_name_of_a_path_that_is_documented() {
+    let document = Harness::new().get("/v1/openapi.json").await.value();
+    let paths = document["paths"].as_object().unwrap().keys();
+    let mut names: Vec<&str> = paths
+        .filter_map(|path| path.strip_prefix("/v1/")?.split('/').next())
+        .filter(|name| *name != "toys")
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names, crate::http::TAKEN);
+}
+
 #[tokio::test]
 async fn metrics_count_requests_runs_and_steps() {
     let server = Harness::new();
