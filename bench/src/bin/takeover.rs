@@ -17,7 +17,7 @@ use std::{
 use async_trait::async_trait;
 use clap::{Parser, Subcommand, ValueEnum};
 use fixpoint::{BoxError, Context, Plan, Scheduler, Step, Steps};
-use fixpoint_bench::errors::exit_code;
+use fixpoint_bench::{errors::exit_code, measure::Times};
 use fixpoint_client::Client;
 use fixpoint_server::{
     Access, Hosts, Invalid, Kind, ResourceRef, Server, StatusCell,
@@ -291,7 +291,7 @@ async fn rounds(args: &Args, etcd: &Etcd, history: &Mutex<History>) -> Result {
     let client = Client::new(&format!("http://127.0.0.1:{}", workers[0].port))?;
     client.create("mills", &json!({"name": "one"})).await?;
 
-    let (mut took, mut refused) = (Vec::new(), 0);
+    let (mut took, mut refused) = (Times::default(), 0);
     for _ in 0..args.rounds {
         let driver = until(history, "somebody drives the run", |history| {
             let (driver, _) = history.driver.clone()?;
@@ -312,7 +312,7 @@ async fn rounds(args: &Args, etcd: &Etcd, history: &Mutex<History>) -> Result {
             history.driver.clone().filter(|(now, _)| *now != driver).map(|(_, when)| when)
         })
         .await?;
-        took.push(next.saturating_duration_since(since));
+        took.add(next.saturating_duration_since(since));
         match args.how {
             How::Kill => {
                 workers[at] = Worker::start(started, etcd, args.life)?;
@@ -330,25 +330,10 @@ async fn rounds(args: &Args, etcd: &Etcd, history: &Mutex<History>) -> Result {
             }
         }
     }
-    took.sort_unstable();
-    let of = |part: f64| {
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a place in a list of some tens"
-        )]
-        let place = ((took.len() as f64 * part).ceil() as usize).clamp(1, took.len()) - 1;
-        took[place].as_secs_f64()
-    };
+    let took = took.summary();
     let history = history.lock().unwrap_or_else(PoisonError::into_inner);
-    println!("rounds {}, lease {} s, {:?}", took.len(), args.life, args.how);
-    println!(
-        "until another drove: p50 {:.2} s, p99 {:.2} s, most {:.2} s",
-        of(0.5),
-        of(0.99),
-        of(1.0)
-    );
+    println!("rounds {}, lease {} s, {:?}", took.count, args.life, args.how);
+    println!("until another drove: {took}");
     println!(
         "writes of the run {}, by others than its owner {}",
         history.writes,

@@ -1,7 +1,7 @@
 //! What learning from good traces costs, in memory and from a store, and what holding one against
 //! them does.
 //!
-//! Traces as a creation has them: 330 spans, steps with nine calls each, requests and answers of
+//! Traces as a creation has them: 331 spans, steps with nine calls each, requests and answers of
 //! AWS's size with ids in them, some of which vary; and log lines. A profile of 10,000 of them is
 //! built from 500 different ones; these lie in the store as well, sealed. Building a profile takes as
 //! long for each span however many there are, so 10 million take that many times as long.

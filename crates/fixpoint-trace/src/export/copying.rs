@@ -78,6 +78,10 @@ impl<S: TraceStore> TraceStore for Copying<S> {
         self.store.trace(id).await
     }
 
+    async fn traces(&self, ids: &[TraceId]) -> Result<Vec<Option<Trace>>, StoreError> {
+        self.store.traces(ids).await
+    }
+
     async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
         self.store.search(query).await
     }
