@@ -115,14 +115,12 @@ async fn turn<'a>(
     if held.is_none() && shared.tenure.is_anothers(key).await? {
         return Ok(Next::Rest);
     }
+    // In this order: a run that is asked for in between is not seen, and so not taken for an old one.
+    let unfinished = shared.records.unfinished(key).await?;
     let resource = shared.records.resource(key).await?.map(|stored| stored.record);
     let newest = resource.as_ref().map(|resource| resource.run_id.as_str());
-    let (current, superseded): (Vec<_>, Vec<_>) = shared
-        .records
-        .unfinished(key)
-        .await?
-        .into_iter()
-        .partition(|run| Some(run.record.run.id.as_str()) == newest);
+    let (current, superseded): (Vec<_>, Vec<_>) =
+        unfinished.into_iter().partition(|run| Some(run.record.run.id.as_str()) == newest);
     let current = current.into_iter().next();
     let retry_at = resource.as_ref().and_then(|resource| resource.retry_at);
     if current.is_none() && superseded.is_empty() && retry_at.is_none() {

@@ -21,6 +21,7 @@ mod search;
 mod several;
 mod sign_in;
 mod streams;
+mod superseded;
 mod tls;
 mod toy;
 mod traces;
