@@ -23,7 +23,7 @@ pub(crate) struct RunRecord {
     pub(crate) parent: Option<SpanId>,
     /// The run before, if the runner started this one by itself.
     pub(crate) link: Option<SpanContext>,
-    /// The server that took it up last.
+    /// The server that worked on it last: that took it up, or ended it.
     #[serde(default)]
     pub(crate) server: Option<String>,
 }

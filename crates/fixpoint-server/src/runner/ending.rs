@@ -105,6 +105,8 @@ pub(super) async fn end(
             source: illegal.into(),
         });
     }
+    // Another server may have taken it up.
+    run.record.server = Some(shared.tenure.server.clone());
     run.record.run.error = ending.error;
     run.record.run.ended_at = Some(Timestamp::now());
     close_span(&run.record, &span);

@@ -118,6 +118,11 @@ impl Etcd {
         self.members.iter().map(address).collect::<Vec<_>>().join(",")
     }
 
+    /// The process of a member, if it runs.
+    pub fn process(&self, member: usize) -> Option<u32> {
+        self.members[member].process.as_ref().map(Child::id)
+    }
+
     /// `kill -9` for one of them.
     ///
     /// # Errors

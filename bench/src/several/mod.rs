@@ -1,0 +1,24 @@
+//! Several servers on one etcd: what the programs share that kill, stop and cut them off.
+//!
+//! `history.rs` holds what every write in etcd says, `worker.rs` the servers as processes, `mills.rs`
+//! what they provision and `world.rs` the cloud that it is in, `load.rs` who asks for it, `cut.rs` the
+//! lines to etcd, and `breaking.rs` breaks all of them. Not here: what must not come of it
+//! (`bin/takeover.rs`, `bin/chaos.rs`).
+
+pub mod breaking;
+pub mod cut;
+pub mod history;
+pub mod load;
+pub mod mills;
+pub mod worker;
+pub mod world;
+
+use std::{error::Error, time::Duration};
+
+/// What went wrong, for whoever started the program.
+pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Waits.
+pub async fn rest(pause: Duration) {
+    let _elapsed = tokio::time::timeout(pause, std::future::pending::<()>()).await;
+}
