@@ -1,4 +1,4 @@
-"""Why, as one sees it: the panel of a trace, the mark of a run that drifts, a comparison that goes on.
+"""Why, as one sees it: the panel of a trace, the mark of a run that goes on unusually, a comparison that goes on.
 
 Needs a running `fixpoint dev`, as `test_page.py` does.
 """
@@ -75,22 +75,22 @@ def test_a_foreign_trace_that_failed_begins_with_why_and_others_offer_it(browser
     until(browser, lambda: "Nothing differs" in text_of(browser, ".why-panel"), 20)
 
 
-def test_a_run_that_drifts_is_marked_in_the_list_before_it_fails(browser, good):
+def test_a_run_that_goes_on_unusually_is_marked_in_the_list_before_it_fails(browser, good):
     with faults({"operation": "ELBv2.RegisterTargets", "where": {"TargetGroupArn": f"*late-{NUMBER}*"}, "fault": SLOW}):
         run = made("late")["run_id"]
         browser.get(f"{BASE}/runs")
         def marks():
-            return browser.find_elements(By.XPATH, f"//tr[.//a[contains(@href, '{run}')]]//*[contains(@class, 'drift')]")
+            return browser.find_elements(By.XPATH, f"//tr[.//a[contains(@href, '{run}')]]//*[contains(@class, 'unusual')]")
         # The list draws itself anew; nobody has to load it again.
         until(browser, lambda: "RegisterTargets" in marks()[0].get_attribute("title"), CONVERGE_SECONDS)
         assert state(run) in ("running", "waiting"), "it is marked before it fails"
         browser.get(f"{BASE}/runs/{run}")
-        assert "RegisterTargets" in text_of(browser, ".drift-line")
+        assert "RegisterTargets" in text_of(browser, ".unusual-line")
         # It becomes what its page says first, without being loaded again.
         until(browser, lambda: "What went wrong first" in text_of(browser, ".why-panel"), CONVERGE_SECONDS)
         until(browser, lambda: "RegisterTargets" in text_of(browser, ".why-sentence"), 20)
         assert state(run) == "failed"
-        assert not browser.find_elements(By.CSS_SELECTOR, ".drift-line")
+        assert not browser.find_elements(By.CSS_SELECTOR, ".unusual-line")
 
 
 def test_a_comparison_follows_a_run_that_goes_on(browser, good):

@@ -149,7 +149,7 @@ pub struct Run {
     pub error: Option<ErrorReport>,
     /// While it goes on: what of it is not as in good runs of its plan. It need not fail for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drift: Option<String>,
+    pub unusual: Option<String>,
     /// When the runner will plan this resource again after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,

@@ -62,7 +62,7 @@ impl RunRecord {
             active: Vec::new(),
             plan_history: Vec::new(),
             error: None,
-            drift: None,
+            unusual: None,
             retry_at: None,
         };
         Self { run, parent, link, server: None }

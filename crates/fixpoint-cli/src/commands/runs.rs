@@ -81,10 +81,10 @@ impl Args {
         }
         let mut rows: Vec<Vec<String>> = runs.iter().map(row).collect();
         let mut head = vec!["RUN", "RESOURCE", "STATE", "STEPS", "STARTED", "TOOK", "TRACE"];
-        if runs.iter().any(|run| run.drift.is_some()) {
+        if runs.iter().any(|run| run.unusual.is_some()) {
             head.push("UNUSUAL");
-            let drifts = runs.iter().map(|run| run.drift.clone().unwrap_or_default());
-            rows.iter_mut().zip(drifts).for_each(|(row, drift)| row.push(drift));
+            let unusual = runs.iter().map(|run| run.unusual.clone().unwrap_or_default());
+            rows.iter_mut().zip(unusual).for_each(|(row, unusual)| row.push(unusual));
         }
         Ok(output.text(table(&head, &rows, |row, column, cell| match (row, column) {
             (0, _) => output.out.dim(cell),
@@ -127,8 +127,8 @@ fn whole(run: &Run, paint: Paint) -> String {
         let name = paint.busy(&step.name);
         lines.push(format!("running     {name}{}", waits.unwrap_or_default()));
     }
-    if let Some(drift) = &run.drift {
-        lines.push(format!("unusual     {}", paint.busy(drift)));
+    if let Some(unusual) = &run.unusual {
+        lines.push(format!("unusual     {}", paint.busy(unusual)));
     }
     lines.push(String::new());
     lines.extend(run.plan_history.iter().map(|iteration| answer(iteration, paint)));

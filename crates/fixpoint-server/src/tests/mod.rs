@@ -6,7 +6,6 @@
 mod access;
 mod bad_requests;
 mod diff;
-mod drift;
 mod idempotency;
 mod learning;
 mod lifecycle;
@@ -25,6 +24,7 @@ mod superseded;
 mod tls;
 mod toy;
 mod traces;
+mod unusual;
 mod why;
 
 use std::{path::Path, sync::Arc, time::Duration};

@@ -95,7 +95,7 @@ fn run(state: RunState) -> RunView {
             step: Some(step("register_cluster_node_to_lb")),
             permanent: false,
         }),
-        drift: None,
+        unusual: None,
         retry_at: failed.then(|| at(48)),
     })
 }

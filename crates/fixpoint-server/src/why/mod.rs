@@ -8,12 +8,12 @@
 mod baseline;
 mod claims;
 mod compared;
-mod drift;
 mod effect;
 mod own;
 mod passing;
 mod plan;
 mod rank;
+mod unusual;
 mod view;
 
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub(crate) use self::own::without_bookkeeping;
 use self::{
     baseline::{Baselines, Held, Of, trace_of},
     compared::Found,
-    drift::Drifts,
     plan::Blame,
+    unusual::Unusual,
     view::View,
 };
 use crate::{records::Records, store};
@@ -45,7 +45,7 @@ pub(crate) struct Explainer {
     records: Records,
     traces: Arc<dyn TraceStore>,
     baselines: Baselines,
-    drifts: Drifts,
+    unusual: Unusual,
     hints: Hints,
 }
 
@@ -71,7 +71,7 @@ impl Explainer {
         hints: Hints,
     ) -> (Self, Learner) {
         let (baselines, learner) = Baselines::new(records.clone(), Arc::clone(&traces));
-        (Self { records, traces, baselines, drifts: Drifts::default(), hints }, learner)
+        (Self { records, traces, baselines, unusual: Unusual::default(), hints }, learner)
     }
 
     /// Where to tell of runs that have ended.
@@ -122,7 +122,7 @@ impl Explainer {
 
     /// Notes on a run that goes on whether it goes otherwise than good ones.
     pub(crate) fn mark(&self, run: &mut Run) {
-        self.drifts.mark(run);
+        self.unusual.mark(run);
     }
 
     /// Answers where it stops nobody: comparing keeps a core busy for a tenth of a second.

@@ -1,7 +1,7 @@
 //! Runs that go on, but not as the good ones did: flagged in the lists before they fail.
 //!
 //! Not here: what is said when somebody asks. The surprise: nothing of it is stored. A server that
-//! starts knows of no drift until it has looked, which takes it seconds.
+//! starts knows of nothing unusual until it has looked, which takes it seconds.
 
 use std::{
     collections::HashMap,
@@ -32,21 +32,21 @@ const ENOUGH: u64 = 5;
 
 /// What is unusual in runs that go on, by run. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Drifts {
+pub(crate) struct Unusual {
     known: Arc<RwLock<HashMap<String, String>>>,
 }
 
-impl Drifts {
-    /// Notes on a run whether it drifts.
+impl Unusual {
+    /// Notes on a run what is unusual in it, if anything is.
     pub(crate) fn mark(&self, run: &mut Run) {
         if !run.state.is_final() {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            run.drift = known.get(&run.id).cloned();
+            run.unusual = known.get(&run.id).cloned();
         }
     }
 
-    fn replace(&self, drifts: HashMap<String, String>) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = drifts;
+    fn replace(&self, unusual: HashMap<String, String>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = unusual;
     }
 }
 
@@ -73,7 +73,7 @@ impl Explainer {
     ///
     /// To a run nothing may happen for long, so `now` is a part of what is known of it.
     pub(crate) async fn look(&self, now: UnixNanos) -> Result<(), Unexplained> {
-        let mut drifts = HashMap::new();
+        let mut unusual = HashMap::new();
         // What many runs are held against is asked for once.
         let mut held: HashMap<Of, Held> = HashMap::new();
         for (_, id) in self.records.with_unfinished_runs().await?.into_iter().take(MOST) {
@@ -93,10 +93,10 @@ impl Explainer {
             };
             let why = self.as_it_goes(&run, good, now).await?;
             if why.conclusion == Conclusion::Cause && why.baseline.good >= ENOUGH {
-                drifts.insert(id, why.sentence);
+                unusual.insert(id, why.sentence);
             }
         }
-        self.drifts.replace(drifts);
+        self.unusual.replace(unusual);
         Ok(())
     }
 

@@ -46,21 +46,21 @@ async fn a_run_that_is_stuck_is_marked_in_every_list_before_it_fails() {
     let server = Harness::new();
     server.good_toys(6).await;
     let run = server.stuck("car").await;
-    assert_eq!(server.listed(&run).await.drift, None, "nobody has looked yet");
+    assert_eq!(server.listed(&run).await.unusual, None, "nobody has looked yet");
     server.look(now() + HOUR).await;
 
-    let drift = server.listed(&run).await.drift.unwrap();
-    assert!(drift.starts_with("lay_brick in run toys has not ended after 1 h"), "{drift}");
-    assert!(drift.contains(", usually "), "{drift}");
+    let unusual = server.listed(&run).await.unusual.unwrap();
+    assert!(unusual.starts_with("lay_brick in run toys has not ended after 1 h"), "{unusual}");
+    assert!(unusual.contains(", usually "), "{unusual}");
     let shown: Run = server.get(&format!("/v1/runs/{run}")).await.json();
-    assert_eq!((shown.state, shown.drift.as_ref()), (RunState::Running, Some(&drift)));
-    let mark = format!("title=\"{drift}\">unusual</span>");
+    assert_eq!((shown.state, shown.unusual.as_ref()), (RunState::Running, Some(&unusual)));
+    let mark = format!("title=\"{unusual}\">unusual</span>");
     for page in ["/", "/runs", "/toys/car"] {
         let text = server.get(page).await.text;
         assert_eq!(text.matches(&mark).count(), 1, "{page}: {text}");
     }
     let page = server.get(&format!("/runs/{run}")).await.text;
-    assert!(page.contains("class=\"tag drift\"") && page.contains(&drift), "{page}");
+    assert!(page.contains("class=\"tag unusual\"") && page.contains(&unusual), "{page}");
 
     // How it ends is another matter: then it is failed, and no longer only unusual.
     {
@@ -69,9 +69,9 @@ async fn a_run_that_is_stuck_is_marked_in_every_list_before_it_fails() {
     }
     server.ended(&run).await;
     let listed = server.listed(&run).await;
-    assert_eq!((listed.state, listed.drift), (RunState::Failed, None));
+    assert_eq!((listed.state, listed.unusual), (RunState::Failed, None));
     server.look(now() + HOUR).await;
-    assert!(!server.get("/runs").await.text.contains(&drift));
+    assert!(!server.get("/runs").await.text.contains(&unusual));
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_run_that_does_what_good_ones_did_is_not_marked() {
     }
     let run = server.waiting("car").await;
     server.look(now()).await;
-    assert_eq!(server.listed(&run).await.drift, None);
+    assert_eq!(server.listed(&run).await.unusual, None);
 }
 
 /// Which steps a run needs depends on the world: good ones that found more of it had no need to wait.
@@ -95,10 +95,10 @@ async fn a_run_that_comes_to_another_step_is_marked_only_if_that_takes_longer_th
     server.good_toys(6).await;
     let run = server.waiting("car").await;
     server.look(0).await;
-    assert_eq!(server.listed(&run).await.drift, None);
+    assert_eq!(server.listed(&run).await.unusual, None);
     server.look(now() + HOUR).await;
-    let drift = server.listed(&run).await.drift.unwrap();
-    assert!(drift.starts_with("wait_for_paint in run toys has not ended after 1 h"), "{drift}");
+    let unusual = server.listed(&run).await.unusual.unwrap();
+    assert!(unusual.starts_with("wait_for_paint in run toys has not ended after 1 h"), "{unusual}");
 }
 
 #[tokio::test]
@@ -107,5 +107,5 @@ async fn beside_few_good_runs_nothing_is_unusual() {
     server.good_toys(4).await;
     let run = server.stuck("car").await;
     server.look(now() + HOUR).await;
-    assert_eq!(server.listed(&run).await.drift, None);
+    assert_eq!(server.listed(&run).await.unusual, None);
 }
