@@ -56,6 +56,12 @@ pub trait Step: Debug + Send + Sync {
         &[]
     }
 
+    /// Whether the step only waits for the world, as [`Wait`](crate::Wait) does. A plan that returns
+    /// nothing else has nothing to do: the world is about to be as wanted, or somebody else's turn.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Puts the step on the heap, as [`Steps`] keeps it.
     fn boxed(self) -> Box<dyn Step>
     where
@@ -174,6 +180,11 @@ impl Steps {
     /// True if nothing is left to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// True if there are steps, and each of them only [waits](Step::waits).
+    pub fn only_wait(&self) -> bool {
+        !self.is_empty() && self.parts().all(Step::waits)
     }
 
     /// How many steps there are, not counting what they may return in their turn.

@@ -120,6 +120,19 @@ impl Scheduler {
         }
         result
     }
+
+    /// Asks `plan` once what is left to do, and does nothing of it: to show what a run would begin
+    /// with, or to learn whether a solved plan is still solved.
+    ///
+    /// Caveats: the bounds are those of runs, and bound nothing here. Whoever asks decides how long
+    /// to wait, and drops the future then.
+    ///
+    /// # Errors
+    /// [`Error::Create`], or [`Error::Cancelled`]. A plan that panics has failed.
+    pub async fn ask(&self, plan: &dyn Plan, cx: &Context) -> Result<Steps, Error> {
+        let cx = cx.in_run(Run::new(plan.name(), self.bounds));
+        create(plan, &cx, 1).await
+    }
 }
 
 async fn solve(plan: &dyn Plan, cx: &Context) -> Result<Report, Error> {

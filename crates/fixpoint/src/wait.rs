@@ -135,6 +135,10 @@ impl Step for Wait {
         &self.name
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context) -> Result<Steps, BoxError> {
         let Self { reason, wanted, .. } = self;
         let span = Span::current();

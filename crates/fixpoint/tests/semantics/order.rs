@@ -139,3 +139,26 @@ proptest! {
         prop_assert_eq!(diary.lines(), expected);
     }
 }
+
+#[tokio::test]
+async fn a_plan_that_is_only_asked_answers_once_and_nothing_runs() {
+    let diary = Diary::default();
+    let asked = {
+        let diary = diary.clone();
+        plan(move |nth| {
+            diary.note(format!("create {nth}"));
+            match nth {
+                1 => Ok(Steps::none().with(noting(&diary, "step", Steps::none))),
+                2 => panic!("out of bounds"),
+                _ => Err("denied".into()),
+            }
+        })
+    };
+    let (scheduler, cx) = (Scheduler::default(), Context::new());
+    assert_eq!(scheduler.ask(&asked, &cx).await.unwrap().len(), 1);
+    let panicked = scheduler.ask(&asked, &cx).await.unwrap_err();
+    assert!(fixpoint::Chain(&panicked).to_string().contains("out of bounds"), "{panicked}");
+    let failed = scheduler.ask(&asked, &cx).await.unwrap_err();
+    assert!(matches!(failed, fixpoint::Error::Create { .. }), "{failed}");
+    assert_eq!(diary.lines(), ["create 1", "create 2", "create 3"]);
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use fixpoint::{
-    Chain, Context, Error, Observed, Pace, Scheduler, Step, Steps, TimedOut, Wait,
+    Chain, Context, Error, Observed, Pace, Scheduler, Step, Steps, TimedOut, Together, Wait,
     testing::Recording,
 };
 use tokio::time::Instant;
@@ -130,4 +130,13 @@ async fn a_failing_look_fails_the_step() {
 fn its_key_says_what_it_waits_for_and_nothing_else() {
     let wait = Wait::until("w", "nodes", "3 of 3", |_| async { Ok(Observed::Ready) });
     assert_eq!(wait.key(), "Wait(w: nodes to be 3 of 3)");
+}
+
+#[tokio::test]
+async fn an_answer_that_only_waits_is_told_from_one_that_does_something() {
+    let wait = || Wait::until("wait", "it", "there", |_| async { Ok(Observed::Ready) });
+    let together = Together::new(Steps::none().with(wait()).with(wait()));
+    assert!(!Steps::none().only_wait(), "nothing is left");
+    assert!(Steps::none().with(wait()).with(together).only_wait());
+    assert!(!Steps::none().with(wait()).with(noop("step")).only_wait());
 }
