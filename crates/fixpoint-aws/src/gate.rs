@@ -25,7 +25,15 @@ use crate::limits::{Addressee, Limits};
 /// Is awaited before each attempt of each call. An error keeps the request from being sent, and
 /// fails the call.
 #[derive(Clone)]
-pub struct BeforeSend(Arc<dyn Fn() -> Permission + Send + Sync>);
+pub struct BeforeSend(Arc<dyn Fn(Outgoing) -> Permission + Send + Sync>);
+
+/// What is about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outgoing {
+    /// Whether it may change something. What is not known to be a read may.
+    pub changes: bool,
+}
 
 type Permission = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
@@ -35,16 +43,16 @@ impl BeforeSend {
     /// ```
     /// use fixpoint_aws::{AwsOptions, BeforeSend};
     ///
-    /// let recorded = || async { Ok(()) }; // a recorder's flush, say
+    /// let recorded = |_| async { Ok(()) }; // a recorder's flush, say
     /// let options =
     ///     AwsOptions { before_send: Some(BeforeSend::new(recorded)), ..AwsOptions::default() };
     /// # let _ = options;
     /// ```
-    pub fn new<F>(ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn new<F>(ask: impl Fn(Outgoing) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        Self(Arc::new(move || Box::pin(ask())))
+        Self(Arc::new(move |outgoing| Box::pin(ask(outgoing))))
     }
 }
 
@@ -95,15 +103,14 @@ impl HttpConnector for GatedConnector {
         let (limits, before) = (self.limits.clone(), self.before.clone());
         let (connector, limit) = (self.connector.clone(), self.limit);
         HttpConnectorFuture::new(async move {
-            if let Some(addressee) = Addressee::of(&request) {
-                limits
-                    .turn(&addressee)
-                    .await
-                    .map_err(|error| ConnectorError::user(error.into()))?;
+            let addressee = Addressee::of(&request);
+            if let Some(addressee) = &addressee {
+                limits.turn(addressee).await.map_err(|error| ConnectorError::user(error.into()))?;
             }
             // After the wait, so that the wait is recorded, too.
             if let Some(BeforeSend(ask)) = before {
-                ask().await.map_err(ConnectorError::user)?;
+                let changes = !addressee.is_some_and(|addressee| addressee.is_read());
+                ask(Outgoing { changes }).await.map_err(ConnectorError::user)?;
             }
             match tokio::time::timeout(limit, connector.call(request)).await {
                 Ok(answer) => answer,
@@ -143,7 +150,7 @@ mod tests {
         ]);
         let sent_when_asked = Arc::new(Mutex::new(Vec::new()));
         let (seen, asked) = (script.clone(), sent_when_asked.clone());
-        let before = BeforeSend::new(move || {
+        let before = BeforeSend::new(move |_| {
             let (seen, asked) = (seen.clone(), asked.clone());
             async move {
                 tokio::task::yield_now().await;
@@ -162,9 +169,23 @@ mod tests {
     async fn what_cannot_be_recorded_is_not_sent() {
         let script = Script::new([Attempt::Answer(200, "<DescribeVpcsResponse/>".into())]);
         let aws =
-            gated(&script, BeforeSend::new(|| async { Err("the disk is full".into()) })).await;
+            gated(&script, BeforeSend::new(|_| async { Err("the disk is full".into()) })).await;
         let error = aws.ec2.send(ec2::DescribeVpcs::default()).await.unwrap_err();
         assert!(fixpoint::Chain(&error).to_string().contains("the disk is full"), "{error:?}");
         assert_eq!(script.seen().len(), 0);
+    }
+    #[tokio::test]
+    async fn who_is_asked_is_told_whether_something_may_change() {
+        let script = Script::new([Attempt::Answer(200, "<DescribeVpcsResponse/>".into())]);
+        let before = BeforeSend::new(|outgoing| async move {
+            if outgoing.changes { Err("this only looks".into()) } else { Ok(()) }
+        });
+        let aws = gated(&script, before).await;
+        aws.ec2.send(ec2::DescribeVpcs::default()).await.unwrap();
+        let error = aws.ec2.send(ec2::DeleteVpc::default()).await.unwrap_err();
+        assert!(fixpoint::Chain(&error).to_string().contains("this only looks"), "{error:?}");
+        let error = aws.iam.delete_role().role_name("r").send().await.unwrap_err();
+        assert!(fixpoint::Chain(&error).to_string().contains("this only looks"), "{error:?}");
+        assert_eq!(script.seen().len(), 1);
     }
 }

@@ -22,7 +22,7 @@ mod testing;
 
 pub use clients::{Aws, AwsOptions};
 pub use error::{Error, error_code, is_ambiguous, is_not_found, is_permanent, plain};
-pub use gate::BeforeSend;
+pub use gate::{BeforeSend, Outgoing};
 pub use hint::hint;
 pub use keys::{NoKeys, SigningKeys};
 pub use secret::Secret;

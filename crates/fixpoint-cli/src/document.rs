@@ -8,6 +8,7 @@
 //! spec:
 //!   nodes: 3
 //!   addons: [grafana]
+//! mend: true            # drift is mended by itself
 //! ---
 //! name: acme
 //! nodes: 5
@@ -30,6 +31,7 @@ pub(crate) const DEFAULT_KIND: &str = "clusters";
 pub(crate) struct Document {
     pub(crate) kind: String,
     pub(crate) name: String,
+    /// And beside it, `mend`: the API has both flat.
     pub(crate) spec: Map<String, Value>,
 }
 
@@ -112,7 +114,10 @@ fn document(value: Value) -> std::result::Result<Document, String> {
     let name = text("name")?.ok_or("has no `name`")?;
     let spec = match fields.shift_remove("spec") {
         None => fields,
-        Some(Value::Object(spec)) if fields.is_empty() => spec,
+        Some(Value::Object(mut spec)) if fields.keys().all(|field| field == "mend") => {
+            spec.extend(fields);
+            spec
+        }
         Some(Value::Object(_)) => {
             let others: Vec<&str> = fields.keys().map(String::as_str).collect();
             return Err(format!("has both `spec` and, beside it, {}", others.join(", ")));
@@ -149,6 +154,13 @@ mod tests {
         );
         assert_eq!(documents[1].key(), "clusters/acme");
         assert_eq!(documents[1].patch(), json!({"nodes": 5}));
+    }
+
+    #[test]
+    fn mend_stands_beside_the_spec_wherever_that_stands() {
+        for text in ["name: idg\nspec: {nodes: 3}\nmend: true", "name: idg\nnodes: 3\nmend: true"] {
+            assert_eq!(parse(text).unwrap()[0].patch(), json!({"nodes": 3, "mend": true}));
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use fixpoint_aws::{
 };
 use fixpoint_client::{Api, Circuit};
 use fixpoint_server::{
-    Protocol, Server,
+    Protocol, Server, Verifying,
     store::{DiskStore, RunStore},
 };
 use fixpoint_trace::{
@@ -62,6 +62,8 @@ pub(crate) struct Options {
     pub(crate) runs: Runs,
     /// How long after this server was last heard of others may take over its runs.
     pub(crate) take_over_after: Option<Duration>,
+    /// How solved resources are kept an eye on.
+    pub(crate) verifying: Verifying,
     /// How traces are kept.
     pub(crate) traces: StoreOptions,
     /// How much faster than real the world's clock goes.
@@ -131,7 +133,7 @@ impl Host {
     /// Opens the stores, connects to the cloud and binds the ports. Serves nothing yet.
     pub(crate) async fn start(options: Options) -> Result<Self> {
         let Options { listen, receivers, asking, tls, data, pace, lines, .. } = options;
-        let Options { runs, take_over_after, traces, cloud, .. } = options;
+        let Options { runs, take_over_after, verifying, traces, cloud, .. } = options;
         let secured = tls.read()?;
         // Whoever owned something under another name may still be about.
         let name = format!("{:08x}", fastrand::u32(..));
@@ -180,9 +182,12 @@ impl Host {
         }
 
         let recorded = recorder.clone();
-        let before_send = Some(BeforeSend::new(move || {
+        let before_send = Some(BeforeSend::new(move |outgoing| {
             let recorder = recorded.clone();
             async move {
+                if outgoing.changes {
+                    fixpoint_server::may_change()?;
+                }
                 recorder.flush().await?;
                 // Last, since waiting takes time.
                 Ok(fixpoint_server::may_act()?)
@@ -190,7 +195,7 @@ impl Host {
         }));
         let mut server =
             Server::builder().name(&*name).runs(runs).traces(spans, recorder).pace(pace);
-        server = server.access(access);
+        server = server.access(access).verifying(verifying);
         if let Some(life) = take_over_after {
             server = server.take_over_after(life);
         }

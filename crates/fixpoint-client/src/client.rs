@@ -8,6 +8,7 @@
 mod builder;
 mod tokens;
 mod traces;
+mod verification;
 
 use std::time::Duration;
 

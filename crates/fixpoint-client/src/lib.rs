@@ -19,6 +19,7 @@ mod search;
 mod sse;
 mod trace;
 mod types;
+mod verification;
 mod why;
 
 pub use access::{CreatedToken, NewToken, Role, Token, TokenPage};
@@ -40,7 +41,8 @@ pub use search::{
 pub use trace::{Span, Trace};
 pub use types::{
     ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, Place,
-    PlanPreview, PlannedStep, Problem, Resource, ResourcePage, Run, RunPage, RunState, SeenFact,
-    TracePage, TraceSummary, Upload, Waiting, WithheldStep,
+    PlanPreview, PlannedStep, Problem, Resource, ResourcePage, Run, RunCause, RunPage, RunState,
+    SeenFact, TracePage, TraceSummary, Upload, Waiting, WithheldStep,
 };
+pub use verification::{Drift, Verification};
 pub use why::{Baseline, Cause, CauseKind, Conclusion, Evidence, GoodOne, Why, WhyRun};

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Verification;
+
 /// A resource: what is wanted (`spec`), what was made (`status`), and how far the two agree.
 ///
 /// `observed_generation == generation` says that the newest spec has been reached.
@@ -37,6 +39,12 @@ pub struct Resource {
     /// That run's trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
+    /// Whether the server mends it by itself when it is not as wanted any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mend: bool,
+    /// Whether it is still as wanted; absent unless its newest run has converged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// When the resource was first asked for.
     pub created_at: Timestamp,
     /// When spec or status last changed.
@@ -110,6 +118,29 @@ impl std::fmt::Display for RunState {
     }
 }
 
+/// Why there is a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunCause {
+    /// Somebody asked for it.
+    Request,
+    /// The run before it failed.
+    Retry,
+    /// The resource was solved, and is not as wanted any more.
+    Drift,
+}
+
+impl RunCause {
+    /// The word used on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Retry => "retry",
+            Self::Drift => "drift",
+        }
+    }
+}
+
 /// One execution of a plan, with one trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
@@ -121,6 +152,9 @@ pub struct Run {
     pub generation: u64,
     /// The plan's name, for example `create_cluster`.
     pub plan: String,
+    /// Why there is this run; absent on those of before there was this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<RunCause>,
     /// Where it stands.
     pub state: RunState,
     /// The trace that holds every step and call of this run: 32 hex digits.

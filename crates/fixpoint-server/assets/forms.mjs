@@ -57,7 +57,8 @@ async function submit(form, { preview }) {
     }
     if (method === "POST") headers["idempotency-key"] = key(form, body);
     const answer = await call(method, api, { body, headers });
-    const run = answer.location ?? answer.body?.run_id;
+    // Where nothing had to run, a form that says where to go then is not led to an older run.
+    const run = answer.location ?? (form.dataset.then ? undefined : answer.body?.run_id);
     location.href = run ? `/runs/${encodeURIComponent(String(run).split("/").pop())}` : (form.dataset.then ?? location.href);
   } catch (error) {
     const problem = error instanceof ApiError ? error : new ApiError(0, { title: "This form could not be read", detail: error.message });

@@ -15,7 +15,7 @@ use crate::{
     StatusCell,
     kinds::AnyKind,
     records::{Records, ResourceKey, Stored, key, put},
-    resource::{ResourceRecord, name_fault},
+    resource::{ResourceRecord, name_fault, take_mend},
     run::{Cause, RunRecord},
     runner::Wakes,
     store::{Precondition, StoreError, Version, Write},
@@ -84,6 +84,8 @@ pub(crate) struct Draft {
     replaces: Option<Version>,
     /// False if it is what is there already.
     changes: bool,
+    /// True if what stands beside the spec is to change, which takes no run.
+    beside: bool,
 }
 
 impl Intents {
@@ -105,12 +107,14 @@ impl Intents {
             Some(_) => Err("a text is wanted".to_owned()),
             None => Err("a name is wanted".to_owned()),
         };
+        let mend = take_mend(&mut body);
         // The name's mistake and the spec's are told together where that is possible.
         let checked = kind.check(name.as_deref().unwrap_or(""), Value::Object(body), None);
-        let (name, spec) = match (name, checked) {
-            (Ok(name), Ok(spec)) => (name, spec),
-            (name, checked) => {
+        let (name, spec, mend) = match (name, checked, mend) {
+            (Ok(name), Ok(spec), Ok(mend)) => (name, spec, mend.unwrap_or_default()),
+            (name, checked, mend) => {
                 let mut errors = checked.err().unwrap_or_default();
+                errors.extend(mend.err());
                 if let Err(detail) = name {
                     errors.retain(|error| error.pointer != "/name");
                     errors.insert(0, FieldError { pointer: "/name".to_owned(), detail });
@@ -127,6 +131,7 @@ impl Intents {
             spec,
             status: Value::Null,
             deleting: false,
+            mend,
             run_id: String::new(),
             failures: 0,
             retry_at: None,
@@ -136,7 +141,7 @@ impl Intents {
         match self.records.resource(&record.key()).await? {
             Some(there) if there.record.deleting => Err(Refusal::Deleting(record.key())),
             Some(_) => Err(Refusal::Exists(record.key())),
-            None => Ok(Draft { record, replaces: None, changes: true }),
+            None => Ok(Draft { record, replaces: None, changes: true, beside: false }),
         }
     }
 
@@ -157,6 +162,10 @@ impl Intents {
             let detail = "a resource cannot be renamed".to_owned();
             return Err(Refusal::Invalid(vec![FieldError { pointer: "/name".to_owned(), detail }]));
         }
+        let invalid = |mistake| Refusal::Invalid(vec![mistake]);
+        let mend = take_mend(&mut patch).map_err(invalid)?.unwrap_or(record.mend);
+        let beside = mend != record.mend;
+        record.mend = mend;
         let mut spec = record.spec.clone();
         merge(&mut spec, Value::Object(patch));
         let spec = kind.check(name, spec, Some(&record.spec)).map_err(Refusal::Invalid)?;
@@ -165,7 +174,7 @@ impl Intents {
             record.spec = spec;
             record.generation += 1;
         }
-        Ok(Draft { record, replaces: Some(version), changes })
+        Ok(Draft { record, replaces: Some(version), changes, beside })
     }
 
     /// The resource as one that is to go.
@@ -181,7 +190,7 @@ impl Intents {
             record.deleting = true;
             record.generation += 1;
         }
-        Ok(Draft { record, replaces: Some(version), changes })
+        Ok(Draft { record, replaces: Some(version), changes, beside: false })
     }
 
     /// The resource as it is.
@@ -191,7 +200,7 @@ impl Intents {
         name: &str,
     ) -> Result<Draft, Refusal> {
         let Stored { record, version } = self.existing(kind, name, None).await?;
-        Ok(Draft { record, replaces: Some(version), changes: false })
+        Ok(Draft { record, replaces: Some(version), changes: false, beside: false })
     }
 
     /// Creates a resource. The same `idempotency` key with the same body gets the same answer.
@@ -232,7 +241,7 @@ impl Intents {
         }
     }
 
-    /// Changes a resource's spec.
+    /// Changes a resource's spec, and what stands beside it.
     pub(crate) async fn patch(
         &self,
         kind: &dyn AnyKind,
@@ -244,6 +253,16 @@ impl Intents {
         loop {
             let draft = self.draft_patch(kind, name, patch.clone(), only).await?;
             if !draft.changes {
+                if draft.beside
+                    && let Some(version) = draft.replaces
+                {
+                    let only = Precondition::Version(version);
+                    let write = put(key::resource(&draft.record.key()), &draft.record, only)?;
+                    match self.records.commit(vec![write]).await {
+                        Err(error) if error.is_conflict() => continue,
+                        result => result?,
+                    };
+                }
                 let resource = self.records.show(draft.record).await?;
                 return Ok(Accepted { resource, run_id: None });
             }
@@ -319,7 +338,7 @@ impl Intents {
             && let Some(Stored { record, .. }) = self.records.run(&draft.record.run_id).await?
             && !record.run.state.is_final()
         {
-            let resource = draft.record.show(Some(&record.run));
+            let resource = draft.record.show(Some(&record.run), None);
             return Ok(Accepted { resource, run_id: Some(record.run.id) });
         }
         self.start(kind, draft, cause, |_, _| Ok(None)).await
@@ -345,7 +364,7 @@ impl Intents {
         let only = replaces.map_or(Precondition::Absent, Precondition::Version);
         let mut writes = run.create(&key)?;
         writes.push(put(key::resource(&key), &record, only)?);
-        let resource = record.show(Some(&run.run));
+        let resource = record.show(Some(&run.run), None);
         writes.extend(also(&resource, &run.run.id)?);
         self.records.commit(writes).await?;
         self.wakes.wake(key);

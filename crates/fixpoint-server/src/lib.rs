@@ -19,6 +19,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 mod ui;
+mod verify;
 mod why;
 
 pub use access::{Access, FirstTokenError, Hosts, first_token};
@@ -26,4 +27,5 @@ pub use http::{Control, ControlError, Limits, Protocol, Receivers, Tls, TlsError
 pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
 pub use runner::{NotOwner, may_act};
 pub use server::{Builder, Error, Server};
+pub use verify::{OnlyLooks, Verifying, may_change};
 pub use why::Hints;

@@ -33,6 +33,8 @@ struct Counts {
     requests: BTreeMap<String, Histogram>,
     steps: BTreeMap<String, Histogram>,
     runs: BTreeMap<String, u64>,
+    verifications: BTreeMap<String, u64>,
+    mends: BTreeMap<String, u64>,
     received: BTreeMap<String, u64>,
     rejected: BTreeMap<String, u64>,
     refused: BTreeMap<String, u64>,
@@ -64,6 +66,8 @@ impl Histogram {
 pub(crate) struct Gauges {
     /// Unfinished runs by state.
     pub(crate) open_runs: BTreeMap<&'static str, u64>,
+    /// Resources that have drifted, by kind.
+    pub(crate) drifted: BTreeMap<&'static str, u64>,
     /// Records that the trace recorder lost.
     pub(crate) dropped: u64,
     /// What the trace store holds.
@@ -93,6 +97,18 @@ impl Metrics {
 
     pub(crate) fn run_ended(&self, kind: &str, state: RunState) {
         *self.counts().runs.entry(format!("kind=\"{kind}\",state=\"{state}\"")).or_default() += 1;
+    }
+
+    /// A solved resource was looked at.
+    pub(crate) fn verified(&self, kind: &str, result: &str) {
+        let labels = format!("kind=\"{kind}\",result=\"{result}\"");
+        *self.counts().verifications.entry(labels).or_default() += 1;
+    }
+
+    /// Drift was to be mended, and was or was not.
+    pub(crate) fn mend(&self, kind: &str, outcome: &str) {
+        let labels = format!("kind=\"{kind}\",outcome=\"{outcome}\"");
+        *self.counts().mends.entry(labels).or_default() += 1;
     }
 
     /// A run was taken over from another server.
@@ -141,6 +157,12 @@ impl Metrics {
         histogram(&mut out, "fixpoint_step_duration_seconds", "Ended steps.", &counts.steps);
         for (name, help, counters) in [
             ("fixpoint_runs_total", "Ended runs.", &counts.runs),
+            ("fixpoint_verifications_total", "Looks at solved resources.", &counts.verifications),
+            (
+                "fixpoint_mends_total",
+                "Drift that was to be mended: a run was begun, or held back by the budget.",
+                &counts.mends,
+            ),
             (
                 "fixpoint_received_records_total",
                 "Spans and log lines of others that were stored.",
@@ -165,6 +187,11 @@ impl Metrics {
         head(&mut out, "fixpoint_open_runs", "Runs that have not ended.", "gauge");
         for (state, count) in &now.open_runs {
             line(&mut out, "fixpoint_open_runs", &format!("state=\"{state}\""), *count as f64);
+        }
+        let name = "fixpoint_drifted_resources";
+        head(&mut out, name, "Solved resources that are not as wanted any more.", "gauge");
+        for (kind, count) in &now.drifted {
+            line(&mut out, name, &format!("kind=\"{kind}\""), *count as f64);
         }
         let figures = [
             (

@@ -12,6 +12,8 @@
 //! | `unfinished/<kind>/<name>/<run>` | empty; there until the run has ended |
 //! | `runs-of/<kind>/<name>/<run>` | empty; for listing by resource |
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
+//! | `verifications/<kind>/<name>` | what the last look at a solved resource found (`verify/record.rs`) |
+//! | `mending/<place>` | the run that has one of the places for mends (`verify/mend.rs`) |
 //! | `cancel/<run>` | empty; somebody asked to cancel the run |
 //! | `servers/<server>` | since when the server takes part; goes with the server's lease |
 //! | `owners/<kind>/<name>` | who drives the resource's runs; goes with the same lease |
@@ -29,6 +31,7 @@ use crate::{
     resource::ResourceRecord,
     run::RunRecord,
     store::{Entry, Lease, Precondition, RunStore, Scan, StoreError, Version, Watch, Write},
+    verify::{VerificationRecord, is_solved},
 };
 
 /// Names a resource: its kind and its name.
@@ -77,6 +80,12 @@ pub(crate) mod key {
     }
     pub(crate) fn run_in(trace: &str, run: &str) -> String {
         format!("runs-in/{trace}/{run}")
+    }
+    pub(crate) fn verification(resource: &ResourceKey) -> String {
+        format!("verifications/{resource}")
+    }
+    pub(crate) fn mending(place: u32) -> String {
+        format!("mending/{place}")
     }
     pub(crate) fn cancel(run: &str) -> String {
         format!("cancel/{run}")
@@ -160,10 +169,69 @@ impl Records {
         Ok(Page { items: items.collect::<Result<_, StoreError>>()?, more: listing.more })
     }
 
-    /// The resource as the API shows it, with the state and the trace of its newest run.
+    /// The resource as the API shows it, with its newest run's state and trace, and whether it is
+    /// still as wanted.
     pub(crate) async fn show(&self, resource: ResourceRecord) -> Result<Resource, StoreError> {
-        let run = self.run(&resource.run_id).await?;
-        Ok(resource.show(run.as_ref().map(|r| &r.record.run)))
+        let run = self.run(&resource.run_id).await?.map(|stored| stored.record.run);
+        let record = match &run {
+            Some(run) if is_solved(&resource, run) => self.verification(&resource.key()).await?,
+            _ => None,
+        };
+        Ok(resource.show(run.as_ref(), record.map(|stored| stored.record)))
+    }
+
+    /// What is stored of the looks at a resource.
+    pub(crate) async fn verification(
+        &self,
+        resource: &ResourceKey,
+    ) -> Result<Option<Stored<VerificationRecord>>, StoreError> {
+        self.read(&key::verification(resource)).await
+    }
+
+    /// The resources of a kind that have drifted, by name, starting after `after`.
+    pub(crate) async fn drifted(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Resource>, StoreError> {
+        let prefix = format!("verifications/{kind}/");
+        let mut after = after.map(|name| format!("{prefix}{name}"));
+        let mut items = Vec::new();
+        loop {
+            let scan = Scan::prefix(&*prefix).after(after.take());
+            let listing = self.store.list(&scan).await?;
+            after = listing.entries.last().map(|entry| entry.key.clone());
+            for entry in &listing.entries {
+                if decode::<VerificationRecord>(entry)?.record.shown.drift.is_none() {
+                    continue;
+                }
+                let name = ResourceKey::new(kind, last_part(&entry.key));
+                let Some(stored) = self.resource(&name).await? else { continue };
+                // A run may have come since.
+                let resource = self.show(stored.record).await?;
+                if resource.verification.as_ref().is_some_and(|it| it.drift.is_some()) {
+                    if items.len() == limit {
+                        return Ok(Page { items, more: true });
+                    }
+                    items.push(resource);
+                }
+            }
+            if !listing.more {
+                return Ok(Page { items, more: false });
+            }
+        }
+    }
+
+    /// The names of all resources, of any kind.
+    pub(crate) async fn resource_keys(&self) -> Result<Vec<ResourceKey>, StoreError> {
+        let mut keys = Vec::new();
+        self.each("resources/", |entry| {
+            keys.extend(entry.key.strip_prefix("resources/").and_then(ResourceKey::parse));
+            Ok(())
+        })
+        .await?;
+        Ok(keys)
     }
 
     pub(crate) async fn run(&self, id: &str) -> Result<Option<Stored<RunRecord>>, StoreError> {

@@ -3,11 +3,15 @@
 //! Not here: changing it on a user's word (`intents.rs`). The surprise: its newest run is named
 //! in it, which is how a run learns that it has been superseded.
 
-use fixpoint_client::{Resource, Run};
+use fixpoint_client::{FieldError, Resource, Run};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::records::ResourceKey;
+use crate::{
+    records::ResourceKey,
+    verify::{self, VerificationRecord},
+};
 
 /// What is stored of a resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +28,9 @@ pub(crate) struct ResourceRecord {
     pub(crate) status: serde_json::Value,
     /// True from DELETE on.
     pub(crate) deleting: bool,
+    /// True if the server mends it by itself when it is not as wanted any more.
+    #[serde(default)]
+    pub(crate) mend: bool,
     /// The newest run. Any older one that has not ended is superseded.
     pub(crate) run_id: String,
     /// How many runs have failed since the last that converged or was asked for.
@@ -39,8 +46,9 @@ impl ResourceRecord {
         ResourceKey::new(&*self.kind, &*self.name)
     }
 
-    /// As the API shows it, with its newest run.
-    pub(crate) fn show(self, run: Option<&Run>) -> Resource {
+    /// As the API shows it, with its newest run, and what is stored of the looks at it.
+    pub(crate) fn show(self, run: Option<&Run>, looks: Option<VerificationRecord>) -> Resource {
+        let verification = run.and_then(|run| verify::show(&self, run, looks));
         Resource {
             kind: self.kind,
             name: self.name,
@@ -52,8 +60,24 @@ impl ResourceRecord {
             run_id: Some(self.run_id),
             run_state: run.map(|run| run.state),
             trace_id: run.map(|run| run.trace_id.clone()),
+            mend: self.mend,
+            verification,
             created_at: self.created_at,
             updated_at: self.updated_at,
+        }
+    }
+}
+
+/// Takes out of a body what stands beside the spec: whether drift is to be mended. Null is no, as
+/// it is in a merge patch.
+pub(crate) fn take_mend(body: &mut Map<String, Value>) -> Result<Option<bool>, FieldError> {
+    match body.shift_remove("mend") {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(false)),
+        Some(Value::Bool(mend)) => Ok(Some(mend)),
+        Some(_) => {
+            let detail = "true or false is wanted".to_owned();
+            Err(FieldError { pointer: "/mend".to_owned(), detail })
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Not here: executing it (`runner/`). The surprise: a run's trace and span ids are drawn and
 //! stored before its span opens, so that whoever takes it up after a crash goes on in the same span.
 
-use fixpoint_client::{Run, RunState};
+use fixpoint_client::{Run, RunCause, RunState};
 use fixpoint_trace::model::{SpanContext, SpanId, TraceId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub(crate) struct RunRecord {
     pub(crate) run: Run,
     /// The request's span that asked for the run, in the same trace.
     pub(crate) parent: Option<SpanId>,
-    /// The run before, if the runner started this one by itself.
+    /// The run before or the look, if the runner started this one by itself.
     pub(crate) link: Option<SpanContext>,
     /// The server that worked on it last: that took it up, or ended it.
     #[serde(default)]
@@ -35,6 +35,8 @@ pub(crate) enum Cause {
     Request(Option<SpanContext>),
     /// The run before this one failed.
     Retry(SpanContext),
+    /// A look found that the resource is not as wanted any more; the look's span.
+    Drift(SpanContext),
 }
 
 impl RunRecord {
@@ -43,7 +45,12 @@ impl RunRecord {
         let (trace_id, parent, link) = match cause {
             Cause::Request(Some(span)) => (span.trace_id, Some(span.span_id), None),
             Cause::Request(None) => (TraceId::random(), None, None),
-            Cause::Retry(last) => (TraceId::random(), None, Some(last)),
+            Cause::Retry(span) | Cause::Drift(span) => (TraceId::random(), None, Some(span)),
+        };
+        let cause = match cause {
+            Cause::Request(_) => RunCause::Request,
+            Cause::Retry(_) => RunCause::Retry,
+            Cause::Drift(_) => RunCause::Drift,
         };
         let now = Timestamp::now();
         let run = Run {
@@ -51,6 +58,7 @@ impl RunRecord {
             resource: resource.key().to_string(),
             generation: resource.generation,
             plan,
+            cause: Some(cause),
             state: RunState::Pending,
             trace_id: trace_id.to_string(),
             span_id: SpanId::random().to_string(),

@@ -24,6 +24,7 @@ use crate::{
     records::Records,
     runner::{Runner, Shared, TakeoverError, Tenure},
     store::RunStore,
+    verify::{Asking, Due, Verifier, Verifying},
     why::{Explainer, Hints, Learner},
 };
 
@@ -137,6 +138,7 @@ pub struct Builder {
     max_runs: Option<usize>,
     name: Option<String>,
     take_over_after: Option<Duration>,
+    verifying: Verifying,
     receivers: Receivers,
     exported: Exported,
     hints: Option<Hints>,
@@ -254,6 +256,14 @@ impl Builder {
         self
     }
 
+    /// When solved resources are looked at again, and how much is mended by itself. Only when
+    /// somebody asks, if not set.
+    #[must_use]
+    pub fn verifying(mut self, verifying: Verifying) -> Self {
+        self.verifying = verifying;
+        self
+    }
+
     /// Mounts a control at `/dev/{name}`. For development servers only.
     #[must_use]
     pub fn control(mut self, name: impl Into<String>, control: Arc<dyn Control>) -> Self {
@@ -285,6 +295,7 @@ impl Builder {
         let name = self.name.unwrap_or_else(|| format!("{:08x}", fastrand::u32(..)));
         let life = self.take_over_after.unwrap_or(TAKE_OVER_AFTER);
         let tenure = Tenure::new(records.clone(), Arc::clone(&metrics), name, life);
+        let due = Arc::new(Due::default());
         let shared = Arc::new(Shared {
             kinds: Arc::clone(&kinds),
             records: records.clone(),
@@ -297,6 +308,7 @@ impl Builder {
             room: Semaphore::new(self.max_runs.unwrap_or(MAX_RUNS)),
             born: crate::runner::now(),
             tenure,
+            verifier: Verifier::new(self.verifying, Arc::clone(&due)),
             strays: Default::default(),
             stopping: stopping.clone(),
         });
@@ -308,6 +320,7 @@ impl Builder {
             sessions: Sessions::new(records.clone(), tokens.clone()),
             tokens,
             tls: self.tls,
+            asking: Asking::new(due, wakes.clone()),
             intents: Intents::new(records.clone(), wakes),
             records,
             traces,

@@ -104,6 +104,10 @@ pub const TAKEOVER_STEPS: &str = "fixpoint.takeover.steps";
 
 /// The run that a span belongs to.
 pub const RUN_ID: &str = "fixpoint.run.id";
+/// Why there is the run: `request`, `retry` or `drift`.
+pub const RUN_CAUSE: &str = "fixpoint.run.cause";
+/// What a look at a solved resource found: `as_wanted`, `drifted`, `failed` or `interrupted`.
+pub const VERIFY_RESULT: &str = "fixpoint.verify.result";
 /// How the run ended.
 pub const RUN_RESULT: &str = "fixpoint.run.result";
 /// The resource that a run is for: `clusters/idg`.

@@ -73,9 +73,14 @@ impl World {
         };
         let recorded = recorder.clone();
         // As the real server has it.
-        let before_send = BeforeSend::new(move || {
+        let before_send = BeforeSend::new(move |outgoing| {
             let recorder = recorded.clone();
-            async move { recorder.flush().await.map_err(Into::into) }
+            async move {
+                if outgoing.changes {
+                    fixpoint_server::may_change()?;
+                }
+                Ok(recorder.flush().await?)
+            }
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ended = runtime.block_on(async {

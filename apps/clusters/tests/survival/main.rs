@@ -12,6 +12,7 @@
 )]
 
 mod crash;
+mod drift;
 mod evidence;
 mod flow;
 mod life;

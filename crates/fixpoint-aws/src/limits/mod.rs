@@ -33,7 +33,7 @@ pub(crate) use quota::{Quota, of as quota_of};
 use breaker::Breaker;
 use bucket::Bucket;
 
-use crate::error::{code_of, is_throttle};
+use crate::error::{code_of, is_read, is_throttle};
 use crate::failure::is_timeout;
 
 /// How long a call waits for an API that does not answer, in world time.
@@ -209,6 +209,11 @@ impl Addressee {
         let action =
             form_urlencoded::parse(form).find(|(name, _)| name == "Action")?.1.into_owned();
         Some(Self { service, region, action })
+    }
+
+    /// Whether it changes nothing.
+    pub(crate) fn is_read(&self) -> bool {
+        is_read(&self.action)
     }
 }
 

@@ -38,6 +38,7 @@ A document, several of them parted by a line `---`:
   spec:                   # or its fields flat, beside the name
     nodes: 3
     addons: [grafana]
+  mend: true              # drift is mended by itself; may be left out
 
 A resource that exists is changed: the fields named get the values given, others stay as they are.
 If nothing had to change, --wait stays for the run that is going on, if one is.";
@@ -70,9 +71,10 @@ impl Args {
 async fn apply(session: &Session, document: &Document) -> Result<(&'static str, Accepted)> {
     let Document { kind, name, .. } = document;
     match session.client.resource(kind, name).await {
-        Ok(_) => {
+        Ok(before) => {
             let new = session.client.patch(kind, name, &document.patch(), None).await?;
-            Ok((if new.run_id.is_some() { "changed" } else { "unchanged" }, new))
+            let changed = new.run_id.is_some() || new.resource.mend != before.mend;
+            Ok((if changed { "changed" } else { "unchanged" }, new))
         }
         Err(error) if error.status() == Some(404) => {
             Ok(("created", session.client.create(kind, &document.body()).await?))

@@ -13,7 +13,7 @@ use fixpoint::Pace;
 use fixpoint_aws::sandbox::Faults;
 use fixpoint_server::Protocol;
 
-use super::keeping::Keeping;
+use super::{keeping::Keeping, verifying::Verification};
 use crate::{
     error::{CliError, Result},
     host::{self, Asking, Cloud, Host, Lines, Options, Place, Runs, TlsFiles},
@@ -59,6 +59,8 @@ pub(super) struct Shared {
     receivers: Receivers,
     #[command(flatten)]
     keeping: Keeping,
+    #[command(flatten)]
+    verification: Verification,
     #[command(flatten)]
     access: Access,
     #[command(flatten)]
@@ -201,6 +203,7 @@ impl Shared {
             data: self.data,
             runs,
             take_over_after,
+            verifying: self.verification.verifying(),
             traces: self.keeping.options().await?,
             pace: Pace::times(self.time_scale),
             cloud,

@@ -14,13 +14,18 @@ pub(crate) struct Args {
     #[arg(default_value = DEFAULT_KIND)]
     kind: String,
     /// Only this one, with its spec and status
+    #[arg(conflicts_with = "drifted")]
     name: Option<String>,
+    /// Only those that are not as wanted any more, though no run is at them
+    #[arg(long)]
+    drifted: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   fixpoint get
   fixpoint get clusters idg
+  fixpoint get --drifted
   fixpoint get clusters idg -o json | jq .status";
 
 impl Args {
@@ -37,19 +42,27 @@ impl Args {
                 false => Ok(output.text(yaml(&resource))?),
             };
         }
-        let resources = session.client.all_resources(kind).await?;
+        let resources = match self.drifted {
+            true => session.client.all_drifted(kind).await?,
+            false => session.client.all_resources(kind).await?,
+        };
         if output.is_json() {
             return Ok(output.json(&json!({ "items": resources }))?);
+        }
+        if resources.is_empty() && self.drifted {
+            output.note(format!("no {kind} were seen to have drifted"));
+            return Ok(());
         }
         if resources.is_empty() {
             output.note(format!("no {kind} yet; create one with `fixpoint apply -f FILE`"));
             return Ok(());
         }
         let rows: Vec<Vec<String>> = resources.iter().map(row).collect();
-        let head = ["NAME", "GENERATION", "RUN", "CHANGED", "TRACE"];
+        let head = ["NAME", "GENERATION", "RUN", "CHANGED", "VERIFIED", "TRACE"];
         Ok(output.text(table(&head, &rows, |row, column, cell| match (row, column) {
             (0, _) => output.out.dim(cell),
             (_, 2) => state_word(cell, output.out),
+            (_, 4) if cell.starts_with(DRIFTED) => output.out.busy(cell),
             _ => cell.to_owned(),
         }))?)
     }
@@ -66,7 +79,19 @@ fn row(resource: &Resource) -> Vec<String> {
     let name = resource.name.clone();
     let name = if resource.deleting { format!("{name} (deleting)") } else { name };
     let trace = resource.trace_id.clone().unwrap_or_default();
-    vec![name, reached, state, time(resource.updated_at), trace]
+    vec![name, reached, state, time(resource.updated_at), verified(resource), trace]
+}
+
+const DRIFTED: &str = "drifted since ";
+
+/// When it was last as wanted, or since when it is not.
+fn verified(resource: &Resource) -> String {
+    let Some(seen) = &resource.verification else { return String::new() };
+    match (&seen.drift, &seen.error) {
+        (Some(drift), _) => format!("{DRIFTED}{}", time(drift.since)),
+        (None, None) => time(seen.verified_at),
+        (None, Some(_)) => format!("{}, not since", time(seen.verified_at)),
+    }
 }
 
 /// The resource as YAML, without what is empty.

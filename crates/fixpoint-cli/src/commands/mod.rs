@@ -31,6 +31,8 @@ pub(crate) mod serve;
 pub(crate) mod token;
 pub(crate) mod trace;
 pub(crate) mod upload;
+pub(crate) mod verify;
+mod verifying;
 pub(crate) mod why;
 
 /// Follows runs to their end and says how each ended; an error if one did not converge.

@@ -1,6 +1,6 @@
 //! `fixpoint runs`: lists runs, or shows one with what its plan answered.
 
-use fixpoint_client::{Iteration, Run, RunQuery, RunState};
+use fixpoint_client::{Iteration, Run, RunCause, RunQuery, RunState};
 use serde_json::json;
 
 use super::{nanos_between, reasons, state, state_word, time, wait};
@@ -114,6 +114,7 @@ fn whole(run: &Run, paint: Paint) -> String {
         format!("plan        {} for generation {}", run.plan, run.generation),
         format!("started     {} UTC", time(run.created_at)),
         format!("took        {}", duration(nanos_between(run.created_at, run.ended_at))),
+        format!("cause       {}", run.cause.map_or("not known", RunCause::as_str)),
         format!("progress    {} iterations, {} steps", run.iterations, run.steps),
     ];
     if run.attempts > 1 {

@@ -57,8 +57,8 @@ async fn a_cluster_is_planned_created_looked_at_changed_and_deleted() {
     insta::assert_snapshot!(same(&dev.fixpoint(&["get"])), @r"
     exit 0
     -- stdout
-    NAME  GENERATION  RUN        CHANGED              TRACE
-    idg   1           converged  TIME  TRACE
+    NAME  GENERATION  RUN        CHANGED              VERIFIED             TRACE
+    idg   1           converged  TIME  TIME  TRACE
     ");
     let resource = json(&dev.fixpoint(&["get", "clusters/idg", "-o", "json"]));
     assert_eq!((&resource["generation"], &resource["observed_generation"]), (&1.into(), &1.into()));

@@ -2,7 +2,7 @@
 
 use crate::support::fixpoint;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "demo",
     "dev",
     "serve",
@@ -10,6 +10,7 @@ const COMMANDS: [&str; 17] = [
     "get",
     "delete",
     "plan",
+    "verify",
     "runs",
     "trace",
     "logs",

@@ -44,6 +44,10 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
             *now.open_runs.entry(run.record.run.state.as_str()).or_default() += 1;
         }
     }
+    for kind in app.kinds.keys() {
+        let drifted = app.records.drifted(kind, None, usize::MAX).await?;
+        now.drifted.insert(kind, drifted.items.len() as u64);
+    }
     let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((text, app.metrics.exposition(&now)))
 }

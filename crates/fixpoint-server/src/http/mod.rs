@@ -30,6 +30,7 @@ mod tls;
 mod tokens;
 mod trace;
 mod traces;
+mod verify;
 mod why;
 mod words;
 
@@ -57,6 +58,7 @@ use crate::{
     kinds::Kinds,
     metrics::Metrics,
     records::Records,
+    verify::Asking,
     why::Explainer,
 };
 
@@ -78,6 +80,8 @@ pub(crate) struct App {
     pub(crate) records: Records,
     /// Resources and runs, to change.
     pub(crate) intents: Intents,
+    /// Has solved resources looked at.
+    pub(crate) asking: Asking,
     /// Traces and logs.
     pub(crate) traces: Arc<dyn TraceStore>,
     /// Where spans are recorded.

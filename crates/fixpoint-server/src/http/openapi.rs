@@ -79,9 +79,10 @@ impl Document {
         let name = kind.name();
         let spec = kind.schema(&mut self.generator);
         let new = json!({
-            "description": "The resource's name, and the fields of its spec beside it.",
+            "description": "The resource's name, the fields of its spec beside it, and whether drift \
+                is mended.",
             "type": "object",
-            "properties": { "name": { "type": "string", "pattern": "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$" } },
+            "properties": { "mend": { "type": "boolean", "default": false }, "name": { "type": "string", "pattern": "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$" } },
             "required": ["name"],
             "allOf": [without_closing(&mut self.generator, &spec)],
         });
@@ -90,7 +91,11 @@ impl Document {
         let (list, one) = (format!("/v1/{name}"), format!("/v1/{name}/{{name}}"));
 
         let page = self.json::<ResourcePage>();
-        let operation = get("Lists by name.", &paging(&[]), &[("200", page)]);
+        let drifted = json!({
+            "name": "drifted", "in": "query", "schema": { "type": "boolean", "default": false },
+            "description": "Only those that are not as wanted any more, though no run is at them.",
+        });
+        let operation = get("Lists by name.", &paging(&[drifted]), &[("200", page)]);
         self.path(&list, "get", operation);
         let operation = json!({
             "summary": "Creates one. 202 names the run that does it.",
@@ -104,7 +109,8 @@ impl Document {
         self.path(&list, "post", operation);
 
         let mut named = vec![in_path("name", "The resource's name.")];
-        let operation = get("Shows one. Its ETag is its generation.", &named, &[("200", resource)]);
+        let summary = "Shows one. Its ETag is its generation.";
+        let operation = get(summary, &named, &[("200", resource.clone())]);
         self.path(&one, "get", operation);
         let operation = get(
             "Shows what its plan would do now. Changes nothing.",
@@ -118,6 +124,10 @@ impl Document {
             &[("202", accepted.clone())],
         );
         self.path(&format!("{one}/runs"), "post", operation);
+        let answers = [("200", resource), ("202", accepted.clone())];
+        let summary = "Looks now whether it is still as wanted, if a run has solved it. 202 if it is \
+            not, and is mended.";
+        self.path(&format!("{one}/verify"), "post", get(summary, &named, &answers));
 
         named.extend([
             dry_run(),
@@ -127,7 +137,8 @@ impl Document {
             }),
         ]);
         operation = get(
-            "Changes the spec by a JSON merge patch (RFC 7396). 200 if nothing had to change. \
+            "Changes the spec, and mend beside it, by a JSON merge patch (RFC 7396). 200 if that \
+             takes no run. \
              A run towards the spec before is cancelled.",
             &named,
             &[

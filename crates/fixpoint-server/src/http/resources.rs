@@ -3,18 +3,18 @@
 //! Not here: what a change means (`intents.rs`). The surprise: every change can be asked for with
 //! `?dry_run=true`, and is then answered with the steps that it would lead to.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
-use fixpoint::Context;
+use fixpoint::{Chain, Context, Scheduler};
 use fixpoint_client::{PlanPreview, Resource, ResourcePage};
-use fixpoint_trace::layer;
+use fixpoint_trace::{layer, redact};
 use serde::Deserialize;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -23,20 +23,19 @@ use super::{
     App, Problem,
     body::JsonObject,
     page::{self, Params},
+    verify,
 };
 use crate::{
     StatusCell,
     intents::{Accepted, Draft, IfMatch},
     kinds::AnyKind,
-    records::ResourceKey,
+    records::{Page, ResourceKey},
     run::Cause,
     runner::show_iteration,
+    verify::{LOOK_TIME, only_looking},
 };
 
 type Kind = Extension<Arc<dyn AnyKind>>;
-
-/// How long a preview may look at the world. A run may take longer; a request should not.
-const PREVIEW_TIME: Duration = Duration::from_secs(60);
 
 /// The routes of one kind.
 pub(super) fn routes(kind: &str) -> Router<App> {
@@ -44,12 +43,15 @@ pub(super) fn routes(kind: &str) -> Router<App> {
         .route(&format!("/v1/{kind}"), get(list).post(create))
         .route(&format!("/v1/{kind}/{{name}}"), get(show).patch(patch).delete(delete))
         .route(&format!("/v1/{kind}/{{name}}/plan"), get(plan))
-        .route(&format!("/v1/{kind}/{{name}}/runs"), axum::routing::post(run_again))
+        .route(&format!("/v1/{kind}/{{name}}/runs"), post(run_again))
+        .route(&format!("/v1/{kind}/{{name}}/verify"), post(verify::verify))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
+    #[serde(default)]
+    drifted: bool,
     limit: Option<usize>,
     page_token: Option<String>,
 }
@@ -60,14 +62,21 @@ async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<ResourcePage>, Problem> {
     let limit = page::limit(params.limit)?;
-    let after = page::after(kind.name(), params.page_token.as_deref())?;
-    let found = app.records.resources(kind.name(), after.as_deref(), limit).await?;
-    let mut items = Vec::with_capacity(found.items.len());
-    for record in found.items {
-        items.push(app.records.show(record).await?);
-    }
-    let next_page_token =
-        items.last().filter(|_| found.more).map(|last| page::token(kind.name(), &last.name));
+    let name = kind.name();
+    let list = if params.drifted { format!("drifted {name}") } else { name.to_owned() };
+    let after = page::after(&list, params.page_token.as_deref())?;
+    let Page { items, more } = match params.drifted {
+        true => app.records.drifted(name, after.as_deref(), limit).await?,
+        false => {
+            let found = app.records.resources(name, after.as_deref(), limit).await?;
+            let mut items = Vec::with_capacity(found.items.len());
+            for record in found.items {
+                items.push(app.records.show(record).await?);
+            }
+            Page { items, more: found.more }
+        }
+    };
+    let next_page_token = items.last().filter(|_| more).map(|last| page::token(&list, &last.name));
     Ok(Json(ResourcePage { items, next_page_token }))
 }
 
@@ -164,7 +173,8 @@ fn accepted(Accepted { resource, run_id }: Accepted) -> Result<Response, Problem
     Ok(answer(status, resource, run_id))
 }
 
-fn answer(status: StatusCode, resource: Resource, run_id: Option<String>) -> Response {
+/// The resource, and the address of the run that works on it.
+pub(super) fn answer(status: StatusCode, resource: Resource, run_id: Option<String>) -> Response {
     let etag = format!("\"{}\"", resource.generation);
     let mut response = (status, [(header::ETAG, etag)], Json(resource)).into_response();
     let location = run_id.and_then(|id| HeaderValue::try_from(format!("/v1/runs/{id}")).ok());
@@ -188,13 +198,12 @@ async fn preview(app: &App, kind: &dyn AnyKind, draft: &Draft) -> Result<Respons
     let cancel = CancellationToken::new();
     let _guard = cancel.clone().drop_guard();
     let cx = Context::new().with_pace(app.pace).with_cancel(cancel);
-    let looked = time::timeout(PREVIEW_TIME, plan.create(&cx)).await;
+    let scheduler = Scheduler::default();
+    let asked = only_looking(scheduler.ask(&*plan, &cx));
+    let looked = time::timeout(LOOK_TIME, asked).await;
     let answer = looked
-        .map_err(|_| failed(format!("It took more than {PREVIEW_TIME:?}.")))?
-        .map_err(|error| {
-            tracing::error!("the plan could not be created: {}", fixpoint::Chain(&*error));
-            failed(fixpoint_trace::redact::text(&error.to_string()).into_owned())
-        })?;
+        .map_err(|_| failed(format!("It took more than {LOOK_TIME:?}.")))?
+        .map_err(|error| failed(redact::text(&Chain(&error).to_string()).into_owned()))?;
     let trace_id = layer::current().map(|span| span.trace_id.to_string()).unwrap_or_default();
     let plan = plan.name().to_owned();
     Ok(Json(PlanPreview { plan, trace_id, iteration: show_iteration(1, &answer) }).into_response())

@@ -7,7 +7,7 @@
 use std::error::Error as StdError;
 
 use fixpoint::{Chain, Error, Permanent, Report};
-use fixpoint_client::{ErrorReport, PlannedStep, RunState};
+use fixpoint_client::{ErrorReport, PlannedStep, RunCause, RunState};
 use fixpoint_trace::redact;
 use jiff::Timestamp;
 use tracing::{Span, field::Empty};
@@ -17,7 +17,7 @@ use crate::{
     records::{ResourceKey, Stored, key, put},
     resource::ResourceRecord,
     run::{RunEvent, RunRecord},
-    store::{Precondition, StoreError, Write},
+    store::{Action, Precondition, StoreError, Write},
 };
 
 /// How a run ends.
@@ -128,6 +128,9 @@ pub(super) async fn end(
             Write::delete(key::unfinished(key, id), Precondition::Any),
             Write::delete(key::cancel(id), Precondition::Any),
         ];
+        if resource.as_ref().is_some_and(|write| write.what == Action::Delete) {
+            writes.push(Write::delete(key::verification(key), Precondition::Any));
+        }
         writes.extend(resource);
         match owned.commit(writes).await {
             // A request changed the resource; what follows must be decided anew. If somebody else
@@ -190,6 +193,7 @@ pub(super) fn run_span(key: &ResourceKey, run: &RunRecord) -> Span {
         fixpoint.run.id = run.run.id,
         fixpoint.resource = run.run.resource,
         fixpoint.generation = run.run.generation,
+        fixpoint.run.cause = run.run.cause.map(RunCause::as_str),
         fixpoint.run.attempts = run.run.attempts,
         fixpoint.server = run.server,
         fixpoint.run.result = Empty,

@@ -37,7 +37,8 @@ pub use tenure::{NotOwner, may_act};
 pub(crate) use {
     ledger::show as show_iteration,
     takeover::TakeoverError,
-    tenure::{Strays, Tenure},
+    tenure::{Owned, Strays, Tenure, working_for},
+    turn::{Held, Next},
 };
 
 use crate::{
@@ -45,6 +46,7 @@ use crate::{
     metrics::Metrics,
     records::{Records, ResourceKey, owned_at, unfinished_at},
     store::{Watch, Watched},
+    verify::{self, Verifier},
     why::Lessons,
 };
 
@@ -64,6 +66,7 @@ pub(crate) struct Shared {
     /// When this server started.
     pub(crate) born: UnixNanos,
     pub(crate) tenure: Tenure,
+    pub(crate) verifier: Verifier,
     pub(crate) strays: Strays,
     /// Cancelled when the server is to stop.
     pub(crate) stopping: CancellationToken,
@@ -122,6 +125,7 @@ impl Runner {
                 listen(shared, unfinished, &tell),
                 listen(shared, owners, &tell),
                 keep_taking_part(shared, &tell),
+                verify::keep_time(shared, &tell),
             )
         });
         loop {

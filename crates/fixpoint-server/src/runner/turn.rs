@@ -1,5 +1,5 @@
 //! One look at one resource: own it if there is something to do, end what is superseded, run what
-//! is recorded, retry what is due.
+//! is recorded, retry what is due, and if nothing is to be done, verify that it is so (`verify/`).
 //!
 //! Not here: when to look (`mod.rs`), and how a run goes on (`work.rs`) and ends (`ending.rs`). The
 //! surprise: a change of the spec does not wait for the run at hand. That run works towards what
@@ -25,6 +25,7 @@ use crate::{
     resource::ResourceRecord,
     run::{Cause, RunRecord},
     store::{Precondition, StoreError},
+    verify,
 };
 
 /// How long to wait when the run store fails: twice this at first, at most that.
@@ -32,7 +33,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 const STORE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What to do after a turn.
-pub(super) enum Next {
+pub(crate) enum Next {
     /// Look again at once.
     Look,
     /// Look when this time comes, or when woken.
@@ -55,10 +56,10 @@ pub(super) enum Stop {
 }
 
 /// A resource at work.
-pub(super) struct Held<'a> {
-    pub(super) owned: Owned,
+pub(crate) struct Held<'a> {
+    pub(crate) owned: Owned,
     /// The room that its run takes, once it has one.
-    pub(super) room: Option<SemaphorePermit<'a>>,
+    pub(crate) room: Option<SemaphorePermit<'a>>,
 }
 
 /// Looks after one resource until there is nothing left to do for it, or another server does it.
@@ -124,7 +125,7 @@ async fn turn<'a>(
     let current = current.into_iter().next();
     let retry_at = resource.as_ref().and_then(|resource| resource.retry_at);
     if current.is_none() && superseded.is_empty() && retry_at.is_none() {
-        return Ok(Next::Rest);
+        return verify::in_turn(shared, key, look, held).await;
     }
     if !shared.kinds.contains_key(key.kind.as_str()) {
         tracing::warn!("{key} is of a kind that this server does not serve");

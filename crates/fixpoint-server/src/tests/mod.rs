@@ -25,6 +25,7 @@ mod tls;
 mod toy;
 mod traces;
 mod unusual;
+mod verify;
 mod why;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -43,7 +44,7 @@ use tower::ServiceExt;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::{
-    Access, Hosts, Server,
+    Access, Hosts, Server, Verifying,
     http::{self, App},
     store,
     why::Learner,
@@ -53,10 +54,28 @@ use toy::{Toys, World};
 /// Long enough for a loaded machine, short enough that a hung test is noticed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a server is made with, besides its stores.
+#[derive(Clone)]
+struct Setup {
+    name: String,
+    access: Access,
+    verifying: Verifying,
+    world: Arc<World>,
+}
+
+impl Setup {
+    /// Lets anyone in, and looks at nothing by itself.
+    fn new(name: &str, world: Arc<World>) -> Self {
+        let (access, verifying) = (Access::Anyone(Hosts::default()), Verifying::default());
+        Self { name: name.to_owned(), access, verifying, world }
+    }
+}
+
 /// A server with toys.
 struct Harness {
     app: App,
     router: Router,
+    setup: Setup,
     world: Arc<World>,
     recorder: Recorder,
     /// Learns from nothing until it is told to.
@@ -88,13 +107,17 @@ impl Harness {
 
     /// A server that keeps its records in `directory`, with a world that outlives it.
     fn open(directory: &Path, world: Arc<World>) -> Self {
+        // As in life, a server that is started again has another name.
+        let name = format!("{:08x}", fastrand::u32(..));
+        Self::open_with(directory, Setup::new(&name, world))
+    }
+
+    fn open_with(directory: &Path, setup: Setup) -> Self {
         let runs = store::DiskStore::open(directory.join("runs")).unwrap();
         let traces =
             trace_store::engine::Engine::open(directory.join("traces"), Default::default())
                 .unwrap();
-        // As in life, a server that is started again has another name.
-        let name = format!("{:08x}", fastrand::u32(..));
-        Self::named(&name, Arc::new(runs), Arc::new(traces), world)
+        Self::whole(setup, Arc::new(runs), Arc::new(traces))
     }
 
     fn with(
@@ -102,16 +125,7 @@ impl Harness {
         traces: Arc<dyn trace_store::TraceStore>,
         world: Arc<World>,
     ) -> Self {
-        Self::named("first", runs, traces, world)
-    }
-
-    fn named(
-        name: &str,
-        runs: Arc<dyn store::RunStore>,
-        traces: Arc<dyn trace_store::TraceStore>,
-        world: Arc<World>,
-    ) -> Self {
-        Self::whole(name, Access::Anyone(Hosts::default()), runs, traces, world)
+        Self::whole(Setup::new("first", world), runs, traces)
     }
 
     fn asking(
@@ -120,15 +134,13 @@ impl Harness {
         traces: Arc<dyn trace_store::TraceStore>,
         world: Arc<World>,
     ) -> Self {
-        Self::whole("first", access, runs, traces, world)
+        Self::whole(Setup { access, ..Setup::new("first", world) }, runs, traces)
     }
 
     fn whole(
-        name: &str,
-        access: Access,
+        setup: Setup,
         runs: Arc<dyn store::RunStore>,
         traces: Arc<dyn trace_store::TraceStore>,
-        world: Arc<World>,
     ) -> Self {
         fixpoint_trace::testing::watch_all_places();
         let (recorder, writer) = Recorder::new(Arc::clone(&traces));
@@ -137,7 +149,7 @@ impl Harness {
         let subscriber = tracing_subscriber::registry().with(layer);
         let subscriber = tracing::subscriber::set_default(subscriber);
         let writer = tokio::spawn(writer.run(std::future::pending()));
-        let mut server = Self::server(name, access, runs, traces, recorder, world, writer);
+        let mut server = Self::server(setup, runs, traces, recorder, writer);
         server._subscriber = Some(subscriber);
         server
     }
@@ -146,19 +158,18 @@ impl Harness {
     fn beside(&self, runs: Arc<dyn store::RunStore>) -> Self {
         let (traces, recorder) = (Arc::clone(&self.app.traces), self.recorder.clone());
         let writer = tokio::spawn(std::future::pending());
-        let (access, world) = (self.app.access.clone(), Arc::clone(&self.world));
-        Self::server("second", access, runs, traces, recorder, world, writer)
+        let setup = Setup { name: "second".to_owned(), ..self.setup.clone() };
+        Self::server(setup, runs, traces, recorder, writer)
     }
 
     fn server(
-        name: &str,
-        access: Access,
+        setup: Setup,
         runs: Arc<dyn store::RunStore>,
         traces: Arc<dyn trace_store::TraceStore>,
         recorder: Recorder,
-        world: Arc<World>,
         writer: JoinHandle<()>,
     ) -> Self {
+        let Setup { name, access, verifying, world } = setup.clone();
         let server = Server::builder()
             .kind(Toys(Arc::clone(&world)))
             .runs(runs)
@@ -167,6 +178,7 @@ impl Harness {
             .name(name)
             .max_runs(4)
             .access(access)
+            .verifying(verifying)
             // Five seconds of backoff are five milliseconds.
             .pace(Pace::times(1000.0))
             .build()
@@ -175,7 +187,18 @@ impl Harness {
         let runner = tokio::spawn(async { runner.run().await.unwrap() });
         let router = http::router(app.clone());
         let (learner, learning) = (Some(learner), None);
-        Self { app, router, world, recorder, learner, learning, runner, writer, _subscriber: None }
+        Self {
+            app,
+            router,
+            setup,
+            world,
+            recorder,
+            learner,
+            learning,
+            runner,
+            writer,
+            _subscriber: None,
+        }
     }
 
     /// Has it learn from good runs from now on.

@@ -134,7 +134,7 @@ async fn a_server_that_is_told_to_stop_leaves_its_runs_to_be_taken_up() {
 }
 
 /// Drops the server as it is, and waits until its stores let go of their files.
-async fn crash(server: Harness) {
+pub(super) async fn crash(server: Harness) {
     drop(server);
     for _ in 0..10 {
         super::pause().await;

@@ -31,6 +31,16 @@ pub(super) struct State {
     pub(super) for_good: bool,
     /// Making a brick has no effect.
     pub(super) swallowed: bool,
+    /// No plan can look.
+    pub(super) blind: bool,
+    /// Plans do not keep their promise: they act when they are asked.
+    pub(super) meddling: bool,
+    /// A plan's look does not end.
+    pub(super) slow_to_see: bool,
+    /// How many looks have begun and not ended; those that were cut off stay here.
+    pub(super) looking: u32,
+    /// How often each toy was looked at.
+    pub(super) looks: BTreeMap<String, u32>,
     /// Making a brick takes as long as this is so.
     pub(super) stuck: bool,
 }
@@ -135,6 +145,23 @@ impl Plan for ToyPlan {
     }
 
     async fn create(&self, _: &Context) -> Result<Steps, BoxError> {
+        {
+            let mut state = self.world.state();
+            state.looking += 1;
+            *state.looks.entry(self.name.clone()).or_default() += 1;
+        }
+        if self.world.state().slow_to_see {
+            std::future::pending::<()>().await;
+        }
+        self.world.state().looking -= 1;
+        if self.world.state().blind {
+            return Err("the light is off, password=hunter2".into());
+        }
+        if self.world.state().meddling {
+            // As a client of a cloud asks before it sends what changes something.
+            crate::may_change()?;
+            self.world.state().made += 100;
+        }
         let there = self.world.bricks(&self.name);
         self.status.set(json!({ "bricks": there }));
         let mut steps = Steps::none();

@@ -3,7 +3,7 @@
 use askama::Template;
 use fixpoint_client::{
     ActiveStep, Baseline, Cause, CauseKind, Conclusion, ErrorReport, Evidence, GoodOne, Iteration,
-    PlannedStep, Problem, Resource, Run, RunState, SeenFact, TraceSummary, Waiting, Why,
+    PlannedStep, Problem, Resource, Run, RunCause, RunState, SeenFact, TraceSummary, Waiting, Why,
     WithheldStep,
 };
 use fixpoint_trace::{
@@ -59,6 +59,7 @@ fn run(state: RunState) -> RunView {
             })
             .into_iter()
             .collect(),
+        cause: Some(RunCause::Request),
         plan_history: vec![
             Iteration {
                 iteration: 1,
@@ -106,6 +107,8 @@ fn resource() -> ResourceView {
         name: "idg".into(),
         generation: 2,
         observed_generation: 1,
+        mend: false,
+        verification: None,
         spec: json!({"nodes": 3, "addons": ["grafana"], "tags": {"owner": NASTY}}),
         status: json!({"vpc_id": "vpc-0a1b2c3d4e5f60718", "nodes": [{"instance_id": "i-0f3a9c2be41d7a001"}]}),
         deleting: false,

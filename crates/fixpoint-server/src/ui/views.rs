@@ -3,7 +3,7 @@
 //! The surprise: what changed between two iterations is worked out here, by comparing the facts
 //! that each `create` saw; a run stores them whole.
 
-use fixpoint_client::{Iteration, Resource, Run, RunState, SeenFact, Waiting};
+use fixpoint_client::{Iteration, Resource, Run, RunCause, RunState, SeenFact, Waiting};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -113,6 +113,11 @@ impl RunView {
         self.run.active.iter().filter_map(|step| step.waiting.as_ref()).collect()
     }
 
+    /// Whether it was begun because the resource had drifted.
+    pub(super) fn mends_drift(&self) -> bool {
+        self.run.cause == Some(RunCause::Drift)
+    }
+
     pub(super) fn retry(&self) -> Option<String> {
         self.run.retry_at.map(text::clock)
     }
@@ -212,6 +217,21 @@ impl ResourceView {
 
     pub(super) fn state_text(&self) -> &'static str {
         self.resource.run_state.map_or("pending", state_text)
+    }
+
+    /// What would mend it, if it is not as wanted any more.
+    pub(super) fn drift(&self) -> Option<String> {
+        let drift = self.resource.verification.as_ref()?.drift.as_ref()?;
+        let steps = counted(drift.steps.iter().map(|step| step.name.as_str())).into_iter();
+        let steps = steps.map(|(name, times)| match times {
+            1 => name.to_owned(),
+            times => format!("{name} ×{times}"),
+        });
+        Some(steps.collect::<Vec<_>>().join(", "))
+    }
+
+    pub(super) fn stamp(&self, at: &Timestamp) -> String {
+        text::stamp(*at)
     }
 
     pub(super) fn updated(&self) -> String {

@@ -14,6 +14,7 @@ use std::{
 use fixpoint::Pace;
 use fixpoint_aws::sandbox::Faults;
 use fixpoint_client::Client;
+use fixpoint_server::Verifying;
 
 use self::story::Story;
 use crate::{
@@ -73,6 +74,7 @@ impl Args {
             data: folder.to_owned(),
             runs: Runs::Folder,
             take_over_after: None,
+            verifying: Verifying::default(),
             traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
             cloud: Cloud::Sandbox(Faults::default()),
