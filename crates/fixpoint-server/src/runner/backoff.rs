@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use fixpoint::Pace;
+use jiff::Timestamp;
+
 /// A cloud's hiccup is mostly over in seconds.
 const FIRST: Duration = Duration::from_secs(5);
 
@@ -27,9 +30,24 @@ pub(super) fn delay(failures: u32) -> Option<Duration> {
     Some(doubled.mul_f64(1.0 - fastrand::f64() / 2.0))
 }
 
+/// Whether a retry at `time` is still to come. One further away than any delay is not: it says that
+/// the clock was set back, and nobody should have to wait until it is there again.
+pub(super) fn is_to_come(time: Timestamp, now: Timestamp, pace: Pace) -> bool {
+    let left = Duration::try_from(time.duration_since(now)).unwrap_or_default();
+    !left.is_zero() && left <= pace.wall(LONGEST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_retry_that_is_further_away_than_any_delay_is_due() {
+        let at = |seconds: i64| Timestamp::from_second(1_763_800_000 + seconds).unwrap();
+        let is_to_come = |seconds| is_to_come(at(seconds), at(0), Pace::REAL);
+        assert_eq!([-1, 0, 1, 300].map(is_to_come), [false, false, true, true]);
+        assert!(!is_to_come(3_600), "the clock was set back by an hour");
+    }
 
     #[test]
     fn delays_double_up_to_a_bound_with_at_most_half_taken_off_and_then_end() {

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Shared,
+    Shared, backoff,
     ending::{Ending, end, run_span},
     tenure::Owned,
     work,
@@ -158,7 +158,9 @@ async fn turn<'a>(
     match (resource, current) {
         (Some(resource), Some(run)) => work::execute(shared, held, &resource, run, look).await,
         (Some(resource), None) => match resource.retry_at {
-            Some(time) if time > Timestamp::now() => Ok(Next::At(time)),
+            Some(time) if backoff::is_to_come(time, Timestamp::now(), shared.pace) => {
+                Ok(Next::At(time))
+            }
             Some(_) => retry(shared, &held.owned, key).await,
             None => Ok(Next::Look),
         },

@@ -2,14 +2,19 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use fixpoint_client::RunState;
+use fixpoint_client::{RunPage, RunState};
 use fixpoint_trace::{
     model::{Record, Span, SpanContext, SpanId, Status, TraceId},
     testing,
 };
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{Harness, toy::World};
+use crate::{
+    records::{ResourceKey, key, put},
+    store::Precondition,
+};
 
 #[tokio::test]
 async fn a_run_that_a_crash_cut_off_goes_on_in_its_own_span_and_makes_nothing_twice() {
@@ -158,4 +163,33 @@ async fn an_open_span_of_another_program_is_left_to_it() {
     server.ended(&id).await;
     let trace = server.app.traces.trace(context.trace_id).await.unwrap().unwrap();
     assert_eq!(trace.spans, [theirs]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_does_not_put_off_what_is_to_be_tried_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let world: Arc<World> = Arc::default();
+    let server = Harness::open(directory.path(), Arc::clone(&world));
+    world.state().failing = 1;
+    let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
+    server.converged("toys/car").await;
+    // As if the run had failed by a clock that was an hour ahead.
+    let key = ResourceKey::new("toys", "car");
+    let mut stored = server.app.records.resource(&key).await.unwrap().unwrap();
+    stored.record.retry_at = Some(Timestamp::now() + SignedDuration::from_hours(1));
+    let write = put(key::resource(&key), &stored.record, Precondition::Any).unwrap();
+    server.app.records.commit(vec![write]).await.unwrap();
+    crash(server).await;
+    let server = Harness::open(directory.path(), world);
+    let retried = async {
+        loop {
+            let runs: RunPage = server.get("/v1/runs?resource=toys/car").await.json();
+            if runs.items.len() > 2 {
+                return;
+            }
+            super::pause().await;
+        }
+    };
+    tokio::time::timeout(super::PATIENCE, retried).await.expect("it is tried again at once");
+    assert_ne!(server.converged("toys/car").await[0].id, id);
 }

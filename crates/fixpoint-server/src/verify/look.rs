@@ -12,20 +12,19 @@ use fixpoint_trace::{layer, model::SpanContext, redact};
 use jiff::Timestamp;
 use tokio::{sync::Notify, time};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, field::Empty};
+use tracing::{Instrument, Span};
 
 use super::{
-    VerificationRecord, Verifying,
-    due::{Answer, Wanted},
-    is_solved,
+    VerificationRecord,
+    case::{Case, still_due},
+    due::Answer,
     mend::{self, Decision},
-    only_looking, show,
+    only_looking, span,
 };
 use crate::{
     StatusCell,
     kinds::AnyKind,
-    records::{Records, ResourceKey, Stored, key, put},
-    resource::ResourceRecord,
+    records::{ResourceKey, Stored, key, put},
     run::{Cause, RunRecord},
     runner::{Held, Next, Owned, Shared, show_iteration, working_for},
     store::{Precondition, StoreError, Write},
@@ -33,42 +32,6 @@ use crate::{
 
 /// How long a look may take. A run may take longer; what only looks should not.
 pub(crate) const LOOK_TIME: Duration = Duration::from_secs(60);
-
-/// A solved resource as it was read, with what is known of it.
-struct Case {
-    resource: Stored<ResourceRecord>,
-    run: RunRecord,
-    before: Option<Stored<VerificationRecord>>,
-    known: Verification,
-}
-
-impl Case {
-    /// None if no run has solved it.
-    async fn read(records: &Records, resource: &ResourceKey) -> Result<Option<Self>, StoreError> {
-        let Some(stored) = records.resource(resource).await? else { return Ok(None) };
-        let Some(Stored { record: run, .. }) = records.run(&stored.record.run_id).await? else {
-            return Ok(None);
-        };
-        if !is_solved(&stored.record, &run.run) {
-            return Ok(None);
-        }
-        let before = records.verification(resource).await?;
-        let record = before.as_ref().map(|before| before.record.clone());
-        let known = show(&stored.record, &run.run, record);
-        Ok(known.map(|known| Self { resource: stored, run, before, known }))
-    }
-
-    /// Whether it was looked at already, by another server or by the run that solved it.
-    fn is_known(&self, wanted: Wanted, settings: &Verifying) -> bool {
-        let looked_at = self.known.looked_at;
-        if let Some(asked_at) = wanted.asked_at {
-            return looked_at >= asked_at;
-        }
-        // Half of the period: moments of one resource are a whole one apart.
-        let since = Duration::try_from(Timestamp::now().duration_since(looked_at));
-        since.is_ok_and(|since| since < settings.every.unwrap_or_default() / 2)
-    }
-}
 
 /// Looks at a resource that no run is at, if it is due.
 pub(crate) async fn in_turn<'a>(
@@ -103,7 +66,7 @@ pub(crate) async fn in_turn<'a>(
     let Some((wanted, case)) = still_due(shared, key).await? else { return Ok(Next::Rest) };
     let Some(kind) = shared.kinds.get(key.kind.as_str()) else { return Ok(Next::Rest) };
     let began = Timestamp::now();
-    let span = verify_span(shared, key, &case, wanted);
+    let span = span::open(shared, key, &case, wanted);
     let looked = ask(shared, &owned, &**kind, &case, &span, look).await?;
     let Some(looked) = looked else {
         span.record("fixpoint.verify.result", "interrupted");
@@ -111,24 +74,6 @@ pub(crate) async fn in_turn<'a>(
         return Ok(Next::Look);
     };
     conclude(shared, &owned, key, case, began, span, looked).await
-}
-
-/// Why the resource is to be looked at, if it is after all; whoever asked is told if not.
-async fn still_due(
-    shared: &Shared,
-    key: &ResourceKey,
-) -> Result<Option<(Wanted, Case)>, StoreError> {
-    let verifier = &shared.verifier;
-    let Some(wanted) = verifier.due.why(key) else { return Ok(None) };
-    let now = Timestamp::now();
-    let case = Case::read(&shared.records, key).await?;
-    let answer = match case.filter(|_| shared.kinds.contains_key(key.kind.as_str())) {
-        None => Answer::NotSolved,
-        Some(case) if case.is_known(wanted, &verifier.settings) => Answer::Looked(None),
-        Some(case) => return Ok(Some((wanted, case))),
-    };
-    verifier.due.answer(key, now, &answer);
-    Ok(None)
 }
 
 /// What the plan said.
@@ -228,7 +173,7 @@ async fn conclude(
             mended_by = Some(run.run.id);
         }
     }
-    let result = close(&span, key, &shown, mended_by.as_deref());
+    let result = span::close(&span, key, &shown, mended_by.as_deref());
     drop(span);
     // Whoever sees the result finds the whole trace.
     if shared.recorder.flush().await.is_err() {
@@ -289,62 +234,4 @@ fn hold(shown: &mut Verification, why: &str) {
     if let Some(drift) = &mut shown.drift {
         drift.held = Some(why.to_owned());
     }
-}
-
-/// The span of a look: a trace of its own, unless a request asked for it. It is linked to the run
-/// that had solved the resource.
-fn verify_span(shared: &Shared, key: &ResourceKey, case: &Case, wanted: Wanted) -> Span {
-    let (run, asked) = (case.run.span(), wanted.span);
-    tracing::info_span!(
-        parent: None,
-        "verify",
-        otel.name = format!("verify {}", key.kind),
-        fixpoint.trace_id = asked.map(|span| span.trace_id.to_string()),
-        fixpoint.parent_id = asked.map(|span| span.span_id.to_string()),
-        fixpoint.link = run.map(|span| format!("{}-{}", span.trace_id, span.span_id)),
-        fixpoint.resource = %key,
-        fixpoint.generation = case.resource.record.generation,
-        fixpoint.server = shared.tenure.server,
-        fixpoint.verify.result = Empty,
-        error.r#type = Empty,
-        otel.status_code = Empty,
-        otel.status_description = Empty,
-    )
-}
-
-/// Ends the span with what was found; the result in a word.
-fn close(
-    span: &Span,
-    key: &ResourceKey,
-    shown: &Verification,
-    mended_by: Option<&str>,
-) -> &'static str {
-    let result = match (&shown.error, &shown.drift) {
-        (Some(error), _) => {
-            span.record("error.type", "not_verified");
-            span.record("otel.status_code", "ERROR");
-            span.record("otel.status_description", error.as_str());
-            span.in_scope(|| tracing::warn!("{key} could not be verified: {error}"));
-            "failed"
-        }
-        (None, None) => {
-            span.in_scope(|| tracing::info!("{key} is as wanted"));
-            "as_wanted"
-        }
-        (None, Some(drift)) => {
-            let steps: Vec<_> = drift.steps.iter().map(|step| &*step.name).collect();
-            span.in_scope(|| {
-                tracing::warn!("{key} has drifted; what would mend it: {}", steps.join(", "));
-                if let Some(run) = mended_by {
-                    tracing::info!("run {run} mends it");
-                }
-                if let Some(held) = &drift.held {
-                    tracing::warn!("it is not mended: {held}");
-                }
-            });
-            "drifted"
-        }
-    };
-    span.record("fixpoint.verify.result", result);
-    result
 }

@@ -10,12 +10,14 @@
 //! resource's own task (`runner/turn.rs`), so it never meets a run of that resource, on whatever
 //! server, and gives way to one at once.
 
+mod case;
 mod due;
 mod look;
 mod mend;
 mod only_looks;
 mod record;
 mod schedule;
+mod span;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +32,7 @@ pub(crate) use self::{
     schedule::keep_time,
 };
 
-/// How many resources one server looks at at the same time. A look is some fifteen calls at once;
+/// How many resources one server looks at at the same time. A look is some twenty calls at once;
 /// those of runs wait behind them for AWS's quotas.
 const LOOKS_AT_ONCE: usize = 2;
 

@@ -26,7 +26,7 @@ pub(crate) struct VerificationRecord {
 pub(crate) fn is_solved(resource: &ResourceRecord, run: &Run) -> bool {
     !resource.deleting
         && resource.run_id == run.id
-        && resource.generation == run.generation
+        && resource.observed_generation == resource.generation
         && run.state == RunState::Converged
 }
 
