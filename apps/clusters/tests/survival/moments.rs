@@ -4,7 +4,7 @@
 //! else was under way waits without end, until its task is dropped, as a dead process's would.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -37,6 +37,8 @@ pub(crate) struct Moments {
     /// 0: never.
     at: u64,
     dead: AtomicBool,
+    /// While it is so, neither store can write.
+    pub(crate) full: AtomicBool,
     died: Mutex<Option<Died>>,
     pub(crate) death: Notify,
 }
@@ -85,6 +87,10 @@ impl Moments {
         }
         std::future::pending::<()>().await;
     }
+}
+
+fn full() -> io::Error {
+    io::ErrorKind::StorageFull.into()
 }
 
 /// The way to the cloud.
@@ -154,6 +160,10 @@ impl RunStore for Runs {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Version, runs::StoreError> {
+        if self.moments.full.load(Relaxed) {
+            let (what, source) = ("write", Box::new(full()));
+            return Err(runs::StoreError::Engine { what, source });
+        }
         let key = writes.first().map(|write| write.key.clone()).unwrap_or_default();
         self.moments.pass("before a write of the run store", &key).await;
         let version = self.store.commit(writes).await?;
@@ -184,6 +194,9 @@ pub(crate) struct Traces {
 #[async_trait]
 impl TraceStore for Traces {
     async fn append(&self, records: Vec<Record>) -> Result<(), traces::StoreError> {
+        if self.moments.full.load(Relaxed) {
+            return Err(traces::StoreError::new("append", full()));
+        }
         let many = format!("of {} records", records.len());
         self.moments.pass("before a write of the trace store", &many).await;
         self.store.append(records).await?;

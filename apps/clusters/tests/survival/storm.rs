@@ -1,10 +1,14 @@
-//! Storms: a share of all calls fails, an API throttles everything, AWS cannot be reached.
+//! Storms: a share of all calls fails, an API throttles everything, AWS cannot be reached, the disk
+//! is full.
 //!
 //! While it lasts a run may converge all the same or fail; if it fails it says why. Once it is over
 //! the server itself brings the flow to its end. The surprise: the calls are counted, too. Whoever
 //! answers a storm by asking more makes it worse.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 use fixpoint_aws::sandbox::Faults;
 use fixpoint_client::{Client, Run, RunState};
@@ -20,6 +24,9 @@ use crate::{
 /// However often runs are tried again, a storm may not cost more than so many times the calls of a
 /// quiet day.
 const AT_MOST: usize = 3;
+
+/// Longer than anything that was under way goes on: five minutes of the world's time.
+const QUIET: Duration = Duration::from_millis(300);
 
 /// When a storm is over.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +69,66 @@ fn aws_breaks_every_connection_for_a_while() {
     let lost = json!({"operation": "*", "every": true, "fault": {"kind": "lost_answer"}});
     for flow in [&Flow::CREATION, &Flow::TERMINATION] {
         weather("no answers", flow, &json!({"rules": [lost]}), Until::Failed(2));
+    }
+}
+
+#[test]
+fn the_disk_is_full_for_a_while() {
+    for flow in [&Flow::CREATION, &Flow::TERMINATION] {
+        full_disk(flow);
+    }
+}
+
+/// Goes through a flow whose server cannot write anything down for a while, in the midst of it.
+fn full_disk(flow: &'static Flow) {
+    let quiet = calls_of(flow);
+    let world = World::new();
+    if flow.begins_with_a_cluster() {
+        let first = async |client: Client| flow::carry_out(&client, &Flow::FIRST).await;
+        world.live(&Arc::new(Moments::count()), first).unwrap().unwrap();
+    }
+    let before = world.arrived().len();
+    let calls = || world.arrived().len() - before;
+    let moments = Arc::new(Moments::count());
+    let endured = world.live(&moments, async |client| {
+        flow::ask(&client, flow).await?;
+        wait(&client, 0, |_| calls() > quiet / 3).await?;
+        moments.full.store(true, Relaxed);
+        // What was under way may still be sent; what is not written down is not.
+        settle(calls).await;
+        let sent = calls();
+        settle(calls).await;
+        let held = calls() == sent;
+        moments.full.store(false, Relaxed);
+        let runs = wait(&client, flow.runs() - 1, |runs| {
+            runs.first().is_some_and(|run| run.state == RunState::Converged)
+        });
+        Ok::<_, String>((runs.await?, held))
+    });
+    let (runs, held) =
+        endured.unwrap().unwrap_or_else(|why| panic!("full disk, {}: {why}", flow.name));
+    println!(
+        "full disk, {}: {} runs, {} requests ({quiet} on a quiet day)",
+        flow.name,
+        runs.len(),
+        calls()
+    );
+    assert!(held, "{}: calls were made that could not be written down", flow.name);
+    assert!(calls() <= AT_MOST * quiet, "{}: {} requests, else {quiet}", flow.name, calls());
+    for run in &runs[1..] {
+        assert!(run.error.is_some(), "{}: no cause: {run:#?}", flow.name);
+    }
+    evidence::check_made(&world, flow).unwrap_or_else(|why| panic!("full disk: {why}"));
+}
+
+/// Returns when no call has come for a while.
+async fn settle(calls: impl Fn() -> usize) {
+    let (mut since, mut last) = (Instant::now(), calls());
+    while since.elapsed() < QUIET {
+        flow::pause().await;
+        if calls() != last {
+            (since, last) = (Instant::now(), calls());
+        }
     }
 }
 
