@@ -18,6 +18,7 @@ pub mod fill;
 pub mod measure;
 pub mod process;
 pub mod questions;
+pub mod rounds;
 pub mod send;
 #[cfg(feature = "etcd")]
 pub mod several;
