@@ -81,11 +81,13 @@ class Engine:
         self.data.mkdir(parents=True)
         self.servers = []
         self.player = None
+        # The same ones after it was stopped and is started again.
+        self.ports = free_ports(3)
 
     def serve(self, command, ready, **options):
         """Starts a server beneath the engine, and waits until it answers."""
         log = self.folder / f"{pathlib.Path(command[0]).name}.log"
-        with log.open("wb") as out:
+        with log.open("ab") as out:
             server = subprocess.Popen(command, stdout=out, stderr=out, cwd=self.folder, **options)
         self.servers.append(server)
         deadline = time.monotonic() + 120
@@ -98,7 +100,7 @@ class Engine:
     def play(self, command):
         """Starts what runs the steps; it says when it is ready."""
         self.player_log = self.folder / "player.log"
-        with self.player_log.open("wb") as log:
+        with self.player_log.open("ab") as log:
             self.player = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=self.folder, text=True
             )
@@ -141,19 +143,17 @@ class Engine:
         calls = [line for line in calls if "pwritev2" not in line or "SYNC" in line]
         return len(calls) / steps
 
-    def kept(self):
-        """Bytes on disk."""
-        return disk_bytes(self.data)
-
     def stop(self):
         if self.player:
             self.player.stdin.close()
             end(self.player, None)
         for server in reversed(self.servers):
             end(server, signal.SIGINT)
+        self.servers, self.player = [], None
 
-    def settle(self):
-        """After the stop: puts what is on disk into the form in which it stays."""
+    def kept(self):
+        """After the stop: bytes on disk; none if that says nothing of what was kept."""
+        return disk_bytes(self.data)
 
 
 def end(process, how):
@@ -183,8 +183,9 @@ class Fixpoint(Engine):
     def start(self):
         self.play([self.programs / "steps", self.data])
 
-    def settle(self):
+    def kept(self):
         subprocess.run([self.programs / "settle", self.data / "traces"], stdout=subprocess.DEVNULL, check=True)
+        return super().kept()
 
 
 class FixpointEtcd(Fixpoint):
@@ -202,13 +203,17 @@ class FixpointEtcd(Fixpoint):
         cls.version, cls.programs = f"{Fixpoint.version}, etcd {etcd}", Fixpoint.programs
 
     def start(self):
-        client, peer = free_ports(2)
+        client, peer, _ = self.ports
         client_url, peer_url = f"http://{HERE}:{client}", f"http://{HERE}:{peer}"
         command = ["etcd", "--data-dir", self.data / "etcd", "--listen-client-urls", client_url]
         command += ["--advertise-client-urls", client_url, "--listen-peer-urls", peer_url]
         command += ["--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"default={peer_url}"]
         self.serve(command, lambda: answers(f"{client_url}/health"))
         self.play([self.programs / "steps", self.data, "--etcd", f"{HERE}:{client}"])
+
+    def kept(self):
+        # Both of etcd's files are made long before they are filled.
+        return None
 
 
 class Restate(Engine):
@@ -226,7 +231,7 @@ class Restate(Engine):
         cls.programs = build_services()
 
     def start(self):
-        node, ingress, admin = free_ports(3)
+        node, ingress, admin = self.ports
         # Nothing but where it listens and keeps its data.
         config = (
             f'listen-mode = "tcp"\nbind-ip = "{HERE}"\nbind-port = {node}\nbase-dir = "{self.data}"\n'
@@ -261,11 +266,12 @@ class Dbos(Engine):
         cls.programs = build_services()
 
     def start(self):
-        [port] = free_ports(1)
+        port = self.ports[0]
         if self.user:
             shutil.chown(self.data, "postgres")
-        command = [self.postgres / "initdb", "--pgdata", self.data, "--auth", "trust", "--username", "steps"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.data, **self.user)
+        if not (self.data / "PG_VERSION").exists():
+            command = [self.postgres / "initdb", "--pgdata", self.data, "--auth", "trust", "--username", "steps"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.data, **self.user)
         command = [self.postgres / "postgres", "-D", self.data, "-p", str(port)]
         command += ["-c", f"listen_addresses={HERE}", "-c", "unix_socket_directories="]
         ready = [self.postgres / "pg_isready", "--quiet", "--host", HERE, "--port", str(port)]
@@ -274,7 +280,7 @@ class Dbos(Engine):
 
     def kept(self):
         # Its log's files are used again, and are there from the start.
-        return disk_bytes(self.data) - disk_bytes(self.data / "pg_wal")
+        return super().kept() - disk_bytes(self.data / "pg_wal")
 
 
 def answers(url):

@@ -101,7 +101,9 @@ async fn run(args: Args) -> Result<(), Failure> {
 async fn converge(client: Client, workflow: Workflow) -> Result<(), Failure> {
     let Workflow { id, shape, steps } = workflow;
     let together = shape == Shape::Together;
-    let body = json!({"name": format!("w{id}"), "id": id, "steps": steps, "together": together});
+    // Those of an earlier start are still there.
+    let name = format!("w{:016x}", fastrand::u64(..));
+    let body = json!({"name": name, "id": id, "steps": steps, "together": together});
     let accepted = client.create(Chains::NAME, &body).await?;
     let mut run = client.follow(&accepted.run_id.ok_or("no run was begun")?);
     let mut state = None;
