@@ -3,6 +3,7 @@
 use std::{
     io::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -159,6 +160,19 @@ async fn a_span_is_stored_when_it_opens_when_it_changes_and_when_it_closes() {
     assert!(closed.end.is_some());
     assert_eq!((closed.span_id, closed.start), (opened.span_id, opened.start));
     assert!(process.store.open_spans().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_records_to_be_durable_waits_for_no_timer() {
+    let process = in_memory();
+    // Between two of the timer's ticks, where any timeout takes until the next one.
+    tokio::time::advance(Duration::from_micros(500)).await;
+    let before = tokio::time::Instant::now();
+    for _ in 0..3 {
+        process.run(|| drop(info_span!("step"))).await;
+    }
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    process.stop().await;
 }
 
 #[tokio::test]
