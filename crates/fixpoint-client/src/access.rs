@@ -64,9 +64,20 @@ pub struct NewToken {
     pub name: String,
     /// What its bearer may do.
     pub role: Role,
+    /// The tenant whose things alone it is for; the whole server if not set. At most 16 characters
+    /// of a-z, 0-9 and single hyphens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// From when on it is refused; never if not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+}
+
+impl NewToken {
+    /// One for the whole server, without an end.
+    pub fn new(name: impl Into<String>, role: Role) -> Self {
+        Self { name: name.into(), role, tenant: None, expires_at: None }
+    }
 }
 
 /// A token, without its secret.
@@ -78,6 +89,9 @@ pub struct Token {
     pub name: String,
     /// What its bearer may do.
     pub role: Role,
+    /// The tenant whose things alone it is for; absent if it is for the whole server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The token that it was made with; absent for the first.
@@ -124,6 +138,7 @@ mod tests {
             id: "tok-1".to_owned(),
             name: "ci".to_owned(),
             role: Role::Viewer,
+            tenant: None,
             created_at: Timestamp::UNIX_EPOCH,
             created_by: None,
             expires_at: None,

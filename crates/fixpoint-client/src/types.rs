@@ -16,8 +16,12 @@ use crate::Verification;
 pub struct Resource {
     /// The kind's plural name, for example `clusters`.
     pub kind: String,
-    /// Unique within its kind.
+    /// Unique within its kind. That of a tenant's begins with the tenant's and two hyphens:
+    /// `acme--idg`.
     pub name: String,
+    /// Whose it is, if it is a tenant's: what its name says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// Counts the changes of the spec, from 1. Also the resource's `ETag`.
     pub generation: u64,
     /// The newest generation that a run has taken to its fixpoint; 0 before the first.

@@ -13,9 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     StatusCell,
+    access::Scope,
     kinds::AnyKind,
     records::{Records, ResourceKey, Stored, key, put},
-    resource::{ResourceRecord, name_fault, take_mend},
+    resource::{ResourceRecord, take_mend},
     run::{Cause, RunRecord},
     runner::Wakes,
     store::{Precondition, StoreError, Version, Write},
@@ -96,14 +97,15 @@ impl Intents {
     /// A new resource from `{"name": …, <spec>}`.
     pub(crate) async fn draft_create(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         mut body: Map<String, Value>,
     ) -> Result<Draft, Refusal> {
         let name = match body.shift_remove("name") {
-            Some(Value::String(name)) => match name_fault(&name) {
-                None => Ok(name),
-                Some(fault) => Err(fault),
-            },
+            Some(Value::String(name)) => {
+                let name = scope.key(kind.name(), &name).name;
+                scope.name_fault(&name).map_or(Ok(name), Err)
+            }
             Some(_) => Err("a text is wanted".to_owned()),
             None => Err("a name is wanted".to_owned()),
         };
@@ -148,17 +150,21 @@ impl Intents {
     /// The resource with a JSON merge patch (RFC 7396) applied to its spec.
     pub(crate) async fn draft_patch(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         name: &str,
         mut patch: Map<String, Value>,
         only: Option<&IfMatch>,
     ) -> Result<Draft, Refusal> {
-        let Stored { mut record, version } = self.existing(kind, name, only).await?;
+        let Stored { mut record, version } = self.existing(scope, kind, name, only).await?;
         if record.deleting {
             return Err(Refusal::Deleting(record.key()));
         }
         // The name may be repeated, as in a whole resource sent back, but not changed.
-        if patch.shift_remove("name").is_some_and(|new| new != record.name) {
+        let same = |new: Value| {
+            new.as_str().is_some_and(|new| scope.key(kind.name(), new).name == record.name)
+        };
+        if patch.shift_remove("name").is_some_and(|new| !same(new)) {
             let detail = "a resource cannot be renamed".to_owned();
             return Err(Refusal::Invalid(vec![FieldError { pointer: "/name".to_owned(), detail }]));
         }
@@ -168,7 +174,7 @@ impl Intents {
         record.mend = mend;
         let mut spec = record.spec.clone();
         merge(&mut spec, Value::Object(patch));
-        let spec = kind.check(name, spec, Some(&record.spec)).map_err(Refusal::Invalid)?;
+        let spec = kind.check(&record.name, spec, Some(&record.spec)).map_err(Refusal::Invalid)?;
         let changes = spec != record.spec;
         if changes {
             record.spec = spec;
@@ -180,11 +186,12 @@ impl Intents {
     /// The resource as one that is to go.
     pub(crate) async fn draft_delete(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         name: &str,
         only: Option<&IfMatch>,
     ) -> Result<Draft, Refusal> {
-        let Stored { mut record, version } = self.existing(kind, name, only).await?;
+        let Stored { mut record, version } = self.existing(scope, kind, name, only).await?;
         let changes = !record.deleting;
         if changes {
             record.deleting = true;
@@ -196,23 +203,25 @@ impl Intents {
     /// The resource as it is.
     pub(crate) async fn draft_same(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         name: &str,
     ) -> Result<Draft, Refusal> {
-        let Stored { record, version } = self.existing(kind, name, None).await?;
+        let Stored { record, version } = self.existing(scope, kind, name, None).await?;
         Ok(Draft { record, replaces: Some(version), changes: false, beside: false })
     }
 
     /// Creates a resource. The same `idempotency` key with the same body gets the same answer.
     pub(crate) async fn create(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         body: Map<String, Value>,
         idempotency: Option<&str>,
         cause: Cause,
     ) -> Result<Accepted, Refusal> {
         let fingerprint = hex::encode(Sha256::digest(Value::Object(body.clone()).to_string()));
-        let memory = idempotency.map(|key| key::idempotency(kind.name(), key));
+        let memory = idempotency.map(|key| key::idempotency(kind.name(), scope, key));
         loop {
             if let Some(memory) = &memory
                 && let Some(Stored { record, .. }) = self.records.read::<Remembered>(memory).await?
@@ -222,7 +231,7 @@ impl Intents {
                 }
                 return Ok(Accepted { resource: record.resource, run_id: Some(record.run_id) });
             }
-            let draft = self.draft_create(kind, body.clone()).await?;
+            let draft = self.draft_create(scope, kind, body.clone()).await?;
             let remember = |resource: &Resource, run_id: &str| {
                 let Some(memory) = &memory else { return Ok(None) };
                 let remembered = Remembered {
@@ -244,6 +253,7 @@ impl Intents {
     /// Changes a resource's spec, and what stands beside it.
     pub(crate) async fn patch(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         name: &str,
         patch: Map<String, Value>,
@@ -251,7 +261,7 @@ impl Intents {
         cause: Cause,
     ) -> Result<Accepted, Refusal> {
         loop {
-            let draft = self.draft_patch(kind, name, patch.clone(), only).await?;
+            let draft = self.draft_patch(scope, kind, name, patch.clone(), only).await?;
             if !draft.changes {
                 if draft.beside
                     && let Some(version) = draft.replaces
@@ -276,13 +286,14 @@ impl Intents {
     /// Deletes a resource, once its termination run has converged.
     pub(crate) async fn delete(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         name: &str,
         only: Option<&IfMatch>,
         cause: Cause,
     ) -> Result<Accepted, Refusal> {
         loop {
-            let draft = self.draft_delete(kind, name, only).await?;
+            let draft = self.draft_delete(scope, kind, name, only).await?;
             match self.start_unless_running(kind, draft, cause).await {
                 Err(Refusal::Store(error)) if error.is_conflict() => {}
                 result => return result,
@@ -293,12 +304,13 @@ impl Intents {
     /// Plans a resource again as it is, unless a run is at it.
     pub(crate) async fn run_again(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         name: &str,
         cause: Cause,
     ) -> Result<Accepted, Refusal> {
         loop {
-            let draft = self.draft_same(kind, name).await?;
+            let draft = self.draft_same(scope, kind, name).await?;
             match self.start_unless_running(kind, draft, cause).await {
                 Err(Refusal::Store(error)) if error.is_conflict() => {}
                 result => return result,
@@ -307,10 +319,11 @@ impl Intents {
     }
 
     /// Asks for the end of a run.
-    pub(crate) async fn cancel(&self, id: &str) -> Result<Run, Refusal> {
+    pub(crate) async fn cancel(&self, scope: &Scope, id: &str) -> Result<Run, Refusal> {
         let not_found = || Refusal::NotFound(format!("run {id}"));
         let run = self.records.run(id).await?.ok_or_else(not_found)?.record.run;
-        let resource = ResourceKey::parse(&run.resource).ok_or_else(not_found)?;
+        let resource = ResourceKey::parse(&run.resource).filter(|key| scope.holds(key));
+        let resource = resource.ok_or_else(not_found)?;
         // Written on the condition that the run is still unfinished, so that no wish is left over.
         let Some(version) = self.records.unfinished_since(&resource, id).await? else {
             return Err(Refusal::Ended(id.to_owned()));
@@ -373,12 +386,16 @@ impl Intents {
 
     async fn existing(
         &self,
+        scope: &Scope,
         kind: &dyn AnyKind,
         name: &str,
         only: Option<&IfMatch>,
     ) -> Result<Stored<ResourceRecord>, Refusal> {
-        let key = ResourceKey::new(kind.name(), name);
-        let stored = self.records.resource(&key).await?;
+        let key = scope.key(kind.name(), name);
+        let stored = match scope.holds(&key) {
+            true => self.records.resource(&key).await?,
+            false => None,
+        };
         let stored = stored.ok_or_else(|| Refusal::NotFound(key.to_string()))?;
         let found = stored.record.generation;
         match only {

@@ -14,6 +14,7 @@ mod records;
 mod resource;
 mod run;
 mod runner;
+mod seen;
 mod server;
 pub mod store;
 #[cfg(test)]

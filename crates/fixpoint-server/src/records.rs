@@ -14,10 +14,11 @@
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
 //! | `verifications/<kind>/<name>` | what the last look at a solved resource found (`verify/record.rs`) |
 //! | `mending/<place>` | the run that has one of the places for mends (`verify/mend.rs`) |
+//! | `runs-by/<tenant>/<run>` | empty; for listing by tenant |
 //! | `cancel/<run>` | empty; somebody asked to cancel the run |
 //! | `servers/<server>` | since when the server takes part; goes with the server's lease |
 //! | `owners/<kind>/<name>` | who drives the resource's runs; goes with the same lease |
-//! | `idempotency/<kind>/<key>` | what the first request with this key was and got |
+//! | `idempotency/<kind>/<key>` | what the first request with this key was and got; a tenant's keys are at `<kind>@<tenant>` |
 //! | `tokens/<hash>` | an API token (`access/tokens.rs`), by the hash of its secret |
 //! | `sessions/<hash>` | a browser that is signed in (`access/sessions.rs`) |
 //! | `first-token` | empty; there once an administrator's token has been made |
@@ -28,6 +29,7 @@ use fixpoint_client::{Iteration, Resource, Run, RunState};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    access::{Scope, tenant_of},
     resource::ResourceRecord,
     run::RunRecord,
     store::{Entry, Lease, Precondition, RunStore, Scan, StoreError, Version, Watch, Write},
@@ -51,6 +53,11 @@ impl ResourceKey {
         let (kind, name) = text.split_once('/')?;
         (!kind.is_empty() && !name.is_empty() && !name.contains('/')).then(|| Self::new(kind, name))
     }
+
+    /// Whose it is, if it is a tenant's.
+    pub(crate) fn tenant(&self) -> Option<&str> {
+        tenant_of(&self.name)
+    }
 }
 
 impl fmt::Display for ResourceKey {
@@ -62,6 +69,7 @@ impl fmt::Display for ResourceKey {
 /// The keys, each in one place.
 pub(crate) mod key {
     use super::ResourceKey;
+    use crate::access::Scope;
 
     pub(crate) fn resource(resource: &ResourceKey) -> String {
         format!("resources/{resource}")
@@ -87,6 +95,9 @@ pub(crate) mod key {
     pub(crate) fn mending(place: u32) -> String {
         format!("mending/{place}")
     }
+    pub(crate) fn run_by(tenant: &str, run: &str) -> String {
+        format!("runs-by/{tenant}/{run}")
+    }
     pub(crate) fn cancel(run: &str) -> String {
         format!("cancel/{run}")
     }
@@ -103,8 +114,12 @@ pub(crate) mod key {
     pub(crate) fn owner(resource: &ResourceKey) -> String {
         format!("owners/{resource}")
     }
-    pub(crate) fn idempotency(kind: &str, key: &str) -> String {
-        format!("idempotency/{kind}/{key}")
+    pub(crate) fn idempotency(kind: &str, scope: &Scope, key: &str) -> String {
+        match scope.tenant() {
+            // No kind has this sign in its name.
+            Some(tenant) => format!("idempotency/{kind}@{tenant}/{key}"),
+            None => format!("idempotency/{kind}/{key}"),
+        }
     }
 }
 
@@ -120,6 +135,15 @@ pub(crate) struct Stored<T> {
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     pub(crate) more: bool,
+}
+
+/// Whose runs are listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Of<'a> {
+    /// Those of one resource.
+    Resource(&'a ResourceKey),
+    /// Those of all resources in a scope.
+    Scope(&'a Scope),
 }
 
 /// Reads and writes records. Cheap to clone.
@@ -155,15 +179,17 @@ impl Records {
         self.read(&key::resource(resource)).await
     }
 
-    /// The resources of a kind by name, starting after `after`.
+    /// The resources of a kind in a scope by name, starting after `after`.
     pub(crate) async fn resources(
         &self,
+        scope: &Scope,
         kind: &str,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<ResourceRecord>, StoreError> {
         let after = after.map(|name| key::resource(&ResourceKey::new(kind, name)));
-        let scan = Scan::prefix(format!("resources/{kind}/")).after(after).limit(limit);
+        let prefix = key::resource(&ResourceKey::new(kind, scope.prefix()));
+        let scan = Scan::prefix(prefix).after(after).limit(limit);
         let listing = self.store.list(&scan).await?;
         let items = listing.entries.iter().map(|e| Ok(decode::<ResourceRecord>(e)?.record));
         Ok(Page { items: items.collect::<Result<_, StoreError>>()?, more: listing.more })
@@ -253,17 +279,21 @@ impl Records {
     }
 
     /// Runs from the newest to the oldest, without their history; those older than `before`,
-    /// of one resource or all, in one state or any.
+    /// of one resource or of all in a scope, in one state or any.
     pub(crate) async fn runs(
         &self,
-        resource: Option<&ResourceKey>,
+        of: Of<'_>,
         state: Option<RunState>,
         before: Option<&str>,
         limit: usize,
     ) -> Result<Page<Run>, StoreError> {
-        let prefix = match resource {
-            Some(resource) => format!("runs-of/{resource}/"),
-            None => "runs/".to_owned(),
+        // A tenant's have a list of their own: how many others have would show in the time it takes.
+        let (prefix, whole) = match of {
+            Of::Resource(resource) => (key::run_of(resource, ""), false),
+            Of::Scope(scope) => match scope.tenant() {
+                Some(tenant) => (key::run_by(tenant, ""), false),
+                None => (key::run(""), true),
+            },
         };
         let mut after = before.map(|id| format!("{prefix}{id}"));
         let mut items = Vec::new();
@@ -274,9 +304,9 @@ impl Records {
             let listing = self.store.list(&scan).await?;
             after = listing.entries.last().map(|e| e.key.clone());
             for entry in &listing.entries {
-                let run = match resource {
-                    None => decode::<RunRecord>(entry)?.record.run,
-                    Some(_) => match self.run(last_part(&entry.key)).await? {
+                let run = match whole {
+                    true => decode::<RunRecord>(entry)?.record.run,
+                    false => match self.run(last_part(&entry.key)).await? {
                         Some(stored) => stored.record.run,
                         None => continue,
                     },

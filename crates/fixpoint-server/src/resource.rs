@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    access::tenant_of,
     records::ResourceKey,
     verify::{self, VerificationRecord},
 };
@@ -50,6 +51,7 @@ impl ResourceRecord {
     pub(crate) fn show(self, run: Option<&Run>, looks: Option<VerificationRecord>) -> Resource {
         let verification = run.and_then(|run| verify::show(&self, run, looks));
         Resource {
+            tenant: tenant_of(&self.name).map(str::to_owned),
             kind: self.kind,
             name: self.name,
             generation: self.generation,
@@ -82,11 +84,12 @@ pub(crate) fn take_mend(body: &mut Map<String, Value>) -> Result<Option<bool>, F
     }
 }
 
-/// Why a text cannot be a resource's name; none if it can.
+/// Why a text cannot be the name of anything; none if it can.
 ///
 /// Names end up in the names and tags of cloud resources, so they are DNS labels (RFC 1123),
-/// and short enough that an application can put something before and after.
-pub(crate) fn name_fault(name: &str) -> Option<String> {
+/// and short enough that an application can put something before and after. Of a resource's there
+/// is more to say: `Scope::name_fault`.
+pub(crate) fn label_fault(name: &str) -> Option<String> {
     const MAX: usize = 40;
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     let bytes = name.as_bytes();
@@ -115,10 +118,10 @@ mod tests {
     #[test]
     fn names_are_short_dns_labels() {
         for good in ["a", "idg", "acme-2", "a".repeat(40).as_str()] {
-            assert_eq!(name_fault(good), None, "{good}");
+            assert_eq!(label_fault(good), None, "{good}");
         }
         for bad in ["", "A", "1a", "-a", "a-", "a_b", "a b", "ä", "a/b", "a".repeat(41).as_str()] {
-            assert!(name_fault(bad).is_some(), "{bad}");
+            assert!(label_fault(bad).is_some(), "{bad}");
         }
     }
 }

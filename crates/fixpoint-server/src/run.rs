@@ -85,12 +85,15 @@ impl RunRecord {
     /// The writes that record a new run.
     pub(crate) fn create(&self, resource: &ResourceKey) -> Result<Vec<Write>, StoreError> {
         let id = &self.run.id;
-        Ok(vec![
+        let mut writes = vec![
             put(key::run(id), self, Precondition::Absent)?,
             Write::put(key::unfinished(resource, id), "", Precondition::Any),
             Write::put(key::run_of(resource, id), "", Precondition::Any),
             Write::put(key::run_in(&self.run.trace_id, id), "", Precondition::Any),
-        ])
+        ];
+        let by = resource.tenant().map(|tenant| key::run_by(tenant, id));
+        writes.extend(by.map(|key| Write::put(key, "", Precondition::Any)));
+        Ok(writes)
     }
 
     /// Moves to the state that follows from `event`.

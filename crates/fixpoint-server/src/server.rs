@@ -23,6 +23,7 @@ use crate::{
     metrics::Metrics,
     records::Records,
     runner::{Runner, Shared, TakeoverError, Tenure},
+    seen::Sealed,
     store::RunStore,
     verify::{Asking, Due, Verifier, Verifying},
     why::{Explainer, Hints, Learner},
@@ -283,7 +284,7 @@ impl Builder {
         }
         let taken = self.kinds.keys().find(|name| http::TAKEN.contains(name)).copied();
         let names = self.kinds.keys().copied().chain(self.controls.keys().map(String::as_str));
-        let bad = names.filter(|name| crate::resource::name_fault(name).is_some());
+        let bad = names.filter(|name| crate::resource::label_fault(name).is_some());
         if let Some(name) = bad.chain(taken).next() {
             return Err(Error::BadName { name: name.to_owned() });
         }
@@ -322,8 +323,8 @@ impl Builder {
             tls: self.tls,
             asking: Asking::new(due, wakes.clone()),
             intents: Intents::new(records.clone(), wakes),
-            records,
-            traces,
+            records: Sealed::new(records),
+            traces: Sealed::new(traces),
             recorder,
             metrics,
             explainer,

@@ -195,7 +195,12 @@ impl TraceStore for Nowhere {
         Ok(TracePage::default())
     }
 
-    async fn find(&self, _: &str, _: usize) -> Result<Vec<TraceSummary>, StoreError> {
+    async fn find(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -392,6 +392,11 @@ impl Span {
         self.end.map(|end| end.saturating_sub(self.start))
     }
 
+    /// Whose it is, if it is a tenant's.
+    pub fn tenant(&self) -> Option<&str> {
+        tenant(&self.attributes, &self.resource)
+    }
+
     /// Its trace and its id.
     pub fn context(&self) -> SpanContext {
         SpanContext { trace_id: self.trace_id, span_id: self.span_id }
@@ -518,6 +523,11 @@ impl LogRecord {
         self.body.to_text()
     }
 
+    /// Whose it is, if it is a tenant's.
+    pub fn tenant(&self) -> Option<&str> {
+        tenant(&self.attributes, &self.resource)
+    }
+
     /// The module that wrote it; may be empty.
     pub fn target(&self) -> &str {
         &self.scope.name
@@ -543,6 +553,19 @@ impl Record {
             Self::Log(log) => log.trace_id,
         }
     }
+
+    /// Whose it is, if it is a tenant's.
+    pub fn tenant(&self) -> Option<&str> {
+        match self {
+            Self::Span(span) => span.tenant(),
+            Self::Log(log) => log.tenant(),
+        }
+    }
+}
+
+/// Whose something is; found where queries look for any attribute.
+fn tenant<'a>(attributes: &'a Attributes, resource: &'a Resource) -> Option<&'a str> {
+    attributes.get(semconv::TENANT).or_else(|| resource.get(semconv::TENANT))?.as_str()
 }
 
 /// The time now.
@@ -591,6 +614,14 @@ impl Trace {
         let end = self.spans.iter().map(|span| span.end).max()??;
         let open = self.spans.iter().any(|span| span.end.is_none());
         (!open).then(|| end.saturating_sub(start))
+    }
+
+    /// What of it is a tenant's, as if there were nothing else; none if nothing is.
+    #[must_use]
+    pub fn part_of(mut self, tenant: &str) -> Option<Self> {
+        self.spans.retain(|span| span.tenant() == Some(tenant));
+        self.logs.retain(|log| log.tenant() == Some(tenant));
+        (!self.spans.is_empty() || !self.logs.is_empty()).then_some(self)
     }
 
     /// Puts spans and log lines in the order that the fields promise.

@@ -93,6 +93,10 @@ pub const STORE_BEFORE: &str = "fixpoint.store.before";
 /// What a record holds after it.
 pub const STORE_AFTER: &str = "fixpoint.store.after";
 
+/// Whose a span or log line is, where a server has tenants; on the resource of what a tenant sent,
+/// on the span or line otherwise. Spans and lines below a span that has it are recorded with it.
+pub const TENANT: &str = "fixpoint.tenant";
+
 /// The server that drives a run.
 pub const SERVER: &str = "fixpoint.server";
 /// The server that drove a run before it was taken over.

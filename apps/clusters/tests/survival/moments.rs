@@ -212,8 +212,13 @@ impl TraceStore for Traces {
         self.store.search(query).await
     }
 
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, traces::StoreError> {
-        self.store.find(id, limit).await
+    async fn find(
+        &self,
+        id: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, traces::StoreError> {
+        self.store.find(id, tenant, limit).await
     }
 
     async fn open_spans(&self) -> Result<Vec<Span>, traces::StoreError> {

@@ -26,11 +26,13 @@ const EXAMPLES: &str = "\
 Examples:
   fixpoint token create --role operator --name deploys --expires 90d > deploys.token
   fixpoint token create --role ingest --name checkout
+  fixpoint token create --role operator --tenant acme --expires 90d > acme.token
   fixpoint token list
   fixpoint token revoke tok-0a1b2c3d4e5f6071
 
 Roles: viewer sees, operator changes resources and cancels runs, admin manages tokens and pins,
-ingest sends spans and sees nothing. A server writes its first admin token to a file when it
+ingest sends spans and sees nothing. With --tenant, that tenant's alone: what it makes is called
+acme--NAME, and of others it sees nothing. A server writes its first admin token to a file when it
 starts for the first time. Other commands send what FIXPOINT_TOKEN or --token-file holds.";
 
 #[derive(Debug, clap::Subcommand)]
@@ -54,6 +56,9 @@ struct Create {
     /// Whose it is, or what for
     #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
+    /// The tenant whose things alone it is for; the whole server if not given
+    #[arg(long)]
+    tenant: Option<String>,
     /// When it ends: a length from now (90d, 12h) or a time; never if not given
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     expires: Option<Timestamp>,
@@ -72,8 +77,8 @@ impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result {
         let output = &session.output;
         match self.command {
-            Command::Create(Create { role, name, expires }) => {
-                let wanted = NewToken { name, role, expires_at: expires };
+            Command::Create(Create { role, name, tenant, expires }) => {
+                let wanted = NewToken { name, role, tenant, expires_at: expires };
                 let created = session.client.create_token(&wanted).await?;
                 if output.is_json() {
                     return Ok(output.json(&created)?);
@@ -84,7 +89,9 @@ impl Args {
                     || "it does not expire".to_owned(),
                     |at| format!("it expires at {}", time(at)),
                 );
-                output.note(format!("{} of role {}; {until}", token.id, token.role));
+                let whose = token.tenant.as_ref().map(|tenant| format!(" for tenant {tenant}"));
+                let whose = whose.unwrap_or_default();
+                output.note(format!("{} of role {}{whose}; {until}", token.id, token.role));
                 output.note("this is the only time that it is shown");
             }
             Command::List => {
@@ -115,12 +122,13 @@ fn listed(tokens: &[Token], paint: Paint) -> String {
         vec![
             token.id.clone(),
             token.role.to_string(),
+            token.tenant.clone().unwrap_or_else(|| "-".to_owned()),
             token.name.clone(),
             token.last_used_at.map_or_else(never, time),
             token.expires_at.map_or_else(never, time),
         ]
     });
-    let head = ["ID", "ROLE", "NAME", "LAST USED", "EXPIRES"];
+    let head = ["ID", "ROLE", "TENANT", "NAME", "LAST USED", "EXPIRES"];
     table(&head, &rows.collect::<Vec<_>>(), |row, _, cell| match row {
         0 => paint.dim(cell),
         _ => cell.to_owned(),

@@ -45,7 +45,7 @@ pub async fn first_token(
     }
     let secret = Secret::random().map_err(|error| FirstTokenError::Random(error.into()))?;
     keep(&secret.reveal())?;
-    let wanted = NewToken { name: "first".to_owned(), role: Role::Admin, expires_at: None };
+    let wanted = NewToken::new("first", Role::Admin);
     let record = TokenRecord::new(wanted, None);
     let hash = secret.hash();
     let mark = if anew { Precondition::Any } else { Precondition::Absent };

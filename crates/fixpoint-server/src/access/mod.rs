@@ -1,12 +1,16 @@
-//! Who may ask the server for what: tokens, roles, and what each role may do.
+//! Who may ask the server for what: tokens, roles, what each role may do, and whose things a token
+//! is for.
 //!
 //! Not here: HTTP (`http/guard.rs` asks this module about every request). The surprise: what a
 //! request needs goes by its method and its route in one place ([`Need::of`]), and a route that
-//! is not named there is not open but closed: reading wants a viewer, changing an operator.
+//! is not named there is not open but closed: reading wants a viewer, changing an operator, and
+//! no tenant gets there at all ([`Reach::of`]).
 
 mod first;
 mod hosts;
 mod need;
+mod reach;
+mod scope;
 mod secret;
 mod sessions;
 mod tokens;
@@ -24,6 +28,8 @@ pub use self::{
 };
 pub(crate) use self::{
     need::Need,
+    reach::Reach,
+    scope::{Scope, tenant_fault, tenant_of},
     secret::Secret,
     sessions::{NotSignedIn, SESSION, Sessions},
     tokens::{NotMade, Tokens, Wrong},
@@ -58,6 +64,8 @@ pub(crate) struct Caller {
     /// The token that was shown; none where nobody has to show one.
     pub(crate) token: Option<Arc<str>>,
     role: Role,
+    /// Whose things they may see and change.
+    pub(crate) scope: Scope,
     /// The records that they are let in by.
     keys: Vec<String>,
     /// When they are let in no longer.
@@ -67,7 +75,8 @@ pub(crate) struct Caller {
 impl Caller {
     /// Somebody whom nobody asked for a token.
     pub(crate) fn anyone() -> Self {
-        Self { token: None, role: Role::Admin, keys: Vec::new(), ends_at: None }
+        let (role, scope) = (Role::Admin, Scope::WHOLE);
+        Self { token: None, role, scope, keys: Vec::new(), ends_at: None }
     }
 
     /// Somebody of whom nothing is known, who may see what is public.
@@ -76,8 +85,8 @@ impl Caller {
     }
 
     /// The bearer of a token.
-    pub(crate) fn new(token: &str, role: Role) -> Self {
-        Self { token: Some(token.into()), role, ..Self::anyone() }
+    pub(crate) fn new(token: &str, role: Role, scope: Scope) -> Self {
+        Self { token: Some(token.into()), role, scope, ..Self::anyone() }
     }
 
     /// The same, as long as there is a record at `key`, and it is before `end`.
@@ -103,5 +112,10 @@ impl Caller {
     /// Whether the role allows what the request needs.
     pub(crate) fn may(&self, need: Need) -> bool {
         need.is_met_by(self.role)
+    }
+
+    /// Whether a request about that can be theirs. What nobody has thought of is about the server.
+    pub(crate) fn reaches(&self, reach: Option<Reach>) -> bool {
+        self.scope == Scope::WHOLE || reach == Some(Reach::Scope)
     }
 }

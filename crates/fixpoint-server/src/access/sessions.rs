@@ -1,7 +1,7 @@
 //! Browsers that are signed in: a token shown once, a session from then on.
 //!
 //! Not here: cookies and the page (`http/sign_in.rs`). The surprise: a session lends its token's
-//! role and has none of its own, so it ends with its token, whatever its own time.
+//! role and scope and has none of its own, so it ends with its token, whatever its own time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,7 @@ mod tests {
         let store = Arc::new(MemoryStore::new());
         let records = Records::new(store.clone());
         let tokens = Tokens::new(records.clone());
-        let wanted = NewToken { name: String::new(), role: Role::Viewer, expires_at: None };
+        let wanted = NewToken::new("", Role::Viewer);
         let (secret, token) = tokens.create(wanted, None).await.unwrap();
         let sessions = Sessions::new(records, tokens);
         let (session, caller) = sessions.begin(&secret.reveal()).await.unwrap();
@@ -139,7 +139,7 @@ mod tests {
         store.commit(vec![put(key, &record, Precondition::Any).unwrap()]).await.unwrap();
         assert!(matches!(sessions.caller(&session).await, Err(Wrong::Unknown)));
 
-        let wanted = NewToken { name: String::new(), role: Role::Viewer, expires_at: None };
+        let wanted = NewToken::new("", Role::Viewer);
         let (other, _) = sessions.tokens.create(wanted, None).await.unwrap();
         sessions.begin(&other.reveal()).await.unwrap();
         let kept = store.list(&Scan::prefix("sessions/")).await.unwrap().entries;

@@ -9,7 +9,7 @@ use fixpoint_client::{FieldError, NewToken, Role, Token};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Secret};
+use super::{Caller, Scope, Secret, tenant_fault};
 use crate::{
     records::{Records, Stored, decode, key, put},
     store::{Precondition, StoreError, Write},
@@ -30,6 +30,8 @@ const ID_DIGITS: usize = 16;
 pub(super) struct TokenRecord {
     name: String,
     role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
     created_at: Timestamp,
     created_by: Option<String>,
     expires_at: Option<Timestamp>,
@@ -38,10 +40,10 @@ pub(super) struct TokenRecord {
 
 impl TokenRecord {
     pub(super) fn new(wanted: NewToken, created_by: Option<&str>) -> Self {
-        let NewToken { name, role, expires_at } = wanted;
+        let NewToken { name, role, tenant, expires_at } = wanted;
         let created_by = created_by.map(str::to_owned);
         let created_at = Timestamp::now();
-        Self { name, role, created_at, created_by, expires_at, last_used_at: None }
+        Self { name, role, tenant, created_at, created_by, expires_at, last_used_at: None }
     }
 
     fn has_expired(&self, now: Timestamp) -> bool {
@@ -53,6 +55,7 @@ impl TokenRecord {
             id: id(hash),
             name: self.name,
             role: self.role,
+            tenant: self.tenant,
             created_at: self.created_at,
             created_by: self.created_by,
             expires_at: self.expires_at,
@@ -157,7 +160,8 @@ impl Tokens {
         if stored.record.has_expired(now) {
             return Err(Wrong::Expired(id(hash)));
         }
-        let caller = Caller::new(&id(hash), stored.record.role)
+        let scope = stored.record.tenant.as_deref().map_or(Scope::WHOLE, Scope::of);
+        let caller = Caller::new(&id(hash), stored.record.role, scope)
             .while_there_is(key.clone(), stored.record.expires_at);
         if stored.record.last_used_at.is_none_or(|at| now.duration_since(at) > LAST_USED) {
             self.used(key, stored, now).await;
@@ -206,6 +210,14 @@ fn faults(wanted: &NewToken, now: Timestamp) -> Vec<FieldError> {
     if wanted.name.chars().count() > MAX_NAME || wanted.name.chars().any(char::is_control) {
         fault("/name", format!("at most {MAX_NAME} characters on one line are allowed"));
     }
+    if let Some(tenant) = &wanted.tenant {
+        if let Some(detail) = tenant_fault(tenant) {
+            fault("/tenant", detail);
+        }
+        if wanted.role == Role::Admin {
+            fault("/role", "admin is of the whole server; a tenant's token is none".to_owned());
+        }
+    }
     if let Some(at) = wanted.expires_at.filter(|at| *at <= now) {
         fault("/expires_at", format!("{at} is over; a time to come is wanted"));
     }
@@ -225,7 +237,7 @@ mod tests {
     }
 
     fn wanted(role: Role) -> NewToken {
-        NewToken { name: "ci".to_owned(), role, expires_at: None }
+        NewToken::new("ci", role)
     }
 
     #[tokio::test]
@@ -277,17 +289,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_would_be_over_or_has_a_name_of_two_lines_is_not_made() {
+    async fn a_token_that_makes_no_sense_is_not_made_and_all_of_why_is_told() {
         let (_, tokens) = tokens();
         let wrong = NewToken {
             name: "a\nb".to_owned(),
-            role: Role::Viewer,
+            role: Role::Admin,
+            tenant: Some("A".to_owned()),
             expires_at: Some(Timestamp::UNIX_EPOCH),
         };
         match tokens.create(wrong, None).await {
             Err(NotMade::Invalid(faults)) => {
                 let at: Vec<_> = faults.iter().map(|fault| &*fault.pointer).collect();
-                assert_eq!(at, ["/name", "/expires_at"]);
+                assert_eq!(at, ["/name", "/tenant", "/role", "/expires_at"]);
             }
             other => panic!("{other:?}"),
         }

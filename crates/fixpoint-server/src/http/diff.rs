@@ -4,13 +4,7 @@
 //! be a trace's id. A run, a resource's name or any id that occurs in a trace will do, as in the
 //! search box.
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::Path, http::HeaderMap, response::Response, routing::get};
 use fixpoint_client::{
     Change, DiffCounts, DiffPlace, DiffRow, DiffSide, Difference, DifferenceKind, Hit, InBoth,
     Renamed, TraceDiff,
@@ -22,7 +16,7 @@ use fixpoint_trace::{
 use serde::Deserialize;
 
 use super::{
-    App, Problem,
+    App, Problem, View,
     find::hits,
     page::Params,
     rows::json_of,
@@ -42,7 +36,7 @@ struct DiffParams {
 }
 
 async fn compare(
-    State(app): State<App>,
+    app: View,
     Path((a, b)): Path<(String, String)>,
     headers: HeaderMap,
     Params(DiffParams { rows }): Params<DiffParams>,
@@ -64,7 +58,7 @@ async fn compare(
 
 /// The trace that an id means: a trace's own, a run's, that of a resource's newest run, or the
 /// newest in which it occurs.
-pub(super) async fn meant(app: &App, id: &str) -> Result<TraceId, Problem> {
+pub(super) async fn meant(app: &View, id: &str) -> Result<TraceId, Problem> {
     if let Ok(id) = id.to_ascii_lowercase().parse() {
         return Ok(id);
     }

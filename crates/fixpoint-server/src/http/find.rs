@@ -3,16 +3,15 @@
 //! Not here: how traces are searched (the trace store). The surprise: it asks for no kind of id.
 //! A run, a trace, a resource's name, an instance, an ARN or an AWS request id all go in one box.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use fixpoint_client::{FindPage, Hit};
 use serde::Deserialize;
 
 use super::{
-    App, Problem,
+    Problem, View,
     page::{Params, bad_parameter},
     traces::summary,
 };
-use crate::records::ResourceKey;
 
 /// An ARN may have 2,048 characters.
 const MAX_QUERY: usize = 2_048;
@@ -27,7 +26,7 @@ pub(super) struct FindParams {
 }
 
 pub(super) async fn find(
-    State(app): State<App>,
+    app: View,
     Params(FindParams { q }): Params<FindParams>,
 ) -> Result<Json<FindPage>, Problem> {
     let q = q.trim();
@@ -38,15 +37,15 @@ pub(super) async fn find(
 }
 
 /// Everything that `id` names or occurs in.
-pub(crate) async fn hits(app: &App, id: &str) -> Result<Vec<Hit>, Problem> {
+pub(crate) async fn hits(app: &View, id: &str) -> Result<Vec<Hit>, Problem> {
     let mut hits = Vec::new();
     let run = app.records.run(id).await?.map(|stored| stored.record.run);
     let in_trace = app.records.runs_in(&id.to_ascii_lowercase()).await?;
     hits.extend(run.into_iter().chain(in_trace).map(|run| Hit::Run(Box::new(run))));
 
-    let named = match ResourceKey::parse(id) {
+    let named = match app.scope.parse(id) {
         Some(key) => vec![key],
-        None => app.kinds.keys().map(|kind| ResourceKey::new(*kind, id)).collect(),
+        None => app.kinds.keys().map(|kind| app.scope.key(kind, id)).collect(),
     };
     for key in named {
         if let Some(stored) = app.records.resource(&key).await? {

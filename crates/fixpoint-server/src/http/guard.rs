@@ -13,23 +13,21 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use fixpoint_trace::semconv;
 use futures_util::StreamExt;
 
 use super::{App, Problem, sign_in};
-use crate::access::{Access, Caller, Need, Tokens, Wrong};
+use crate::access::{Access, Caller, Need, Reach, Tokens, Wrong};
 
 /// The middleware around every route, within the request's span.
 pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let caller = match enter(&app, request.method(), request.headers(), route.as_deref()).await {
+    let entered = enter(&app, request.method(), request.headers(), route.as_deref()).await;
+    let reach = Reach::of(route.as_deref(), |name| app.kinds.contains_key(name));
+    let caller = match entered.inspect(sign).and_then(|caller| within(caller, reach)) {
         Ok(caller) => caller,
         Err(refused) => return refused.told(&app, &request),
     };
-    let span = tracing::Span::current();
-    if let Some(token) = &caller.token {
-        span.record("fixpoint.token.id", &**token);
-        span.record("fixpoint.role", caller.role().as_str());
-    }
     request.extensions_mut().insert(caller.clone());
     let answer = next.run(request).await;
     let goes_on =
@@ -37,10 +35,30 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     match goes_on && caller.token.is_some() {
         // What is told for hours is told no longer than its reader may hear it.
         true => answer.map(|body| {
-            let out = Box::pin(caller.until_out(app.records.clone()));
+            let out = Box::pin(caller.until_out(app.records.whole().clone()));
             Body::from_stream(body.into_data_stream().take_until(out))
         }),
         false => answer,
+    }
+}
+
+/// Says on the request's span who sent it, and whose it is: what it leads to is that tenant's, too.
+fn sign(caller: &Caller) {
+    let span = tracing::Span::current();
+    if let Some(token) = &caller.token {
+        span.record("fixpoint.token.id", &**token);
+        span.record("fixpoint.role", caller.role().as_str());
+    }
+    if let Some(tenant) = caller.scope.tenant() {
+        span.record(semconv::TENANT, tenant);
+    }
+}
+
+/// Lets a tenant's caller in where what is asked about is answered by scope.
+pub(super) fn within(caller: Caller, reach: Option<Reach>) -> Result<Caller, Refused> {
+    match caller.reaches(reach) {
+        true => Ok(caller),
+        false => Err(Refused::Whole(caller.into())),
     }
 }
 
@@ -153,6 +171,7 @@ pub(super) enum Refused {
     Unknown,
     Expired(String),
     Forbidden(Box<Caller>, Need),
+    Whole(Box<Caller>),
     Host(String),
     Foreign(String),
     Store(Box<Problem>),
@@ -163,7 +182,7 @@ impl Refused {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::NoToken | Self::Unknown | Self::Expired(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(..) | Self::Foreign(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(..) | Self::Whole(_) | Self::Foreign(_) => StatusCode::FORBIDDEN,
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -190,7 +209,7 @@ impl Refused {
     fn log(&self, method: &dyn Display, path: &str) {
         let reason = self.reason();
         match self {
-            Self::Forbidden(caller, _) => {
+            Self::Forbidden(caller, _) | Self::Whole(caller) => {
                 let (id, role) = (caller.token.as_deref(), caller.role().as_str());
                 tracing::warn!(reason, token.id = id, role, "refused {method} {path}");
             }
@@ -213,6 +232,7 @@ impl Refused {
             Self::Unknown => "unknown-token",
             Self::Expired(_) => "expired-token",
             Self::Forbidden(..) => "forbidden",
+            Self::Whole(_) => "tenant",
             Self::Host(_) => "host",
             Self::Foreign(_) => "foreign",
             Self::Store(_) => "internal",
@@ -224,7 +244,9 @@ impl Refused {
         let text = match self {
             Self::NoToken => r#"Bearer realm="fixpoint""#,
             Self::Unknown | Self::Expired(_) => r#"Bearer realm="fixpoint", error="invalid_token""#,
-            Self::Forbidden(..) => r#"Bearer realm="fixpoint", error="insufficient_scope""#,
+            Self::Forbidden(..) | Self::Whole(_) => {
+                r#"Bearer realm="fixpoint", error="insufficient_scope""#
+            }
             Self::Host(_) | Self::Foreign(_) | Self::Store(_) => return None,
         };
         Some(HeaderValue::from_static(text))
@@ -242,6 +264,11 @@ impl Refused {
                 let roles = roles.collect::<Vec<_>>().join(" or ");
                 let token = caller.token.as_deref().unwrap_or_default();
                 format!("The API token {token} is of role {role}. To {verb} wants {roles}.")
+            }
+            Self::Whole(caller) => {
+                let token = caller.token.as_deref().unwrap_or_default();
+                let tenant = caller.scope.tenant().unwrap_or_default();
+                format!("The API token {token} is of tenant {tenant}. This is of the whole server.")
             }
             Self::Host(host) => format!("This server goes by no name such as {host}."),
             Self::Foreign(said) => {
@@ -264,6 +291,8 @@ impl Refused {
             Self::Forbidden(..) => {
                 Problem::new(status, "forbidden", "Not allowed", detail).hint(ASK)
             }
+            Self::Whole(_) => Problem::new(status, "tenant", "Not for a tenant", detail)
+                .hint("Whoever runs the server has tokens without a tenant."),
             Self::Host(_) => Problem::new(status, "host", "Not this server", detail)
                 .hint("Name the server by its address, or start it with --host-name."),
             Self::Foreign(_) => Problem::new(status, "foreign", "Request of another site", detail),

@@ -16,8 +16,9 @@ use super::{App, Problem};
 use crate::{metrics::Gauges, records::key};
 
 pub(super) async fn healthz(State(app): State<App>) -> Response {
-    let runs = app.records.has(key::FIRST_TOKEN).await.is_ok();
-    let traces = app.traces.search(&TraceQuery { limit: 1, ..TraceQuery::default() }).await.is_ok();
+    let runs = app.records.whole().has(key::FIRST_TOKEN).await.is_ok();
+    let any = TraceQuery { limit: 1, ..TraceQuery::default() };
+    let traces = app.traces.whole().search(&any).await.is_ok();
     let (status, word) = match (runs && traces, app.stopping.is_cancelled()) {
         (true, false) => (StatusCode::OK, "ok"),
         (true, true) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -27,7 +28,7 @@ pub(super) async fn healthz(State(app): State<App>) -> Response {
 }
 
 pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
-    let store = app.traces.stats().await?;
+    let store = app.traces.whole().stats().await?;
     let mut now = Gauges {
         dropped: app.recorder.dropped(),
         store,
@@ -39,8 +40,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
     for state in fixpoint_client::RunState::ALL.into_iter().filter(|state| !state.is_final()) {
         now.open_runs.insert(state.as_str(), 0);
     }
-    for (_, id) in app.records.with_unfinished_runs().await? {
-        if let Some(run) = app.records.run(&id).await? {
+    let records = app.records.whole();
+    for (_, id) in records.with_unfinished_runs().await? {
+        if let Some(run) = records.run(&id).await? {
             *now.open_runs.entry(run.record.run.state.as_str()).or_default() += 1;
         }
     }

@@ -3,7 +3,7 @@
 //! Not here: searching their text. The surprise: lines come oldest first, and when there are too
 //! many it is the oldest that are left out.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use fixpoint_client::{LogLine, LogPage};
 use fixpoint_trace::{
     model::{LogRecord, SpanId, TraceId},
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    App, Problem,
+    Problem, View,
     page::{Params, bad_parameter},
     traces::timestamp,
 };
@@ -31,7 +31,7 @@ pub(super) struct ListParams {
 }
 
 pub(super) async fn list(
-    State(app): State<App>,
+    app: View,
     Params(params): Params<ListParams>,
 ) -> Result<Json<LogPage>, Problem> {
     let limit = match params.limit {
@@ -47,8 +47,9 @@ pub(super) async fn list(
         span_id: params.span_id.as_deref().map(id::<SpanId>).transpose()?,
         // One more, to know whether there are more.
         limit: limit + 1,
+        tenant: None,
     };
-    let mut logs = app.traces.logs(&query).await?;
+    let mut logs = app.traces.logs(query).await?;
     let truncated = logs.len() > limit;
     logs.drain(..logs.len().saturating_sub(limit));
     Ok(Json(LogPage { logs: logs.into_iter().map(line).collect(), truncated }))

@@ -31,6 +31,7 @@ mod tokens;
 mod trace;
 mod traces;
 mod verify;
+mod view;
 mod why;
 mod words;
 
@@ -51,6 +52,7 @@ pub(crate) use receive::receiver;
 pub use receive::{Limits, Protocol, Receivers};
 pub use tls::{Tls, TlsError};
 pub(crate) use traces::timestamp;
+pub(crate) use view::View;
 
 use crate::{
     access::{Access, Sessions, Tokens},
@@ -58,6 +60,7 @@ use crate::{
     kinds::Kinds,
     metrics::Metrics,
     records::Records,
+    seen::Sealed,
     verify::Asking,
     why::Explainer,
 };
@@ -77,13 +80,13 @@ pub(crate) struct App {
     /// What connections are secured with; none where they are in clear.
     pub(crate) tls: Option<Tls>,
     /// Resources and runs, to read.
-    pub(crate) records: Records,
+    pub(crate) records: Sealed<Records>,
     /// Resources and runs, to change.
     pub(crate) intents: Intents,
     /// Has solved resources looked at.
     pub(crate) asking: Asking,
     /// Traces and logs.
-    pub(crate) traces: Arc<dyn TraceStore>,
+    pub(crate) traces: Sealed<Arc<dyn TraceStore>>,
     /// Where spans are recorded.
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Arc<Metrics>,

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use crate::{
-    access::Need,
+    access::{Need, Reach},
     kinds::{AnyKind, Kinds},
 };
 
@@ -30,7 +30,11 @@ pub(super) fn assemble(kinds: &Kinds) -> Value {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
     });
-    let mut document = Document { generator: settings.into_generator(), paths: Map::new() };
+    let mut document = Document {
+        kinds: kinds.keys().copied().collect(),
+        generator: settings.into_generator(),
+        paths: Map::new(),
+    };
     for kind in kinds.values() {
         document.kind(&**kind);
     }
@@ -57,7 +61,8 @@ pub(super) fn assemble(kinds: &Kinds) -> Value {
         "components": {
             "securitySchemes": { "token": {
                 "type": "http", "scheme": "bearer",
-                "description": "An API token: fixpoint token create. x-roles are the roles that may. \
+                "description": "An API token: fixpoint token create. x-roles are the roles that may; \
+                    x-tenants says whether a tenant's token may, for what is that tenant's. \
                     A server that asks nobody for tokens (fixpoint dev) takes no notice of them.",
             }},
             "schemas": schemas,
@@ -70,6 +75,7 @@ pub(super) fn assemble(kinds: &Kinds) -> Value {
 }
 
 struct Document {
+    kinds: Vec<&'static str>,
     generator: SchemaGenerator,
     paths: Map<String, Value>,
 }
@@ -80,7 +86,7 @@ impl Document {
         let spec = kind.schema(&mut self.generator);
         let new = json!({
             "description": "The resource's name, the fields of its spec beside it, and whether drift \
-                is mended.",
+                is mended. A tenant may leave its own name and the two hyphens out.",
             "type": "object",
             "properties": { "mend": { "type": "boolean", "default": false }, "name": { "type": "string", "pattern": "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$" } },
             "required": ["name"],
@@ -225,6 +231,8 @@ impl Document {
             Need::Nothing => operation["security"] = json!([]),
             need => operation["x-roles"] = json!(need.roles()),
         }
+        let reach = Reach::of(Some(path), |name| self.kinds.contains(&name));
+        operation["x-tenants"] = json!(reach == Some(Reach::Scope));
         let methods = self.paths.entry(path).or_insert_with(|| json!({}));
         methods[method] = operation;
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, Router, routing::get};
 use fixpoint_client::{
     AttributePage, BucketStats, Counts, DurationBucket, OperationPage, OperationSummary,
     RateBucket, RatePage, Rates, ServicePage, ServiceSummary, StoreStats,
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
-    App, Problem,
+    App, Problem, View,
     page::{Params, While, bad_parameter},
     traces::timestamp,
 };
@@ -51,7 +51,7 @@ struct ServiceParams {
 }
 
 async fn services(
-    State(app): State<App>,
+    app: View,
     Params(params): Params<ServiceParams>,
 ) -> Result<Json<ServicePage>, Problem> {
     let limit = limit(params.limit)?;
@@ -59,7 +59,7 @@ async fn services(
     let bounds = While::new(params.since.as_deref(), params.until.as_deref(), now)?;
     let query = RateQuery { since: bounds.since, until: bounds.until, ..RateQuery::default() };
     let mut services: BTreeMap<String, Vec<store::RateBucket>> = BTreeMap::new();
-    for mut rates in app.traces.rates(&query).await? {
+    for mut rates in app.traces.whole()?.rates(&query).await? {
         services.entry(rates.service).or_default().append(&mut rates.buckets);
     }
     let window = window(&app, bounds, now).await?;
@@ -83,7 +83,7 @@ struct OperationParams {
 }
 
 async fn operations(
-    State(app): State<App>,
+    app: View,
     Params(params): Params<OperationParams>,
 ) -> Result<Json<OperationPage>, Problem> {
     let limit = limit(params.limit)?;
@@ -96,7 +96,7 @@ async fn operations(
         until: bounds.until,
         step: 0,
     };
-    let found = app.traces.rates(&query).await?;
+    let found = app.traces.whole()?.rates(&query).await?;
     let window = window(&app, bounds, now).await?;
     let items = found.into_iter().map(|rates| OperationSummary {
         service: rates.service,
@@ -119,10 +119,7 @@ struct RateParams {
     limit: Option<usize>,
 }
 
-async fn rates(
-    State(app): State<App>,
-    Params(params): Params<RateParams>,
-) -> Result<Json<RatePage>, Problem> {
+async fn rates(app: View, Params(params): Params<RateParams>) -> Result<Json<RatePage>, Problem> {
     let limit = limit(params.limit)?;
     let since = params.since.as_deref().unwrap_or("1h");
     let now = Timestamp::now();
@@ -150,7 +147,7 @@ async fn rates(
         until: bounds.until,
         step,
     };
-    let items = app.traces.rates(&query).await?.into_iter().map(|rates| Rates {
+    let items = app.traces.whole()?.rates(&query).await?.into_iter().map(|rates| Rates {
         service: rates.service,
         name: rates.name,
         kind: rates.kind.as_str().to_owned(),
@@ -181,19 +178,19 @@ struct AttributeParams {
 }
 
 async fn attributes(
-    State(app): State<App>,
+    app: View,
     Params(params): Params<AttributeParams>,
 ) -> Result<Json<AttributePage>, Problem> {
     let limit = limit(params.limit)?;
     // One more, to know whether there are more.
-    let mut items = app.traces.attributes(params.name.as_deref(), limit + 1).await?;
+    let mut items = app.traces.whole()?.attributes(params.name.as_deref(), limit + 1).await?;
     let truncated = items.len() > limit;
     items.truncate(limit);
     Ok(Json(AttributePage { items, truncated }))
 }
 
-async fn stats(State(app): State<App>) -> Result<Json<StoreStats>, Problem> {
-    let stats = app.traces.stats().await?;
+async fn stats(app: View) -> Result<Json<StoreStats>, Problem> {
+    let stats = app.traces.whole()?.stats().await?;
     Ok(Json(StoreStats {
         spans: stats.spans,
         logs: stats.logs,
@@ -231,11 +228,11 @@ fn busiest<T>(mut items: Vec<T>, limit: usize, spans: impl Fn(&T) -> u64) -> (Ve
 
 /// How long the while is that was counted, in nanoseconds. Counts are kept by the minute, so it
 /// begins with one; without bounds, it is all that is stored.
-async fn window(app: &App, bounds: While, now: Timestamp) -> Result<u64, Problem> {
+async fn window(app: &View, bounds: While, now: Timestamp) -> Result<u64, Problem> {
     let to = bounds.until.unwrap_or_else(|| nanos(now));
     let from = match bounds.since {
         Some(since) => since - since % MINUTE,
-        None => app.traces.stats().await?.oldest.unwrap_or(to),
+        None => app.traces.whole()?.stats().await?.oldest.unwrap_or(to),
     };
     Ok(to.saturating_sub(from))
 }

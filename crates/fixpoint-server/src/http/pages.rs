@@ -13,7 +13,7 @@ use askama::Template;
 use axum::{
     Router,
     body::to_bytes,
-    extract::{Path, Request, State},
+    extract::{Path, Request},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
@@ -26,12 +26,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    App, Problem,
+    App, Problem, View,
     page::{self, Params},
 };
 use crate::{
     kinds::AnyKind,
-    records::ResourceKey,
     ui::{self, Chrome, Form, ResourceView, RunView},
     why::went_wrong,
 };
@@ -67,7 +66,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/{kind}/{name}", get(resource))
 }
 
-async fn home(State(app): State<App>) -> Result<Response, Problem> {
+async fn home(app: View) -> Result<Response, Problem> {
     let mut kinds = Vec::with_capacity(app.kinds.len());
     for kind in app.kinds.values() {
         let found = app.records.resources(kind.name(), None, ROWS).await?;
@@ -95,7 +94,7 @@ struct RunsParams {
 }
 
 async fn runs(
-    State(app): State<App>,
+    app: View,
     Params(RunsParams { state, page_token }): Params<RunsParams>,
 ) -> Result<Response, Problem> {
     let list = format!("runs page {}", state.map_or("", RunState::as_str));
@@ -111,7 +110,7 @@ async fn runs(
     draw(&ui::RunsPage { chrome, runs: views(&app, found.items), next, state })
 }
 
-async fn run(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn run(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = app.records.run_with_history(&id).await?;
     let mut run = run.ok_or_else(|| Problem::not_found(format_args!("run {id}")))?;
     app.explainer.mark(&mut run);
@@ -122,7 +121,7 @@ async fn run(State(app): State<App>, Path(id): Path<String>) -> Result<Response,
     draw(&ui::RunPage { chrome, run: RunView::new(run), good })
 }
 
-async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn trace(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
     let trace_id = id.to_ascii_lowercase();
     let runs = app.records.runs_in(&trace_id).await?;
     let went_wrong = match runs.last() {
@@ -157,10 +156,10 @@ async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Respons
 }
 
 async fn resource(
-    State(app): State<App>,
+    app: View,
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let key = ResourceKey::new(kind, name);
+    let key = app.scope.key(&kind, &name);
     let kind = app.kinds.get(key.kind.as_str()).ok_or_else(|| Problem::not_found(&key))?;
     let stored = app.records.resource(&key).await?.ok_or_else(|| Problem::not_found(&key))?;
     let resource = app.records.show(stored.record).await?;
@@ -222,7 +221,7 @@ pub(super) fn draw(page: &impl Template) -> Result<Response, Problem> {
     Ok((headers, Html(html)).into_response())
 }
 
-fn views(app: &App, runs: Vec<Run>) -> Vec<RunView> {
+fn views(app: &View, runs: Vec<Run>) -> Vec<RunView> {
     let marked = |mut run: Run| {
         app.explainer.mark(&mut run);
         RunView::new(run)

@@ -14,7 +14,7 @@ use fixpoint::Chain;
 use fixpoint_client::{FieldError, Place};
 use fixpoint_trace::{layer, query::QueryError};
 
-use crate::{intents::Refusal, store::StoreError, why::Unexplained};
+use crate::{intents::Refusal, seen::NotYours, store::StoreError, why::Unexplained};
 
 /// An error answer on its way.
 #[derive(Debug)]
@@ -109,6 +109,14 @@ impl From<StoreError> for Problem {
             .hint("Look whether it was, and ask again in a moment.");
         }
         Self::internal(&error)
+    }
+}
+
+impl From<NotYours> for Problem {
+    fn from(refused: NotYours) -> Self {
+        let detail = format!("This is of all tenants; the token is of tenant {}.", refused.tenant);
+        Self::new(StatusCode::FORBIDDEN, "tenant", "Not for a tenant", detail)
+            .hint("Whoever runs the server has tokens without a tenant.")
     }
 }
 

@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    extract::{Path, State},
+    extract::Path,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use fixpoint::{Chain, Context, Scheduler};
 use fixpoint_client::{PlanPreview, Resource, ResourcePage};
-use fixpoint_trace::{layer, redact};
+use fixpoint_trace::{layer, redact, semconv};
 use serde::Deserialize;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    App, Problem,
+    App, Problem, View,
     body::JsonObject,
     page::{self, Params},
     verify,
@@ -57,7 +57,7 @@ struct ListParams {
 }
 
 async fn list(
-    State(app): State<App>,
+    app: View,
     Extension(kind): Kind,
     Params(params): Params<ListParams>,
 ) -> Result<Json<ResourcePage>, Problem> {
@@ -81,11 +81,11 @@ async fn list(
 }
 
 async fn show(
-    State(app): State<App>,
+    app: View,
     Extension(kind): Kind,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let key = ResourceKey::new(kind.name(), name);
+    let key = app.scope.key(kind.name(), &name);
     let stored = app.records.resource(&key).await?.ok_or_else(|| Problem::not_found(&key))?;
     Ok(answer(StatusCode::OK, app.records.show(stored.record).await?, None))
 }
@@ -98,22 +98,22 @@ struct ChangeParams {
 }
 
 async fn create(
-    State(app): State<App>,
+    app: View,
     Extension(kind): Kind,
     Params(params): Params<ChangeParams>,
     headers: HeaderMap,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
     if params.dry_run {
-        let draft = app.intents.draft_create(&*kind, body).await?;
+        let draft = app.intents.draft_create(&app.scope, &*kind, body).await?;
         return preview(&app, &*kind, &draft).await;
     }
     let key = idempotency_key(&headers)?;
-    accepted(app.intents.create(&*kind, body, key, cause(&app).await?).await?)
+    accepted(app.intents.create(&app.scope, &*kind, body, key, cause(&app).await?).await?)
 }
 
 async fn patch(
-    State(app): State<App>,
+    app: View,
     Extension(kind): Kind,
     Path(name): Path<String>,
     Params(params): Params<ChangeParams>,
@@ -122,14 +122,15 @@ async fn patch(
 ) -> Result<Response, Problem> {
     let only = if_match(&headers)?;
     if params.dry_run {
-        let draft = app.intents.draft_patch(&*kind, &name, body, only.as_ref()).await?;
+        let draft = app.intents.draft_patch(&app.scope, &*kind, &name, body, only.as_ref()).await?;
         return preview(&app, &*kind, &draft).await;
     }
-    accepted(app.intents.patch(&*kind, &name, body, only.as_ref(), cause(&app).await?).await?)
+    let cause = cause(&app).await?;
+    accepted(app.intents.patch(&app.scope, &*kind, &name, body, only.as_ref(), cause).await?)
 }
 
 async fn delete(
-    State(app): State<App>,
+    app: View,
     Extension(kind): Kind,
     Path(name): Path<String>,
     Params(params): Params<ChangeParams>,
@@ -137,38 +138,43 @@ async fn delete(
 ) -> Result<Response, Problem> {
     let only = if_match(&headers)?;
     if params.dry_run {
-        let draft = app.intents.draft_delete(&*kind, &name, only.as_ref()).await?;
+        let draft = app.intents.draft_delete(&app.scope, &*kind, &name, only.as_ref()).await?;
         return preview(&app, &*kind, &draft).await;
     }
-    accepted(app.intents.delete(&*kind, &name, only.as_ref(), cause(&app).await?).await?)
+    let cause = cause(&app).await?;
+    accepted(app.intents.delete(&app.scope, &*kind, &name, only.as_ref(), cause).await?)
 }
 
 async fn plan(
-    State(app): State<App>,
+    app: View,
     Extension(kind): Kind,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let draft = app.intents.draft_same(&*kind, &name).await?;
+    let draft = app.intents.draft_same(&app.scope, &*kind, &name).await?;
     preview(&app, &*kind, &draft).await
 }
 
 async fn run_again(
-    State(app): State<App>,
+    app: View,
     Extension(kind): Kind,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    accepted(app.intents.run_again(&*kind, &name, cause(&app).await?).await?)
+    accepted(app.intents.run_again(&app.scope, &*kind, &name, cause(&app).await?).await?)
 }
 
 /// The request's own span, which the run's hangs under. It is on disk before the run's record is:
 /// a run that is taken up after a crash must find what it hangs under.
-async fn cause(app: &App) -> Result<Cause, Problem> {
+async fn cause(app: &View) -> Result<Cause, Problem> {
     app.recorder.flush().await.map_err(|lost| Problem::internal(&lost))?;
     Ok(Cause::Request(layer::current()))
 }
 
-/// 202 with the run's address, or 200 if nothing had to change.
+/// 202 with the run's address, or 200 if nothing had to change. Who changed a tenant's resource is
+/// for that tenant to see.
 fn accepted(Accepted { resource, run_id }: Accepted) -> Result<Response, Problem> {
+    if let Some(tenant) = &resource.tenant {
+        tracing::Span::current().record(semconv::TENANT, tenant);
+    }
     let status = if run_id.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok(answer(status, resource, run_id))
 }
@@ -185,7 +191,7 @@ pub(super) fn answer(status: StatusCode, resource: Resource, run_id: Option<Stri
 }
 
 /// Asks the plan once what it would do. The plan promises to change nothing.
-async fn preview(app: &App, kind: &dyn AnyKind, draft: &Draft) -> Result<Response, Problem> {
+async fn preview(app: &View, kind: &dyn AnyKind, draft: &Draft) -> Result<Response, Problem> {
     let failed = |detail: String| {
         let status = StatusCode::BAD_GATEWAY;
         Problem::new(status, "not-planned", "The plan could not be created", detail)

@@ -10,7 +10,7 @@ use std::{collections::HashMap, io::Write};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::Path,
     http::{
         HeaderMap, HeaderValue,
         header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
@@ -27,7 +27,7 @@ use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Problem,
+    App, Problem, View,
     page::{Params, bad_parameter},
     traces::{no_trace, trace_id},
     words::Words,
@@ -49,7 +49,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/traces/{id}/matches", get(matches))
 }
 
-async fn read(app: &App, id: &str) -> Result<Trace, Problem> {
+async fn read(app: &View, id: &str) -> Result<Trace, Problem> {
     let id = trace_id(id)?;
     app.traces.trace(id).await?.ok_or_else(|| no_trace(id))
 }
@@ -62,7 +62,7 @@ struct RowParams {
 }
 
 async fn rows(
-    State(app): State<App>,
+    app: View,
     Path(id): Path<String>,
     headers: HeaderMap,
     Params(RowParams { attributes }): Params<RowParams>,
@@ -110,7 +110,7 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 async fn span(
-    State(app): State<App>,
+    app: View,
     Path((id, span_id)): Path<(String, String)>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let wanted: SpanId = span_id.to_ascii_lowercase().parse().map_err(|_| {
@@ -138,7 +138,7 @@ struct Matches {
 }
 
 async fn matches(
-    State(app): State<App>,
+    app: View,
     Path(id): Path<String>,
     Params(MatchParams { q }): Params<MatchParams>,
 ) -> Result<Json<Matches>, Problem> {

@@ -5,7 +5,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::Path,
     http::StatusCode,
     response::IntoResponse,
     routing::{get, post},
@@ -15,11 +15,11 @@ use futures_util::{FutureExt, stream};
 use serde::Deserialize;
 
 use super::{
-    App, Problem,
+    App, Problem, View,
     page::{self, Params, bad_parameter},
     sse,
 };
-use crate::{records::ResourceKey, store::Watch};
+use crate::store::Watch;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -38,13 +38,10 @@ struct ListParams {
     page_token: Option<String>,
 }
 
-async fn list(
-    State(app): State<App>,
-    Params(params): Params<ListParams>,
-) -> Result<Json<RunPage>, Problem> {
+async fn list(app: View, Params(params): Params<ListParams>) -> Result<Json<RunPage>, Problem> {
     let resource = match params.resource.as_deref() {
         None => None,
-        Some(text) => Some(ResourceKey::parse(text).ok_or_else(|| {
+        Some(text) => Some(app.scope.parse(text).ok_or_else(|| {
             bad_parameter(format!("resource is {text}; kind/name is wanted, like clusters/idg."))
         })?),
     };
@@ -60,17 +57,14 @@ async fn list(
     Ok(Json(RunPage { items: found.items, next_page_token }))
 }
 
-async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Run>, Problem> {
+async fn show(app: View, Path(id): Path<String>) -> Result<Json<Run>, Problem> {
     let mut run = app.records.run_with_history(&id).await?.ok_or_else(|| no_run(&id))?;
     app.explainer.mark(&mut run);
     Ok(Json(run))
 }
 
-async fn cancel(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Run>), Problem> {
-    Ok((StatusCode::ACCEPTED, Json(app.intents.cancel(&id).await?)))
+async fn cancel(app: View, Path(id): Path<String>) -> Result<(StatusCode, Json<Run>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(app.intents.cancel(&app.scope, &id).await?)))
 }
 
 pub(super) fn no_run(id: &str) -> Problem {
@@ -79,10 +73,7 @@ pub(super) fn no_run(id: &str) -> Problem {
 }
 
 /// Follows a run: event `run` with the whole run at once and on every change, until it has ended.
-async fn events(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<impl IntoResponse, Problem> {
+async fn events(app: View, Path(id): Path<String>) -> Result<impl IntoResponse, Problem> {
     // Before the first look, so that no change falls between the two.
     let watch = app.records.watch_run(&id);
     if app.records.run(&id).await?.is_none() {
@@ -96,7 +87,7 @@ async fn events(
 }
 
 struct Follower {
-    app: App,
+    app: View,
     id: String,
     watch: Watch,
     told: Option<Run>,

@@ -103,7 +103,12 @@ fn page(app: &App, to: String, why: Option<String>, caller: Option<&Caller>) -> 
         to: own_path(&to).to_owned(),
         why,
         signed_in: caller.and_then(|caller| {
-            Some((caller.token.as_deref()?.to_owned(), caller.role().to_string()))
+            let role = caller.role();
+            let role = match caller.scope.tenant() {
+                Some(tenant) => format!("{role} for tenant {tenant}"),
+                None => role.to_string(),
+            };
+            Some((caller.token.as_deref()?.to_owned(), role))
         }),
     }
 }

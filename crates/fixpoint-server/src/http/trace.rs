@@ -86,6 +86,7 @@ fn span(request: &Request, route: Option<&str>) -> Span {
         user_agent.original = agent,
         fixpoint.token.id = Empty,
         fixpoint.role = Empty,
+        fixpoint.tenant = Empty,
         http.response.status_code = Empty,
         error.r#type = Empty,
         otel.status_code = Empty,

@@ -3,11 +3,11 @@
 //! Not here: OTLP itself (`fixpoint_trace::otlp`). The surprise: a trace can be read and followed
 //! while it happens; a span that is still open has no `endTimeUnixNano`.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{convert::Infallible, fmt};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::Path,
     http::{StatusCode, header},
     response::{IntoResponse, Response, sse::Event},
     routing::{get, put},
@@ -23,14 +23,15 @@ use fixpoint_trace::{
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Deserialize;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    App, Problem,
+    App, Problem, View,
     logs::line,
     page::{self, Params, While, bad_parameter},
     sse,
 };
+use crate::seen::Followed;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -52,10 +53,7 @@ struct ListParams {
     page_token: Option<String>,
 }
 
-async fn list(
-    State(app): State<App>,
-    Params(params): Params<ListParams>,
-) -> Result<Json<TracePage>, Problem> {
+async fn list(app: View, Params(params): Params<ListParams>) -> Result<Json<TracePage>, Problem> {
     let ListParams { q, since, until, .. } = params;
     let list = format!("traces {q:?} {since:?} {until:?}");
     let place = match page::after(&list, params.page_token.as_deref())? {
@@ -71,8 +69,9 @@ async fn list(
         until: place.bounds.until,
         limit: page::limit(params.limit)?,
         before: place.before,
+        tenant: None,
     };
-    let found = app.traces.search(&query).await?;
+    let found = app.traces.search(query).await?;
     let next = found.next.map(|before| Place { before: Some(before), ..place });
     Ok(Json(TracePage {
         items: found.items.into_iter().map(summary).collect(),
@@ -111,21 +110,22 @@ impl fmt::Display for Place {
     }
 }
 
-async fn pin(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn pin(app: View, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let id = trace_id(&id)?;
-    app.traces.trace(id).await?.ok_or_else(|| no_trace(id))?;
-    app.traces.pin(id, true).await?;
+    let store = app.traces.whole()?;
+    store.trace(id).await?.ok_or_else(|| no_trace(id))?;
+    store.pin(id, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Also of a trace that is gone, whose pin would otherwise stay.
-async fn unpin(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    app.traces.pin(trace_id(&id)?, false).await?;
+async fn unpin(app: View, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.traces.whole()?.pin(trace_id(&id)?, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn pins(State(app): State<App>) -> Result<Json<PinPage>, Problem> {
-    let pins = app.traces.pins().await?;
+async fn pins(app: View) -> Result<Json<PinPage>, Problem> {
+    let pins = app.traces.whole()?.pins().await?;
     Ok(Json(PinPage { trace_ids: pins.iter().map(ToString::to_string).collect() }))
 }
 
@@ -159,7 +159,7 @@ struct ShowParams {
 
 /// Shows a trace or, if a format is named, gives it as a file of that format.
 async fn show(
-    State(app): State<App>,
+    app: View,
     Path(id): Path<String>,
     Params(ShowParams { format }): Params<ShowParams>,
 ) -> Result<Response, Problem> {
@@ -215,7 +215,7 @@ struct EventParams {
 /// log lines; both with all there is at first, unless only changes are wanted. Goes on until the
 /// client leaves.
 async fn events(
-    State(app): State<App>,
+    app: View,
     Path(id): Path<String>,
     Params(EventParams { from }): Params<EventParams>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -245,9 +245,9 @@ fn told(trace: Trace) -> Vec<Result<Event, Infallible>> {
 }
 
 struct Follower {
-    app: App,
+    app: View,
     id: TraceId,
-    changes: Receiver<Arc<Vec<Record>>>,
+    changes: Followed,
     next: Option<Trace>,
 }
 
@@ -258,12 +258,13 @@ impl Follower {
             return Some(whole);
         }
         loop {
+            let id = Some(self.id);
             let records = tokio::select! {
-                records = self.changes.recv() => records,
+                records = self.changes.next(|record| record.trace_id() == id) => records,
                 () = self.app.stopping.cancelled() => return None,
             };
             let trace = match records {
-                Ok(records) => self.ours(&records),
+                Ok(records) => together(records),
                 Err(RecvError::Lagged(_)) => self.app.traces.trace(self.id).await.ok()??,
                 Err(RecvError::Closed) => return None,
             };
@@ -272,16 +273,15 @@ impl Follower {
             }
         }
     }
+}
 
-    fn ours(&self, records: &[Record]) -> Trace {
-        let mut trace = Trace::default();
-        for record in records {
-            match record {
-                Record::Span(span) if span.trace_id == self.id => trace.spans.push(span.clone()),
-                Record::Log(log) if log.trace_id == Some(self.id) => trace.logs.push(log.clone()),
-                _ => {}
-            }
+fn together(records: Vec<Record>) -> Trace {
+    let mut trace = Trace::default();
+    for record in records {
+        match record {
+            Record::Span(span) => trace.spans.push(span),
+            Record::Log(log) => trace.logs.push(log),
         }
-        trace
     }
+    trace
 }

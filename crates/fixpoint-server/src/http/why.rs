@@ -2,15 +2,11 @@
 //!
 //! Not here: finding it out (`why/`). The surprise: a run that goes on is answered too.
 
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Json, Router, extract::Path, routing::get};
 use fixpoint_client::Why;
 
 use super::{
-    App, Problem,
+    App, Problem, View,
     runs::no_run,
     traces::{no_trace, trace_id},
 };
@@ -20,12 +16,12 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/traces/{id}/why", get(of_trace))
 }
 
-async fn of_run(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Why>, Problem> {
+async fn of_run(app: View, Path(id): Path<String>) -> Result<Json<Why>, Problem> {
     let run = app.records.run_with_history(&id).await?.ok_or_else(|| no_run(&id))?;
-    Ok(Json(app.explainer.of_run(&run).await?))
+    Ok(Json(app.explainer.of_run(&app.scope, &run).await?))
 }
 
-async fn of_trace(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Why>, Problem> {
+async fn of_trace(app: View, Path(id): Path<String>) -> Result<Json<Why>, Problem> {
     let id = trace_id(&id)?;
-    app.explainer.of_trace(id).await?.map(Json).ok_or_else(|| no_trace(id))
+    app.explainer.of_trace(&app.scope, id).await?.map(Json).ok_or_else(|| no_trace(id))
 }

@@ -190,6 +190,7 @@ pub(super) fn run_span(key: &ResourceKey, run: &RunRecord) -> Span {
         fixpoint.span_id = run.run.span_id,
         fixpoint.parent_id = run.parent.map(|id| id.to_string()),
         fixpoint.link = link,
+        fixpoint.tenant = key.tenant(),
         fixpoint.run.id = run.run.id,
         fixpoint.resource = run.run.resource,
         fixpoint.generation = run.run.generation,

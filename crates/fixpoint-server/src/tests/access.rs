@@ -34,7 +34,10 @@ impl Guarded {
     }
 
     pub(super) async fn token(&self, role: Role) -> CreatedToken {
-        let body = json!({"name": format!("a {role}"), "role": role});
+        self.token_of(json!({"name": format!("a {role}"), "role": role})).await
+    }
+
+    pub(super) async fn token_of(&self, body: Value) -> CreatedToken {
         let answer = self.send(Method::POST, "/v1/tokens", Some(&self.admin), Some(body)).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:#?}");
         assert_eq!(answer.header("cache-control"), "no-store");
@@ -60,7 +63,7 @@ impl Guarded {
     /// Everything that is stored of a trace.
     pub(super) async fn trace_text(&self, id: &str) -> String {
         self.harness.recorder.flush().await.unwrap();
-        format!("{:?}", self.harness.app.traces.trace(id.parse().unwrap()).await.unwrap())
+        format!("{:?}", self.harness.app.traces.whole().trace(id.parse().unwrap()).await.unwrap())
     }
 
     /// Every method of every path in the document: its path as it can be asked for, who may, and
@@ -101,7 +104,12 @@ struct Operation {
     roles: Option<Vec<Role>>,
 }
 
-fn request(method: Method, path: &str, token: Option<&str>, body: Option<Value>) -> Request<Body> {
+pub(super) fn request(
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
@@ -241,6 +249,8 @@ async fn an_administrator_makes_lists_and_revokes_tokens_and_each_is_a_line_in_a
         (json!({"role": "owner"}), "/role"),
         (json!({"role": "viewer", "expires_at": "1999-01-01T00:00:00Z"}), "/expires_at"),
         (json!({"role": "viewer", "tenants": []}), "/tenants"),
+        (json!({"role": "viewer", "tenant": "a--b"}), "/tenant"),
+        (json!({"role": "admin", "tenant": "acme"}), "/role"),
     ] {
         let answer =
             server.send(Method::POST, "/v1/tokens", Some(&server.admin), Some(body.clone())).await;

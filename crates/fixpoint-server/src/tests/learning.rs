@@ -75,8 +75,13 @@ impl TraceStore for Gated {
         self.inner.search(query).await
     }
 
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
-        self.inner.find(id, limit).await
+    async fn find(
+        &self,
+        id: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError> {
+        self.inner.find(id, tenant, limit).await
     }
 
     async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {

@@ -21,6 +21,7 @@ mod several;
 mod sign_in;
 mod streams;
 mod superseded;
+mod tenants;
 mod tls;
 mod toy;
 mod traces;
@@ -156,7 +157,7 @@ impl Harness {
 
     /// A second server on the same stores. It must be dropped first.
     fn beside(&self, runs: Arc<dyn store::RunStore>) -> Self {
-        let (traces, recorder) = (Arc::clone(&self.app.traces), self.recorder.clone());
+        let (traces, recorder) = (Arc::clone(self.app.traces.whole()), self.recorder.clone());
         let writer = tokio::spawn(std::future::pending());
         let setup = Setup { name: "second".to_owned(), ..self.setup.clone() };
         Self::server(setup, runs, traces, recorder, writer)

@@ -36,7 +36,8 @@ async fn a_run_that_a_crash_cut_off_goes_on_in_its_own_span_and_makes_nothing_tw
     let numbers: Vec<_> = run.plan_history.iter().map(|i| i.iteration).collect();
     assert_eq!(numbers, (1..=run.iterations).collect::<Vec<_>>(), "iterations go on counting");
 
-    let trace = server.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
+    let trace =
+        server.app.traces.whole().trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
     insta::assert_snapshot!(testing::tree(&trace, &["error.type", "fixpoint.run.result"]), @r"
     POST /v1/toys server
       run toys {fixpoint.run.result=converged}
@@ -79,7 +80,8 @@ async fn crashes_at_any_moment_leave_one_trace_with_one_root_and_nothing_made_tw
     let run = server.ended(&id).await;
     assert_eq!((run.state, world.state().made), (RunState::Converged, 10));
     server.recorder.flush().await.unwrap();
-    let trace = server.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
+    let trace =
+        server.app.traces.whole().trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
     let ids: HashSet<_> = trace.spans.iter().map(|span| span.span_id).collect();
     let roots = trace.spans.iter().filter(|span| span.parent.is_none()).count();
     assert_eq!(roots, 1);
@@ -155,13 +157,13 @@ async fn an_open_span_of_another_program_is_left_to_it() {
         resource: Arc::new([("service.name".to_owned(), "shop".into())].into()),
         ..Span::new(context, "checkout", 1)
     };
-    server.app.traces.append(vec![Record::Span(theirs.clone())]).await.unwrap();
+    server.app.traces.whole().append(vec![Record::Span(theirs.clone())]).await.unwrap();
     crash(server).await;
     let server = Harness::open(directory.path(), Arc::default());
     // The server has taken over once it works.
     let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
     server.ended(&id).await;
-    let trace = server.app.traces.trace(context.trace_id).await.unwrap().unwrap();
+    let trace = server.app.traces.whole().trace(context.trace_id).await.unwrap().unwrap();
     assert_eq!(trace.spans, [theirs]);
 }
 

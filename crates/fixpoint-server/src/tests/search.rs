@@ -43,7 +43,12 @@ fn ids(page: &TracePage) -> Vec<TraceId> {
 
 impl Harness {
     pub(super) async fn keep(&self, spans: Vec<Span>) {
-        self.app.traces.append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
+        self.app
+            .traces
+            .whole()
+            .append(spans.into_iter().map(Record::Span).collect())
+            .await
+            .unwrap();
     }
 
     /// `GET path` with a query in the parameter `q`.

@@ -48,7 +48,8 @@ async fn a_run_of_a_server_that_died_goes_on_on_another_in_its_own_span() {
     assert_eq!(first.world.state().made, 3);
 
     first.recorder.flush().await.unwrap();
-    let trace = first.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
+    let trace =
+        first.app.traces.whole().trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
     let take_over = trace.spans.iter().find(|span| span.name == "take_over").unwrap();
     let said = |name: &str| take_over.attributes[name].as_str().unwrap();
     assert_eq!(said("fixpoint.takeover.from"), "second");
@@ -204,7 +205,8 @@ async fn each_request_to_etcd_is_a_span_with_what_was_there_before_and_after() {
     let newer = server.patch("/v1/toys/car", json!({"bricks": 2})).await;
     let run = server.ended(&newer.run_id()).await;
     server.recorder.flush().await.unwrap();
-    let trace = server.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
+    let trace =
+        server.app.traces.whole().trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
     let text = |span: &fixpoint_trace::model::Span, name: &str| {
         span.attributes.get(name).map(|value| value.to_text().into_owned())
     };
@@ -231,7 +233,7 @@ async fn each_request_to_etcd_is_a_span_with_what_was_there_before_and_after() {
     let put = trace.spans.iter().find(|span| span.name == "etcd.put").unwrap();
     assert_eq!(put.parent.unwrap().to_string(), run.span_id);
     // And nothing that etcd was asked outside of a trace is a trace of its own.
-    let all = server.app.traces.search(&Default::default()).await.unwrap().items;
+    let all = server.app.traces.whole().search(&Default::default()).await.unwrap().items;
     let roots: Vec<_> = all.iter().filter(|trace| trace.name.starts_with("etcd")).collect();
     assert!(roots.is_empty(), "{roots:#?}");
 }

@@ -13,7 +13,7 @@ const SPAN: &str = "00f067aa0ba902b7";
 impl Harness {
     async fn trace(&self, id: &str) -> Trace {
         self.recorder.flush().await.unwrap();
-        self.app.traces.trace(id.parse().unwrap()).await.unwrap().unwrap()
+        self.app.traces.whole().trace(id.parse().unwrap()).await.unwrap().unwrap()
     }
 }
 

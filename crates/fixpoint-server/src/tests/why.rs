@@ -138,11 +138,11 @@ async fn a_run_that_was_asked_for_earlier_and_converged_later_counts_as_well() {
     let run = server.make(json!({"name": "car", "bricks": 2})).await;
     assert_eq!(server.why(&run.id).await.baseline.good, 2);
     // What a run that took long leaves behind: its id is older than those that are known.
-    let stored = server.app.records.run(&run.id).await.unwrap().unwrap();
+    let stored = server.app.records.whole().run(&run.id).await.unwrap().unwrap();
     let mut late = stored.record;
     late.run.id = "run-0".to_owned();
     let write = put(key::run("run-0"), &late, Precondition::Absent).unwrap();
-    server.app.records.commit(vec![write]).await.unwrap();
+    server.app.records.whole().commit(vec![write]).await.unwrap();
     assert_eq!(server.why(&run.id).await.baseline.good, 3);
 }
 
@@ -151,12 +151,13 @@ async fn a_run_that_is_in_the_middle_of_a_step_as_others_were_is_not_unusual() {
     let server = Harness::new();
     server.good_toys(8).await;
     let run = server.make(json!({"name": "car", "bricks": 2})).await;
-    let stored = server.app.records.run(&run.id).await.unwrap().unwrap();
+    let stored = server.app.records.whole().run(&run.id).await.unwrap().unwrap();
     // The same run, as it was when its last brick was being laid.
     let mut under_way = stored.record;
     let trace_id = TraceId::random();
     server.recorder.flush().await.unwrap();
-    let trace = server.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
+    let trace =
+        server.app.traces.whole().trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
     let last = trace.spans.iter().rposition(|span| span.name == "lay_brick").unwrap();
     let mut spans = trace.spans[..=last].to_vec();
     spans.iter_mut().for_each(|span| span.trace_id = trace_id);
@@ -165,13 +166,13 @@ async fn a_run_that_is_in_the_middle_of_a_step_as_others_were_is_not_unusual() {
             span.end = None;
         }
     }
-    server.app.traces.append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
+    server.app.traces.whole().append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
     under_way.run.id = "run-9".to_owned();
     under_way.run.trace_id = trace_id.to_string();
     under_way.run.state = RunState::Running;
     under_way.run.ended_at = None;
     let write = put(key::run("run-9"), &under_way, Precondition::Absent).unwrap();
-    server.app.records.commit(vec![write]).await.unwrap();
+    server.app.records.whole().commit(vec![write]).await.unwrap();
     let why = server.why("run-9").await;
     assert_eq!(why.conclusion, Conclusion::NothingDiffers, "{}", why.sentence);
 }
@@ -218,7 +219,7 @@ async fn shop(server: &Harness, number: u64, is_bad: bool, end: Status) -> Trace
     if is_bad {
         spans.remove(2);
     }
-    server.app.traces.append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
+    server.app.traces.whole().append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
     trace_id
 }
 

@@ -103,6 +103,7 @@ fn run(state: RunState) -> RunView {
 
 fn resource() -> ResourceView {
     ResourceView::new(Resource {
+        tenant: None,
         kind: "clusters".into(),
         name: "idg".into(),
         generation: 2,

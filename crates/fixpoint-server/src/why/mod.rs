@@ -34,7 +34,11 @@ use self::{
     unusual::Unusual,
     view::View,
 };
-use crate::{records::Records, store};
+use crate::{
+    access::Scope,
+    records::{Records, ResourceKey},
+    store,
+};
 
 /// Says of a kind of error (`error.type` of a span) what an operator can do about it.
 pub type Hints = fn(&str) -> Option<&'static str>;
@@ -84,16 +88,17 @@ impl Explainer {
         self.baselines.size()
     }
 
-    /// Why a run went as it did, or goes as it does. The run must be read with its history.
-    pub(crate) async fn of_run(&self, run: &Run) -> Result<Why, Unexplained> {
-        let held = self.baselines.of_plan(&Of::plan(run)).await?;
-        self.answer(self.case_of(run, held).await?, plan::blame).await
+    /// Why a run went as it did, or goes as it does, from what is in a scope. The run must be read
+    /// with its history.
+    pub(crate) async fn of_run(&self, scope: &Scope, run: &Run) -> Result<Why, Unexplained> {
+        let held = self.baselines.of_plan(&Of::plan(scope, run)).await?;
+        self.answer(self.case_of(scope, run, held).await?, plan::blame).await
     }
 
-    async fn case_of(&self, run: &Run, held: Held) -> Result<Case, Unexplained> {
-        let trace = trace_of(&*self.traces, run).await?.unwrap_or_default();
+    async fn case_of(&self, scope: &Scope, run: &Run, held: Held) -> Result<Case, Unexplained> {
+        let trace = trace_of(&*self.traces, scope, run).await?.unwrap_or_default();
         Ok(Case {
-            of: Of::plan(run),
+            of: Of::plan(scope, run),
             held,
             trace,
             run: Some(run.clone()),
@@ -103,19 +108,25 @@ impl Explainer {
 
     /// Why a trace went as it did: of the run that it is of, if it is of one. None if nothing of
     /// it is known.
-    pub(crate) async fn of_trace(&self, id: TraceId) -> Result<Option<Why>, Unexplained> {
-        let runs = self.records.runs_in(&id.to_string()).await?;
+    pub(crate) async fn of_trace(
+        &self,
+        scope: &Scope,
+        id: TraceId,
+    ) -> Result<Option<Why>, Unexplained> {
+        let mut runs = self.records.runs_in(&id.to_string()).await?;
+        runs.retain(|run| ResourceKey::parse(&run.resource).is_some_and(|key| scope.holds(&key)));
         // The last run of a trace is how the trace ended.
         if let Some(run) = runs.last()
             && let Some(run) = self.records.run_with_history(&run.id).await?
         {
-            return self.of_run(&run).await.map(Some);
+            return self.of_run(scope, &run).await.map(Some);
         }
-        let Some(trace) = self.traces.trace(id).await? else { return Ok(None) };
+        let trace = self.traces.trace(id).await?.and_then(|trace| scope.part(trace));
+        let Some(trace) = trace else { return Ok(None) };
         let trace = without_bookkeeping(trace);
         let summary = TraceSummary::of(id, &trace);
-        let held = self.baselines.of_operation(&summary).await?;
-        let of = Of::operation(&summary);
+        let held = self.baselines.of_operation(scope, &summary).await?;
+        let of = Of::operation(scope, &summary);
         let case = Case { of, held, trace, run: None, id: id.to_string() };
         self.answer(case, |_, _| Blame::default()).await.map(Some)
     }

@@ -19,7 +19,7 @@ use super::{
     baseline::{Held, Of},
     plan::Blame,
 };
-use crate::runner::now;
+use crate::{access::Scope, records::ResourceKey, runner::now};
 
 /// How often the runs that go on are looked at.
 const EVERY: Duration = Duration::from_secs(3);
@@ -83,7 +83,10 @@ impl Explainer {
             if !matches!(run.state, RunState::Running | RunState::Waiting) {
                 continue;
             }
-            let of = Of::plan(&run);
+            // Whoever may see the run may be told, so a tenant's is held against that tenant's.
+            let scope = ResourceKey::parse(&run.resource).map(|key| Scope::around(&key));
+            let scope = scope.unwrap_or(Scope::WHOLE);
+            let of = Of::plan(&scope, &run);
             let good = match held.get(&of) {
                 Some(good) => good.clone(),
                 None => {
@@ -91,7 +94,7 @@ impl Explainer {
                     held.entry(of).or_insert(good).clone()
                 }
             };
-            let why = self.as_it_goes(&run, good, now).await?;
+            let why = self.as_it_goes(&scope, &run, good, now).await?;
             if why.conclusion == Conclusion::Cause && why.baseline.good >= ENOUGH {
                 unusual.insert(id, why.sentence);
             }
@@ -101,8 +104,14 @@ impl Explainer {
     }
 
     /// What of a run is not as in the good ones, whatever it says of itself. It lasts until now.
-    async fn as_it_goes(&self, run: &Run, good: Held, now: UnixNanos) -> Result<Why, Unexplained> {
-        let mut case = self.case_of(run, good).await?;
+    async fn as_it_goes(
+        &self,
+        scope: &Scope,
+        run: &Run,
+        good: Held,
+        now: UnixNanos,
+    ) -> Result<Why, Unexplained> {
+        let mut case = self.case_of(scope, run, good).await?;
         case.trace.logs.push(LogRecord::new(now, Level::Trace, "it goes on"));
         self.answer(case, |_, _| Blame::default()).await
     }

@@ -86,8 +86,13 @@ impl<S: TraceStore> TraceStore for Copying<S> {
         self.store.search(query).await
     }
 
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
-        self.store.find(id, limit).await
+    async fn find(
+        &self,
+        id: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError> {
+        self.store.find(id, tenant, limit).await
     }
 
     async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {

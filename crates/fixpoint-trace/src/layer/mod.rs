@@ -8,6 +8,7 @@
 mod fields;
 mod lines;
 mod noise;
+mod owner;
 
 use std::{
     fmt,
@@ -25,7 +26,7 @@ use tracing_subscriber::{
 };
 
 pub use self::lines::JsonLines;
-use self::{fields::Fields, noise::is_noise};
+use self::{fields::Fields, noise::is_noise, owner::Owner};
 use crate::{
     model::{self, Resource, SpanContext, SpanId, TraceId},
     record::{Line, Message, Opening, Recorder},
@@ -37,6 +38,8 @@ use crate::{
 ///
 /// Fields named in [`semconv::special`] steer how a span is recorded.
 /// Otherwise a span belongs to the trace of its parent, and one without a parent starts a trace.
+/// What is recorded below a span of a tenant ([`semconv::TENANT`]) is that tenant's as well, unless
+/// it says otherwise; an empty text says that it is nobody's.
 /// As always with `tracing`, a span closes when the last handle to it and its last child have gone.
 pub struct RecordLayer {
     recorder: Recorder,
@@ -104,7 +107,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, cx: Context<'_, S>) {
         let Some(span) = cx.span(id).filter(|span| !is_noise(span.metadata())) else { return };
-        let (fields, ids) = Fields::of_span(attributes);
+        let (mut fields, ids) = Fields::of_span(attributes);
+        let owner = Owner::said(&mut fields).or_else(|| span.parent().and_then(Owner::nearest));
+        if let Some(owner) = &owner {
+            fields.extend(owner.field());
+        }
         let above = span.parent().and_then(nearest);
         let trace_id = ids.trace.or_else(|| Some(above?.trace_id)).unwrap_or_else(TraceId::random);
         let context = SpanContext { trace_id, span_id: ids.span.unwrap_or_else(SpanId::random) };
@@ -117,6 +124,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
             return;
         }
         extensions.insert(context);
+        if let Some(owner) = owner {
+            extensions.insert(owner);
+        }
         drop(extensions);
         self.recorder.push(Message::Open(Opening {
             context,
@@ -131,7 +141,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
 
     fn on_record(&self, id: &Id, values: &tracing::span::Record<'_>, cx: Context<'_, S>) {
         if let Some(context) = own(&cx, id) {
-            let fields = Fields::of_record(values);
+            let mut fields = Fields::of_record(values);
+            if let Some(owner) = Owner::said(&mut fields) {
+                fields.extend(owner.field());
+                if let Some(span) = cx.span(id) {
+                    span.extensions_mut().replace(owner);
+                }
+            }
             self.recorder.push(Message::Set { context, fields });
         }
     }
@@ -147,7 +163,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
         if is_noise(metadata) {
             return;
         }
-        let (fields, message) = Fields::of_event(event);
+        let (mut fields, message) = Fields::of_event(event);
+        let owner = Owner::said(&mut fields).or_else(|| Owner::nearest(cx.event_span(event)?));
+        fields.extend(owner.and_then(|owner| owner.field()));
         self.recorder.push(Message::Line(Box::new(Line {
             context: cx.event_span(event).and_then(nearest),
             time: model::now(),

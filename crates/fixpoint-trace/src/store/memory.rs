@@ -14,7 +14,7 @@ use super::{
     FOLLOW, LogQuery, RateQuery, Rates, Stats, StoreError, TracePage, TraceQuery, TraceStore,
     TraceSummary, rollup::Rollup, summary::Tally, tokens,
 };
-use crate::model::{LogRecord, Record, Span, Trace, TraceId};
+use crate::model::{LogRecord, Record, Span, Trace, TraceId, UnixNanos};
 
 /// A trace store that is gone with the process.
 #[derive(Debug)]
@@ -39,8 +39,9 @@ impl MemoryStore {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Summaries of all traces, newest first.
-    fn summaries(&self) -> Vec<TraceSummary> {
+    /// All traces or, with a tenant, that tenant's part of each, summed up; newest first, each with
+    /// the start of all of it.
+    fn summed_up(&self, tenant: Option<&str>) -> Vec<(UnixNanos, TraceSummary, Trace)> {
         let mut traces: BTreeMap<TraceId, Trace> = BTreeMap::new();
         for span in self.spans() {
             traces.entry(span.trace_id).or_default().spans.push(span);
@@ -53,11 +54,14 @@ impl MemoryStore {
             }
         }
         let mut found = Vec::new();
-        for (id, mut trace) in traces {
+        for (id, trace) in traces {
+            let start = Tally::of(id, &trace).into_summary().start;
+            let part = tenant.map_or(Some(trace.clone()), |tenant| trace.part_of(tenant));
+            let Some(mut trace) = part else { continue };
             trace.sort();
-            found.push(Tally::of(id, &trace).into_summary());
+            found.push((start, Tally::of(id, &trace).into_summary(), trace));
         }
-        found.sort_by_key(|summary| std::cmp::Reverse((summary.start, summary.trace_id)));
+        found.sort_by_key(|(start, summary, _)| std::cmp::Reverse((*start, summary.trace_id)));
         found
     }
 
@@ -94,28 +98,33 @@ impl TraceStore for MemoryStore {
     }
 
     async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
-        let mut items = self.summaries();
-        items.retain(|summary| query.spans_over(summary.start, summary.trace_id));
         let mut found = Vec::new();
-        for summary in items {
-            let matches = query.filter.any.is_empty() || {
-                let trace = self.trace(summary.trace_id).await?;
-                query.filter.matches(&trace.unwrap_or_default())
-            };
-            if matches {
-                found.push(summary);
+        for (start, summary, trace) in self.summed_up(query.tenant.as_deref()) {
+            let lines_alone = query.tenant.is_some() && trace.spans.is_empty();
+            if query.spans_over(start, summary.trace_id)
+                && !lines_alone
+                && query.filter.matches(&trace)
+            {
+                found.push((start, summary));
             }
         }
         let more = found.len() > query.limit();
         found.truncate(query.limit());
-        let next = found.last().filter(|_| more).map(|last| (last.start, last.trace_id));
-        Ok(TracePage { items: found, next, partial: None })
+        let next = found.last().filter(|_| more).map(|(start, last)| (*start, last.trace_id));
+        let items = found.into_iter().map(|(_, summary)| summary).collect();
+        Ok(TracePage { items, next, partial: None })
     }
 
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
+    async fn find(
+        &self,
+        id: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError> {
         let wanted = tokens::normal(id);
         let mut traces = Vec::new();
-        for record in self.records().iter() {
+        let told = |record: &&Record| tenant.is_none() || record.tenant() == tenant;
+        for record in self.records().iter().filter(told) {
             tokens::words(record, &mut |word| {
                 let prefix = wanted.len() >= tokens::PREFIX && word.starts_with(&*wanted);
                 if !wanted.is_empty() && (prefix || word == wanted) {
@@ -123,10 +132,8 @@ impl TraceStore for MemoryStore {
                 }
             });
         }
-        let mut found = self.summaries();
-        found.retain(|summary| traces.contains(&summary.trace_id));
-        found.truncate(limit);
-        Ok(found)
+        let found = self.summed_up(tenant).into_iter().map(|(_, summary, _)| summary);
+        Ok(found.filter(|summary| traces.contains(&summary.trace_id)).take(limit).collect())
     }
 
     async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {
@@ -149,7 +156,7 @@ impl TraceStore for MemoryStore {
                 Record::Span(_) => None,
             })
             .filter(|log| query.trace_id.is_none_or(|id| log.trace_id == Some(id)))
-            .filter(|log| query.span_id.is_none_or(|id| log.span_id == Some(id)))
+            .filter(|log| query.takes(log))
             .collect();
         logs.sort_by_key(|log| log.time);
         Ok(logs.split_off(logs.len().saturating_sub(query.limit())))
@@ -199,7 +206,7 @@ impl TraceStore for MemoryStore {
         Ok(Stats {
             spans: spans as u64,
             logs: logs as u64,
-            oldest: self.summaries().last().map(|summary| summary.start),
+            oldest: self.summed_up(None).last().map(|(start, ..)| *start),
             ..Stats::default()
         })
     }

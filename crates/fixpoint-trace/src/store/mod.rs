@@ -22,7 +22,8 @@ pub use self::rollup::Histogram;
 use crate::{
     model::{Kind, LogRecord, Record, Span, SpanId, Status, Trace, TraceId, UnixNanos},
     otlp,
-    query::Query,
+    query::{Condition, Field, Query, TraceCondition},
+    semconv,
 };
 
 /// How many batches a follower may fall behind before it is told that it lagged.
@@ -61,7 +62,13 @@ pub trait TraceStore: Send + Sync + std::fmt::Debug {
 
     /// Traces in which `id` occurs: a trace or span id (a prefix of 8 digits or more will do) or
     /// the value of any id-like attribute (run, resource, instance, ARN, AWS request id), newest first.
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError>;
+    /// With a tenant, as if nothing but what is that tenant's were stored.
+    async fn find(
+        &self,
+        id: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError>;
 
     /// Spans that have not ended, oldest first: what a crash left open.
     async fn open_spans(&self) -> Result<Vec<Span>, StoreError>;
@@ -169,12 +176,32 @@ pub struct TraceQuery {
     pub limit: usize,
     /// Where the page before ended.
     pub before: Option<(UnixNanos, TraceId)>,
+    /// As if nothing but what is this tenant's were stored ([`semconv::TENANT`]). A trace of which
+    /// only log lines are is not found. Traces stand where they would without a tenant: one that
+    /// others began has its place by that.
+    pub tenant: Option<String>,
 }
 
 impl TraceQuery {
     /// How many to list, with the default filled in.
     fn limit(&self) -> usize {
         if self.limit == 0 { 50 } else { self.limit }
+    }
+
+    /// What the index is asked: of a tenant's traces, those that have a span of the tenant as well.
+    fn narrowed(&self) -> Self {
+        let Some(tenant) = &self.tenant else { return self.clone() };
+        let of_tenant = Condition::equal(Field::Attribute(semconv::TENANT.into()), &**tenant);
+        let filter = self.filter.clone().and(TraceCondition::Has(vec![of_tenant]));
+        Self { filter, ..self.clone() }
+    }
+
+    /// What of a trace is looked at; none if there is nothing.
+    fn part(&self, trace: Trace) -> Option<Trace> {
+        match &self.tenant {
+            Some(tenant) => trace.part_of(tenant),
+            None => Some(trace),
+        }
     }
 
     /// Whether a trace of this start lies within the bounds of time and page.
@@ -313,12 +340,20 @@ pub struct LogQuery {
     pub span_id: Option<SpanId>,
     /// At most this many, the newest; 0 means 1,000.
     pub limit: usize,
+    /// Only lines that are this tenant's ([`semconv::TENANT`]).
+    pub tenant: Option<String>,
 }
 
 impl LogQuery {
     /// How many lines to read, with the default filled in.
     fn limit(&self) -> usize {
         if self.limit == 0 { 1000 } else { self.limit }
+    }
+
+    /// Whether a line is of the span and the tenant, if there is one of either.
+    fn takes(&self, log: &LogRecord) -> bool {
+        self.span_id.is_none_or(|id| log.span_id == Some(id))
+            && self.tenant.as_deref().is_none_or(|tenant| log.tenant() == Some(tenant))
     }
 }
 

@@ -27,6 +27,7 @@ pub async fn contract<S: TraceStore>(empty: impl AsyncFn() -> S) {
     a_trace_is_found_by_any_id_in_it(&empty().await).await;
     open_spans_are_those_without_an_end(&empty().await).await;
     log_lines_are_read_newest_last(&empty().await).await;
+    a_tenant_is_answered_as_if_nothing_else_were_stored(&empty().await).await;
     followers_hear_of_what_is_stored_in_order(&empty().await).await;
     appends_at_the_same_time_lose_nothing(Arc::new(empty().await)).await;
 }
@@ -230,7 +231,7 @@ async fn a_trace_is_found_by_any_id_in_it(store: &impl TraceStore) {
     newer.attributes.insert(semconv::RESOURCE.into(), Value::String("clusters/idg".into()));
     append(store, [Record::Span(newer.clone()), Record::Span(root.clone())]).await;
     let found = async |id: &str, limit| {
-        let found = store.find(id, limit).await.expect("looks up");
+        let found = store.find(id, None, limit).await.expect("looks up");
         found.iter().map(|summary| summary.start).collect::<Vec<_>>()
     };
     let (trace, span) = (root.trace_id.to_string(), root.span_id.to_string());
@@ -297,11 +298,106 @@ async fn log_lines_are_read_newest_last(store: &impl TraceStore) {
         ["root 10", "root 20", "root 20 again", "child 30"]
     );
     for trace_id in [None, trace_id] {
-        let query = LogQuery { trace_id, span_id: Some(root.span_id), limit: 2 };
+        let query =
+            LogQuery { trace_id, span_id: Some(root.span_id), limit: 2, ..LogQuery::default() };
         assert_eq!(lines(query).await, ["root 20", "root 20 again"]);
     }
     let query = LogQuery { trace_id: Some(TraceId::random()), ..LogQuery::default() };
     assert_eq!(lines(query).await, [""; 0]);
+}
+
+/// One trace of two tenants, and one of each.
+async fn a_tenant_is_answered_as_if_nothing_else_were_stored(store: &impl TraceStore) {
+    let shared = TraceId::random();
+    let of = |tenant: &str, trace, name: &str, start| {
+        let mut span = span(trace, None, name, start);
+        span.end = Some(start + 5);
+        span.attributes.insert("secret".into(), format!("i-{tenant}-{name}").into());
+        let mut log = log(Some(&span), start + 1, &format!("{tenant} {name}"));
+        // As its receiver marks what is sent, and as the layer marks what is recorded.
+        let mark = (semconv::TENANT.to_owned(), Value::from(tenant));
+        match name {
+            "sent" => {
+                let resource = Resource::from_iter([
+                    (semconv::SERVICE_NAME.to_owned(), Value::from(tenant)),
+                    mark,
+                ]);
+                (span.resource, log.resource) = (Arc::new(resource.clone()), Arc::new(resource));
+            }
+            _ => {
+                span.attributes.insert(mark.0.clone(), mark.1.clone());
+                log.attributes.insert(mark.0, mark.1);
+            }
+        }
+        [Record::Span(span), Record::Log(log)]
+    };
+    let (acme, other) = (TraceId::random(), TraceId::random());
+    let mut failed = of("other", shared, "sent", 40);
+    if let Record::Span(span) = &mut failed[0] {
+        span.status = Status::Error("a secret of other".into());
+    }
+    let nobodys =
+        [Record::Span(span(shared, None, "nobodys", 1)), Record::Log(log(None, 2, "free"))];
+    for records in [
+        nobodys,
+        of("acme", shared, "sent", 30),
+        failed,
+        of("acme", acme, "made", 20),
+        of("other", other, "made", 10),
+    ] {
+        append(store, records).await;
+    }
+
+    let found = async |tenant: &str, text: &str| {
+        let filter = text.parse().expect(text);
+        let tenant = Some(tenant.to_owned());
+        let query = TraceQuery { filter, tenant, ..TraceQuery::default() };
+        let items = store.search(&query).await.expect("finds").items;
+        items.iter().map(|it| (it.start, it.spans, it.errors, it.logs)).collect::<Vec<_>>()
+    };
+    let (shared_part, made) = ((30, 1, 0, 1), (20, 1, 0, 1));
+    for (text, expected) in [
+        ("", vec![made, shared_part]),
+        ("secret ~ other", vec![]),
+        ("error or status.message ~ secret or open", vec![]),
+        ("missing(error) and missing(nobodys)", vec![made, shared_part]),
+        ("trace.spans = 1 and trace.errors = 0", vec![made, shared_part]),
+        ("trace.spans > 1 or trace.duration > 5ns", vec![]),
+        ("log ~ other", vec![]),
+        ("service = acme", vec![shared_part]),
+        ("service = other or service = test and secret = \"i-other-made\"", vec![]),
+        ("secret = \"i-acme-made\"", vec![made]),
+        ("root = sent", vec![shared_part]),
+    ] {
+        assert_eq!(found("acme", text).await, expected, "{text}");
+    }
+    // The shared one began before all, by nobody's span.
+    assert_eq!(found("other", "").await, [(10, 1, 0, 1), (40, 1, 1, 1)]);
+    assert_eq!(found("nobody", "").await, []);
+
+    let by_id = async |tenant, id: &str| {
+        let found = store.find(id, Some(tenant), 10).await.expect("looks up");
+        found.iter().map(|it| (it.start, it.spans, it.errors, it.logs)).collect::<Vec<_>>()
+    };
+    for (id, expected) in [
+        (shared.to_string(), vec![shared_part]),
+        (shared.to_string()[..8].to_owned(), vec![shared_part]),
+        (other.to_string(), vec![]),
+        ("i-other-sent".to_owned(), vec![]),
+        ("i-acme-sent".to_owned(), vec![shared_part]),
+    ] {
+        assert_eq!(by_id("acme", &id).await, expected, "{id}");
+    }
+    let lines = async |trace_id, limit| {
+        let tenant = Some("acme".to_owned());
+        let query = LogQuery { trace_id, limit, tenant, ..LogQuery::default() };
+        messages(&store.logs(&query).await.expect("reads"))
+    };
+    assert_eq!(lines(None, 10).await, ["acme made", "acme sent"]);
+    // The newest of its own, however many newer ones others have.
+    assert_eq!(lines(None, 1).await, ["acme sent"]);
+    assert_eq!(lines(Some(shared), 10).await, ["acme sent"]);
+    assert_eq!(lines(Some(other), 10).await, [""; 0]);
 }
 
 async fn followers_hear_of_what_is_stored_in_order(store: &impl TraceStore) {

@@ -126,7 +126,7 @@ async fn check_all(folder: &Path, report: &mut Report) {
         let listed = store.search(&query).await.unwrap().items;
         assert!(listed.len() >= acknowledged.len());
         for summary in listed.iter().step_by(listed.len().div_ceil(200)) {
-            let found = store.find(&summary.trace_id.to_string(), 2).await.unwrap();
+            let found = store.find(&summary.trace_id.to_string(), None, 2).await.unwrap();
             assert_eq!(found.as_slice(), std::slice::from_ref(summary));
         }
         // A request that was not acknowledged is there whole or not at all, and so is its index.

@@ -174,7 +174,7 @@ async fn answers(store: &Engine, traces: &[TraceId]) -> Answers {
                 trace => format!("{trace:?}"),
             }),
         ));
-        let found = store.find(&id.to_string(), 10).await;
+        let found = store.find(&id.to_string(), None, 10).await;
         answers.push(("find", found.map(|found| format!("{found:?}"))));
     }
     for filter in
@@ -351,6 +351,7 @@ async fn a_search_is_exact_over_pages_while_spans_arrive_and_segments_are_sealed
                     until: random.bool().then(|| random.u64(500..2500)),
                     limit: random.usize(1..6),
                     before: None,
+                    tenant: None,
                 };
                 let mut query = match going_on.is_empty() || random.bool() {
                     true => new,

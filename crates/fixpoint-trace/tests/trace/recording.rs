@@ -474,8 +474,13 @@ impl TraceStore for Refusing {
         self.0.search(query).await
     }
 
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
-        self.0.find(id, limit).await
+    async fn find(
+        &self,
+        id: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError> {
+        self.0.find(id, tenant, limit).await
     }
 
     async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {
@@ -488,5 +493,56 @@ impl TraceStore for Refusing {
 
     async fn logs(&self, query: &LogQuery) -> Result<Vec<LogRecord>, StoreError> {
         self.0.logs(query).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_recorded_below_a_tenants_span_is_that_tenants() {
+    let process = Process::start(Arc::new(MemoryStore::default()));
+    let work = || {
+        let request = info_span!("request", fixpoint.tenant = tracing::field::Empty);
+        let _request = request.enter();
+        info_span!("before").in_scope(|| info!("before"));
+        request.record(semconv::TENANT, "acme");
+        info!("known");
+        info_span!("child").in_scope(|| {
+            info_span!("grandchild").in_scope(|| info!("deep"));
+            info_span!("nobodys", fixpoint.tenant = "").in_scope(|| {
+                info!("nobodys");
+                info_span!("nobodys child").in_scope(|| {});
+            });
+            info_span!("another", fixpoint.tenant = "globex").in_scope(|| info!("anothers"));
+        });
+    };
+    process.run(work).await;
+    let trace = process.only_trace().await;
+    let whose = |name: &str| {
+        let span = trace.spans.iter().find(|span| span.name == name).expect(name);
+        span.tenant().map(str::to_owned)
+    };
+    let said = |message: &str| {
+        let log = trace.logs.iter().find(|log| log.message() == message).expect(message);
+        log.tenant().map(str::to_owned)
+    };
+    let (acme, globex) = (Some("acme".to_owned()), Some("globex".to_owned()));
+    for (name, expected) in [
+        ("request", &acme),
+        ("before", &None),
+        ("child", &acme),
+        ("grandchild", &acme),
+        ("nobodys", &None),
+        ("nobodys child", &None),
+        ("another", &globex),
+    ] {
+        assert_eq!(whose(name), *expected, "{name}");
+    }
+    for (message, expected) in [
+        ("before", &None),
+        ("known", &acme),
+        ("deep", &acme),
+        ("nobodys", &None),
+        ("anothers", &globex),
+    ] {
+        assert_eq!(said(message), *expected, "{message}");
     }
 }

@@ -62,7 +62,7 @@ async fn a_store_on_disk_that_is_opened_again_has_everything() {
     };
     let store = Engine::open(folder.path(), Options::default()).unwrap();
     assert_eq!(everything(&store).await, before);
-    assert_eq!(store.find(&first.span_id.to_string(), 10).await.unwrap().len(), 1);
+    assert_eq!(store.find(&first.span_id.to_string(), None, 10).await.unwrap().len(), 1);
     // Lines of the same moment do not replace those of the life before.
     store.append(records).await.unwrap();
     let lines = store.logs(&LogQuery::default()).await.unwrap().len();

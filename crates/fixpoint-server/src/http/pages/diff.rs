@@ -5,7 +5,7 @@
 //! shared means the same tomorrow.
 
 use axum::{
-    extract::{Path, State},
+    extract::Path,
     response::{IntoResponse, Redirect, Response},
 };
 use fixpoint_client::{Run, RunState};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::draw;
 use crate::{
-    http::{App, Problem, diff::meant, page::Params, traces::no_trace},
+    http::{Problem, View, diff::meant, page::Params, traces::no_trace},
     ui::{self, Chrome, DiffSide, RunView},
 };
 
@@ -22,7 +22,7 @@ use crate::{
 const LOOKED_AT: usize = 200;
 
 pub(super) async fn diff(
-    State(app): State<App>,
+    app: View,
     Path((a, b)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let traces = [meant(&app, &a).await?, meant(&app, &b).await?];
@@ -40,7 +40,7 @@ pub(super) async fn diff(
     draw(&ui::DiffPage { chrome, a, b })
 }
 
-async fn side(app: &App, trace: TraceId) -> Result<DiffSide, Problem> {
+async fn side(app: &View, trace: TraceId) -> Result<DiffSide, Problem> {
     let trace_id = trace.to_string();
     let run = app.records.runs_in(&trace_id).await?.pop().map(RunView::new);
     if run.is_none() {
@@ -60,7 +60,7 @@ pub(super) struct Two {
 }
 
 pub(super) async fn compare(
-    State(app): State<App>,
+    app: View,
     Params(Two { a, b }): Params<Two>,
 ) -> Result<Redirect, Problem> {
     let traces = [meant(&app, a.trim()).await?, meant(&app, b.trim()).await?];
@@ -72,7 +72,7 @@ fn address([a, b]: [TraceId; 2]) -> String {
 }
 
 /// The newest run that converged, of the same plan and kind, other than this one.
-pub(super) async fn last_good(app: &App, run: &Run) -> Result<Option<RunView>, Problem> {
+pub(super) async fn last_good(app: &View, run: &Run) -> Result<Option<RunView>, Problem> {
     let good = app.records.runs(None, Some(RunState::Converged), None, LOOKED_AT).await?;
     let fits = |good: &&Run| good.is_example_for(run) && good.trace_id != run.trace_id;
     Ok(good.items.iter().find(fits).cloned().map(RunView::new))

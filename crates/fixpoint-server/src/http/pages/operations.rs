@@ -3,7 +3,7 @@
 //! Not here: how the page looks (`ui/operations.rs`). The surprise: the store counts whole minutes,
 //! so the first column holds a little more than was asked for.
 
-use axum::{extract::State, response::Response};
+use axum::response::Response;
 use fixpoint_trace::{model::UnixNanos, store::RateQuery};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{REFRESH, draw};
 use crate::{
     http::{
-        App, Problem,
+        Problem, View,
         page::{Params, While},
     },
     ui::{Asked, Chrome, OperationRow, OperationsPage, Sort, Window},
@@ -37,7 +37,7 @@ pub(super) struct OperationsParams {
 }
 
 pub(super) async fn operations(
-    State(app): State<App>,
+    app: View,
     Params(params): Params<OperationsParams>,
 ) -> Result<Response, Problem> {
     let OperationsParams { service, mut since, until, sort } = params;
@@ -55,7 +55,7 @@ pub(super) async fn operations(
 
     // All of them, whatever the page is narrowed to: it names the other services as well.
     let query = RateQuery { since: Some(from), until: Some(to), step, ..RateQuery::default() };
-    let found = app.traces.rates(&query).await?;
+    let found = app.traces.whole()?.rates(&query).await?;
     let mut services: Vec<_> = found.iter().map(|rates| rates.service.clone()).collect();
     services.retain(|service| !service.is_empty());
     services.sort_unstable();

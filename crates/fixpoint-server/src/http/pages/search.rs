@@ -5,7 +5,6 @@
 //! redirect to the page whose query says so.
 
 use axum::{
-    extract::State,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -21,7 +20,7 @@ use serde::Deserialize;
 use super::{REFRESH, draw};
 use crate::{
     http::{
-        App, Problem,
+        Problem, View,
         find::hits,
         page::{self, Params, While, bad_parameter},
         traces::{summary, timestamp},
@@ -77,7 +76,7 @@ impl TracesParams {
 }
 
 pub(super) async fn traces(
-    State(app): State<App>,
+    app: View,
     Params(params): Params<TracesParams>,
 ) -> Result<Response, Problem> {
     let now = Timestamp::now();
@@ -170,15 +169,16 @@ struct Searched {
 }
 
 async fn search(
-    app: &App,
+    app: &View,
     query: &Query,
     bounds: While,
     before: Option<Place>,
     now: Timestamp,
 ) -> Result<Searched, Problem> {
     let While { since, until } = bounds;
-    let wanted = TraceQuery { filter: query.clone(), since, until, limit: DOTS, before };
-    let page = app.traces.search(&wanted).await?;
+    let wanted =
+        TraceQuery { filter: query.clone(), since, until, limit: DOTS, before, tenant: None };
+    let page = app.traces.search(wanted).await?;
     let (drawn, more) = (page.items.len(), page.next.is_some());
     let last = page.items.get(ROWS - 1).filter(|_| drawn > ROWS || more);
     let next = last.map(|last| (last.start, last.trace_id));
@@ -203,7 +203,7 @@ async fn search(
 }
 
 /// The row of a trace, with its picture unless it is too large.
-async fn row(app: &App, trace: TraceSummary, now: Timestamp) -> Result<TraceRow, Problem> {
+async fn row(app: &View, trace: TraceSummary, now: Timestamp) -> Result<TraceRow, Problem> {
     let whole =
         if trace.spans > MOST_SPANS { None } else { app.traces.trace(trace.trace_id).await? };
     let nanos = UnixNanos::try_from(now.as_nanosecond()).unwrap_or_default();
@@ -221,7 +221,7 @@ pub(super) struct SearchParams {
 
 /// Where the box leads: to the thing whose id it holds, or to the traces that match its query.
 pub(super) async fn find(
-    State(app): State<App>,
+    app: View,
     Params(SearchParams { q, since, until }): Params<SearchParams>,
 ) -> Result<Response, Problem> {
     let asked = Asked { q: q.trim().to_owned(), since, until };
@@ -237,7 +237,7 @@ pub(super) async fn find(
     if hits.is_empty() && named {
         let filter = asked.q.parse()?;
         let any = TraceQuery { filter, limit: 1, ..TraceQuery::default() };
-        if !app.traces.search(&any).await?.items.is_empty() {
+        if !app.traces.search(any).await?.items.is_empty() {
             return traces();
         }
     }

@@ -4,27 +4,21 @@
 //! runs and traces ask for it behind their readers' backs and show its panel as their own, so that
 //! they need not wait for an answer that may take a second.
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 
 use super::draw;
 use crate::{
     http::{
-        App, Problem,
+        Problem, View,
         runs::no_run,
         traces::{no_trace, trace_id},
     },
     ui::{self, Chrome, WhyView},
 };
 
-pub(super) async fn of_run(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn of_run(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = app.records.run_with_history(&id).await?.ok_or_else(|| no_run(&id))?;
-    let why = app.explainer.of_run(&run).await?;
+    let why = app.explainer.of_run(&app.scope, &run).await?;
     draw(&ui::WhyPage {
         chrome: Chrome::new(format!("Why · {} · {}", run.plan, run.resource)).section("runs"),
         base: ui::RunView::new(run.clone()).href(),
@@ -33,12 +27,9 @@ pub(super) async fn of_run(
     })
 }
 
-pub(super) async fn of_trace(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn of_trace(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
     let id = trace_id(&id)?;
-    let why = app.explainer.of_trace(id).await?.ok_or_else(|| no_trace(id))?;
+    let why = app.explainer.of_trace(&app.scope, id).await?.ok_or_else(|| no_trace(id))?;
     draw(&ui::WhyPage {
         chrome: Chrome::new(format!("Why · trace {id}")),
         base: format!("/traces/{id}"),

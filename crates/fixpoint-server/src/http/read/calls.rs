@@ -10,7 +10,7 @@ use fixpoint_trace::{
     store::TraceQuery,
 };
 
-use super::{App, MAX_TRACES, Problem};
+use super::{MAX_TRACES, Problem, View};
 
 /// How often a service called another.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) type ByPair = BTreeMap<(String, String), Calls>;
 
 /// Who called whom in traces that started in a while.
 pub(super) async fn between(
-    app: &App,
+    app: &View,
     since: UnixNanos,
     until: UnixNanos,
 ) -> Result<ByPair, Problem> {
@@ -36,7 +36,7 @@ pub(super) async fn between(
         ..TraceQuery::default()
     };
     let mut calls = ByPair::new();
-    for trace in super::traces(app, &query).await? {
+    for trace in super::traces(app, query).await? {
         count(&trace, &mut calls);
     }
     Ok(calls)

@@ -6,7 +6,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, RawQuery, State},
+    extract::{Path, RawQuery},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -14,7 +14,7 @@ use fixpoint_trace::{jaeger, query::Field};
 use serde::Deserialize;
 use serde_json::{Value as Data, json};
 
-use super::{App, Problem, Wanted, Window, bad_parameter, calls, optional_duration};
+use super::{App, Problem, View, Wanted, Window, bad_parameter, calls, optional_duration};
 use crate::http::page::Params;
 
 /// How many traces are found unless told otherwise.
@@ -36,15 +36,12 @@ fn envelope(data: Vec<Data>) -> Json<Data> {
     Json(json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": null}))
 }
 
-async fn services(State(app): State<App>) -> Result<Json<Data>, Problem> {
+async fn services(app: View) -> Result<Json<Data>, Problem> {
     let names = super::services(&app).await?;
     Ok(envelope(names.into_iter().map(Data::from).collect()))
 }
 
-async fn operations_of(
-    State(app): State<App>,
-    Path(service): Path<String>,
-) -> Result<Json<Data>, Problem> {
+async fn operations_of(app: View, Path(service): Path<String>) -> Result<Json<Data>, Problem> {
     let operations = super::operations(&app, Some(&service)).await?;
     let mut names: Vec<_> = operations.into_iter().map(|(name, _)| Data::from(name)).collect();
     // One name may be of several kinds.
@@ -60,7 +57,7 @@ struct OfService {
 }
 
 async fn operations(
-    State(app): State<App>,
+    app: View,
     Params(OfService { service, span_kind }): Params<OfService>,
 ) -> Result<Json<Data>, Problem> {
     let wanted = span_kind.unwrap_or_default();
@@ -85,7 +82,7 @@ struct Search {
 }
 
 async fn traces(
-    State(app): State<App>,
+    app: View,
     RawQuery(raw): RawQuery,
     Params(search): Params<Search>,
 ) -> Result<Json<Data>, Problem> {
@@ -115,7 +112,7 @@ async fn traces(
                 .ok_or_else(|| bad_parameter(format!("tag is {tag}; name:value is wanted.")))?;
             wanted.tag(name, Some(value));
         }
-        super::traces(&app, &wanted.into_query()).await?
+        super::traces(&app, wanted.into_query()).await?
     } else {
         super::by_ids(&app, ids).await?
     };
@@ -123,18 +120,12 @@ async fn traces(
 }
 
 /// `/api/traces/{id}`
-pub(super) async fn trace(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn trace(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
     let trace = super::by_id(&app, &id).await?;
     Ok(Json(jaeger::to_json(&[trace])).into_response())
 }
 
-async fn dependencies(
-    State(app): State<App>,
-    Params(window): Params<Window>,
-) -> Result<Json<Data>, Problem> {
+async fn dependencies(app: View, Params(window): Params<Window>) -> Result<Json<Data>, Problem> {
     let (since, until) = window.bounds();
     let calls = calls::between(&app, since, until).await?.into_iter();
     let calls = calls.map(|((parent, child), calls)| {

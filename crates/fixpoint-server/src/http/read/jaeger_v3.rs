@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::Path,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value as Data, json};
 
-use super::{App, Problem, Wanted, bad_parameter, calls, optional_duration};
+use super::{App, Problem, View, Wanted, bad_parameter, calls, optional_duration};
 use crate::http::page::Params;
 
 /// How many traces are found unless told otherwise.
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v3/dependencies", get(dependencies))
 }
 
-async fn services(State(app): State<App>) -> Result<Json<Data>, Problem> {
+async fn services(app: View) -> Result<Json<Data>, Problem> {
     Ok(Json(json!({"services": super::services(&app).await?})))
 }
 
@@ -49,7 +49,7 @@ struct OfService {
 }
 
 async fn operations(
-    State(app): State<App>,
+    app: View,
     Params(OfService { service, span_kind }): Params<OfService>,
 ) -> Result<Json<Data>, Problem> {
     let wanted = span_kind.unwrap_or_default().to_ascii_lowercase();
@@ -62,7 +62,7 @@ async fn operations(
     Ok(Json(json!({"operations": operations})))
 }
 
-async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn trace(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
     let trace = super::by_id(&app, &id).await?;
     Ok(Json(jaeger::v3_document(&trace.spans)).into_response())
 }
@@ -96,7 +96,7 @@ struct Search {
     filter: Option<String>,
 }
 
-async fn find(app: &App, search: Search) -> Result<Vec<Trace>, Problem> {
+async fn find(app: &View, search: Search) -> Result<Vec<Trace>, Problem> {
     if search.filter.is_some() {
         // To leave it out would find more than was asked for.
         return Err(bad_parameter("query.filter is not taken; query.attributes is."));
@@ -112,26 +112,20 @@ async fn find(app: &App, search: Search) -> Result<Vec<Trace>, Problem> {
     let least = optional_duration(search.least.as_deref())?;
     wanted.duration(least, optional_duration(search.most.as_deref())?);
     wanted.tags(search.attributes.as_deref())?;
-    super::traces(app, &wanted.into_query()).await
+    super::traces(app, wanted.into_query()).await
 }
 
 fn nanos(time: Timestamp) -> UnixNanos {
     UnixNanos::try_from(time.as_nanosecond()).unwrap_or_default()
 }
 
-async fn traces(
-    State(app): State<App>,
-    Params(search): Params<Search>,
-) -> Result<Response, Problem> {
+async fn traces(app: View, Params(search): Params<Search>) -> Result<Response, Problem> {
     let spans: Vec<_> =
         find(&app, search).await?.into_iter().flat_map(|trace| trace.spans).collect();
     Ok(Json(jaeger::v3_document(&spans)).into_response())
 }
 
-async fn summaries(
-    State(app): State<App>,
-    Params(search): Params<Search>,
-) -> Result<Json<Data>, Problem> {
+async fn summaries(app: View, Params(search): Params<Search>) -> Result<Json<Data>, Problem> {
     let traces = find(&app, search).await?;
     Ok(Json(json!({"summaries": traces.iter().filter_map(summary).collect::<Vec<_>>()})))
 }
@@ -175,7 +169,7 @@ struct Window {
 }
 
 async fn dependencies(
-    State(app): State<App>,
+    app: View,
     Params(Window { start_time, end_time }): Params<Window>,
 ) -> Result<Json<Data>, Problem> {
     let calls = calls::between(&app, nanos(start_time), nanos(end_time)).await?.into_iter();

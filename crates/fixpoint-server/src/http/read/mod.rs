@@ -14,15 +14,9 @@ pub(super) mod zipkin;
 
 use std::collections::BTreeSet;
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::Path, http::HeaderMap, response::Response, routing::get};
 use fixpoint_trace::{
-    model::{Trace, TraceId, UnixNanos},
+    model::{Span, Trace, TraceId, UnixNanos},
     query::{Condition, Field, Literal, Op, Query},
     store::{RateQuery, TraceQuery},
 };
@@ -30,7 +24,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{App, Problem, page::bad_parameter};
+use super::{App, Problem, View, page::bad_parameter};
 
 /// The most traces that one answer holds, whatever is asked for.
 const MAX_TRACES: usize = 500;
@@ -59,11 +53,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// The one path that Jaeger and Tempo both have: Tempo's clients ask for protobuf.
-async fn either(
-    app: State<App>,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+async fn either(app: View, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     match tempo::wants_protobuf(&headers) {
         true => tempo::trace(app, id, headers).await,
         false => jaeger::trace(app, id).await,
@@ -71,19 +61,53 @@ async fn either(
 }
 
 /// The services that have sent spans.
-async fn services(app: &App) -> Result<BTreeSet<String>, Problem> {
-    let rates = app.traces.rates(&RateQuery::default()).await?;
-    Ok(rates.into_iter().map(|rates| rates.service).filter(|name| !name.is_empty()).collect())
+async fn services(app: &View) -> Result<BTreeSet<String>, Problem> {
+    let found: BTreeSet<_> = match app.traces.whole() {
+        Ok(store) => {
+            let rates = store.rates(&RateQuery::default()).await?;
+            rates.into_iter().map(|rates| rates.service).collect()
+        }
+        Err(_) => newest(app).await?.iter().map(|span| span.service().to_owned()).collect(),
+    };
+    Ok(found.into_iter().filter(|name| !name.is_empty()).collect())
 }
 
 /// The names and kinds of the spans of a service, or of all.
 async fn operations(
-    app: &App,
+    app: &View,
     service: Option<&str>,
 ) -> Result<BTreeSet<(String, &'static str)>, Problem> {
+    let Ok(store) = app.traces.whole() else {
+        let spans = newest(app).await?.into_iter();
+        let spans = spans.filter(|span| service.is_none_or(|wanted| span.service() == wanted));
+        return Ok(spans.map(|span| (span.name, span.kind.as_str())).collect());
+    };
     let query = RateQuery { service: service.map(str::to_owned), ..RateQuery::default() };
-    let rates = app.traces.rates(&query).await?;
+    let rates = store.rates(&query).await?;
     Ok(rates.into_iter().map(|rates| (rates.name, rates.kind.as_str())).collect())
+}
+
+/// The names of attributes or, of one, its values.
+async fn attributes(app: &View, name: Option<&str>) -> Result<BTreeSet<String>, Problem> {
+    if let Ok(store) = app.traces.whole() {
+        return Ok(store.attributes(name, MAX_NAMES).await?.into_iter().collect());
+    }
+    let mut found = BTreeSet::new();
+    for span in newest(app).await? {
+        for (key, value) in span.attributes.iter().chain(span.resource.iter()) {
+            match name {
+                None => found.insert(key.clone()),
+                Some(name) => name == key && found.insert(value.to_text().into_owned()),
+            };
+        }
+    }
+    Ok(found.into_iter().take(MAX_NAMES).collect())
+}
+
+/// The spans of a tenant's newest traces, which stand for all: names are not kept by tenant.
+async fn newest(app: &View) -> Result<Vec<Span>, Problem> {
+    let query = TraceQuery { limit: MAX_TRACES, ..TraceQuery::default() };
+    Ok(traces(app, query).await?.into_iter().flat_map(|trace| trace.spans).collect())
 }
 
 /// Which traces somebody asks for, in the terms that the interfaces share.
@@ -147,18 +171,18 @@ impl Wanted {
         let filter =
             if self.span.is_empty() { Query::default() } else { Query::of_span(self.span) };
         let limit = self.limit.clamp(1, MAX_TRACES);
-        TraceQuery { filter, since: self.since, until: self.until, limit, before: None }
+        TraceQuery { filter, since: self.since, until: self.until, limit, ..TraceQuery::default() }
     }
 }
 
 /// Traces that match, whole, newest first.
-async fn traces(app: &App, query: &TraceQuery) -> Result<Vec<Trace>, Problem> {
+async fn traces(app: &View, query: TraceQuery) -> Result<Vec<Trace>, Problem> {
     let found = app.traces.search(query).await?.items;
     by_ids(app, found.iter().map(|summary| summary.trace_id).collect()).await
 }
 
 /// The traces of these ids, as far as they are known.
-async fn by_ids(app: &App, ids: Vec<TraceId>) -> Result<Vec<Trace>, Problem> {
+async fn by_ids(app: &View, ids: Vec<TraceId>) -> Result<Vec<Trace>, Problem> {
     let (mut found, mut spans) = (Vec::new(), 0);
     for id in ids.into_iter().take(MAX_TRACES) {
         if let Some(trace) = app.traces.trace(id).await? {
@@ -173,7 +197,7 @@ async fn by_ids(app: &App, ids: Vec<TraceId>) -> Result<Vec<Trace>, Problem> {
 }
 
 /// The trace that a path names.
-async fn by_id(app: &App, id: &str) -> Result<Trace, Problem> {
+async fn by_id(app: &View, id: &str) -> Result<Trace, Problem> {
     let id = trace_id(id)?;
     let trace = app.traces.trace(id).await?;
     trace.ok_or_else(|| Problem::not_found(format_args!("trace {id}")))

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::Path,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -22,7 +22,7 @@ use fixpoint_trace::{
 use serde::Deserialize;
 use serde_json::{Value as Data, json};
 
-use super::{App, Problem, Wanted, bad_parameter, optional_duration, traceql};
+use super::{App, Problem, View, Wanted, bad_parameter, optional_duration, traceql};
 use crate::http::page::Params;
 
 /// How many traces are found unless told otherwise.
@@ -73,7 +73,7 @@ fn protobuf(message: Vec<u8>) -> Response {
 
 /// `/api/traces/{id}`
 pub(super) async fn trace(
-    State(app): State<App>,
+    app: View,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -81,7 +81,7 @@ pub(super) async fn trace(
 }
 
 async fn trace_v2(
-    State(app): State<App>,
+    app: View,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -90,7 +90,7 @@ async fn trace_v2(
 
 /// A trace in the one form or the other, as the client wants it.
 async fn show(
-    app: &App,
+    app: &View,
     id: &str,
     headers: &HeaderMap,
     as_protobuf: fn(&Trace) -> Vec<u8>,
@@ -120,10 +120,7 @@ struct Search {
     spss: Option<usize>,
 }
 
-async fn search(
-    State(app): State<App>,
-    Params(search): Params<Search>,
-) -> Result<Json<Data>, Problem> {
+async fn search(app: View, Params(search): Params<Search>) -> Result<Json<Data>, Problem> {
     let nanos = |seconds: u64| seconds.saturating_mul(1_000_000_000);
     let since = search.start.map(nanos);
     // The end may be this very second.
@@ -133,7 +130,7 @@ async fn search(
         Some(q) => {
             let filter = traceql::parse(q).map_err(|error| bad_parameter(error.to_string()))?;
             let limit = limit.clamp(1, super::MAX_TRACES);
-            TraceQuery { filter, since, until, limit, before: None }
+            TraceQuery { filter, since, until, limit, ..TraceQuery::default() }
         }
         None => {
             let mut wanted = Wanted { since, until, limit, ..Wanted::default() };
@@ -150,7 +147,7 @@ async fn search(
             wanted.into_query()
         }
     };
-    let summaries = app.traces.search(&query).await?.items;
+    let summaries = app.traces.search(query.clone()).await?.items;
     let ids = summaries.iter().map(|summary| summary.trace_id).collect();
     let traces = super::by_ids(&app, ids).await?;
     let traces: HashMap<_, _> =
@@ -198,12 +195,8 @@ fn logfmt(text: &str) -> Result<Vec<(String, String)>, Problem> {
     Ok(pairs)
 }
 
-async fn attributes(app: &App) -> Result<BTreeSet<String>, Problem> {
-    Ok(app.traces.attributes(None, super::MAX_NAMES).await?.into_iter().collect())
-}
-
-async fn tags(State(app): State<App>) -> Result<Json<Data>, Problem> {
-    Ok(Json(json!({"tagNames": attributes(&app).await?})))
+async fn tags(app: View) -> Result<Json<Data>, Problem> {
+    Ok(Json(json!({"tagNames": super::attributes(&app, None).await?})))
 }
 
 #[derive(Deserialize)]
@@ -212,10 +205,10 @@ struct OfScope {
 }
 
 async fn tags_v2(
-    State(app): State<App>,
+    app: View,
     Params(OfScope { scope }): Params<OfScope>,
 ) -> Result<Json<Data>, Problem> {
-    let attributes = attributes(&app).await?;
+    let attributes = super::attributes(&app, None).await?;
     let intrinsic: Vec<_> = INTRINSIC.iter().map(|(name, _)| *name).collect();
     let mut scopes = vec![
         json!({"name": "resource", "tags": ["service.name"]}),
@@ -227,7 +220,7 @@ async fn tags_v2(
 }
 
 /// The values that a tag has, and whether it is an attribute.
-async fn values_of(app: &App, tag: &str) -> Result<(Vec<String>, bool), Problem> {
+async fn values_of(app: &View, tag: &str) -> Result<(Vec<String>, bool), Problem> {
     let known = INTRINSIC.iter().find(|(name, _)| *name == tag);
     let names = match (tag, known) {
         ("name" | "rootName", _) => {
@@ -241,17 +234,17 @@ async fn values_of(app: &App, tag: &str) -> Result<(Vec<String>, bool), Problem>
         _ => traceql::attribute(tag),
     };
     let values = match names {
-        "service.name" => super::services(app).await?.into_iter().collect(),
-        name => app.traces.attributes(Some(name), super::MAX_NAMES).await?,
+        "service.name" => super::services(app).await?,
+        name => super::attributes(app, Some(name)).await?,
     };
-    Ok((values, true))
+    Ok((values.into_iter().collect(), true))
 }
 
-async fn values(State(app): State<App>, Path(tag): Path<String>) -> Result<Json<Data>, Problem> {
+async fn values(app: View, Path(tag): Path<String>) -> Result<Json<Data>, Problem> {
     Ok(Json(json!({"tagValues": values_of(&app, &tag).await?.0})))
 }
 
-async fn values_v2(State(app): State<App>, Path(tag): Path<String>) -> Result<Json<Data>, Problem> {
+async fn values_v2(app: View, Path(tag): Path<String>) -> Result<Json<Data>, Problem> {
     let (values, quoted) = values_of(&app, &tag).await?;
     let kind = if quoted { "string" } else { "keyword" };
     let values: Vec<_> =

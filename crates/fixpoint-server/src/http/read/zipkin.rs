@@ -6,16 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    routing::get,
-};
+use axum::{Json, Router, extract::Path, routing::get};
 use fixpoint_trace::{model::Value, query::Field, zipkin};
 use serde::Deserialize;
 use serde_json::{Value as Data, json};
 
-use super::{App, Problem, Wanted, Window, bad_parameter, calls};
+use super::{App, Problem, View, Wanted, Window, bad_parameter, calls};
 use crate::http::page::Params;
 
 /// The attribute that names the service at the other end.
@@ -41,12 +37,12 @@ struct OfService {
     service_name: Option<String>,
 }
 
-async fn services(State(app): State<App>) -> Result<Json<BTreeSet<String>>, Problem> {
+async fn services(app: View) -> Result<Json<BTreeSet<String>>, Problem> {
     super::services(&app).await.map(Json)
 }
 
 async fn span_names(
-    State(app): State<App>,
+    app: View,
     Params(OfService { service_name }): Params<OfService>,
 ) -> Result<Json<BTreeSet<String>>, Problem> {
     let operations = super::operations(&app, Some(named(service_name.as_deref())?)).await?;
@@ -55,14 +51,14 @@ async fn span_names(
 
 /// From the service's newest traces; no index tells which service had which peer.
 async fn remote_services(
-    State(app): State<App>,
+    app: View,
     Params(OfService { service_name }): Params<OfService>,
 ) -> Result<Json<BTreeSet<String>>, Problem> {
     let service = named(service_name.as_deref())?;
     let mut wanted = Wanted { limit: super::MAX_TRACES, ..Wanted::default() };
     wanted.equal(Field::Service, Some(service.to_owned()));
     wanted.tag(PEER, None);
-    let traces = super::traces(&app, &wanted.into_query()).await?;
+    let traces = super::traces(&app, wanted.into_query()).await?;
     let spans = traces.iter().flat_map(|trace| &trace.spans);
     let peers = spans
         .filter(|span| span.service() == service)
@@ -91,10 +87,7 @@ struct Search {
     limit: Option<usize>,
 }
 
-async fn traces(
-    State(app): State<App>,
-    Params(search): Params<Search>,
-) -> Result<Json<Vec<Data>>, Problem> {
+async fn traces(app: View, Params(search): Params<Search>) -> Result<Json<Vec<Data>>, Problem> {
     let (since, until) = Window { end_ts: search.end_ts, lookback: search.lookback }.bounds();
     let mut wanted = Wanted {
         since: Some(since),
@@ -115,11 +108,11 @@ async fn traces(
             None => wanted.tag(tag.trim(), None),
         }
     }
-    let traces = super::traces(&app, &wanted.into_query()).await?;
+    let traces = super::traces(&app, wanted.into_query()).await?;
     Ok(Json(traces.iter().map(zipkin::to_json).collect()))
 }
 
-async fn trace(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Data>, Problem> {
+async fn trace(app: View, Path(id): Path<String>) -> Result<Json<Data>, Problem> {
     Ok(Json(zipkin::to_json(&super::by_id(&app, &id).await?)))
 }
 
@@ -130,7 +123,7 @@ struct Many {
 }
 
 async fn trace_many(
-    State(app): State<App>,
+    app: View,
     Params(Many { trace_ids }): Params<Many>,
 ) -> Result<Json<Vec<Data>>, Problem> {
     let ids = trace_ids.split(',').map(super::trace_id).collect::<Result<Vec<_>, _>>()?;
@@ -138,8 +131,8 @@ async fn trace_many(
     Ok(Json(traces.iter().map(zipkin::to_json).collect()))
 }
 
-async fn keys(State(app): State<App>) -> Result<Json<Vec<String>>, Problem> {
-    Ok(Json(app.traces.attributes(None, super::MAX_NAMES).await?))
+async fn keys(app: View) -> Result<Json<BTreeSet<String>>, Problem> {
+    super::attributes(&app, None).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -148,14 +141,14 @@ struct Key {
 }
 
 async fn values(
-    State(app): State<App>,
+    app: View,
     Params(Key { key }): Params<Key>,
-) -> Result<Json<Vec<String>>, Problem> {
-    Ok(Json(app.traces.attributes(Some(&key), super::MAX_NAMES).await?))
+) -> Result<Json<BTreeSet<String>>, Problem> {
+    super::attributes(&app, Some(&key)).await.map(Json)
 }
 
 async fn dependencies(
-    State(app): State<App>,
+    app: View,
     Params(window): Params<Window>,
 ) -> Result<Json<Vec<Data>>, Problem> {
     let (since, until) = window.bounds();

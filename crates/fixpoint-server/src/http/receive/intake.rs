@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     access::{Access, Need, Tokens},
-    http::{App, guard::admit},
+    http::{
+        App,
+        guard::{admit, within},
+    },
     metrics::Metrics,
 };
 
@@ -39,7 +42,7 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(name: &'static str, limits: Limits, room: Room, app: &App) -> Self {
-        let (store, metrics) = (Arc::clone(&app.traces), Arc::clone(&app.metrics));
+        let (store, metrics) = (Arc::clone(app.traces.whole()), Arc::clone(&app.metrics));
         Self { name, limits, room, store, metrics, door: None }
     }
 
@@ -52,7 +55,7 @@ impl Intake {
     /// not send.
     pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Held, Refusal> {
         if let Some((access, tokens)) = &self.door {
-            admit(access, tokens, headers, Need::Send).await?;
+            within(admit(access, tokens, headers, Need::Send).await?, None)?;
         }
         body::read(headers, body, self.limits.request, &self.room).await
     }

@@ -31,6 +31,8 @@ pub(super) fn open(operation: &'static str, key: &str, members: &Members) -> Spa
         db.operation.batch.size = Empty,
         server.address = host,
         server.port = port,
+        // What is kept for whom is told to whoever sees everything.
+        fixpoint.tenant = "",
         fixpoint.store.key = key,
         fixpoint.store.before = Empty,
         fixpoint.store.after = Empty,

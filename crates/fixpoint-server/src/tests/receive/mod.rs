@@ -109,7 +109,7 @@ async fn post(app: &App, protocol: Protocol, path: &str, headers: [&str; 2], bod
 
 /// The one span of its trace as it was stored.
 async fn stored(app: &App, span: &Span) -> Span {
-    let trace = app.traces.trace(span.trace_id).await.unwrap().unwrap();
+    let trace = app.traces.whole().trace(span.trace_id).await.unwrap().unwrap();
     trace.spans.into_iter().next().unwrap()
 }
 
@@ -142,7 +142,7 @@ async fn log_lines_come_by_grpc_and_by_http() {
     let headers = ["application/x-protobuf", ""];
     let said = post(&server.app, Protocol::OtlpHttp, "/v1/logs", headers, &request).await;
     assert_eq!(said.status, 200, "{said:?}");
-    let trace = server.app.traces.trace(sent.trace_id).await.unwrap().unwrap();
+    let trace = server.app.traces.whole().trace(sent.trace_id).await.unwrap().unwrap();
     assert_eq!(trace.logs, [line("by grpc"), line("by http")]);
 }
 
@@ -235,7 +235,7 @@ async fn a_span_beyond_the_limit_is_left_out_and_told() {
     assert_eq!(said.grpc(), ("0", ""));
     assert!(String::from_utf8_lossy(&said.body).contains("1 of more than 1000 bytes"), "{said:?}");
     assert_eq!(stored(&server.app, &small).await, small);
-    assert!(server.app.traces.trace(large.trace_id).await.unwrap().is_none());
+    assert!(server.app.traces.whole().trace(large.trace_id).await.unwrap().is_none());
 
     let all = Trace { spans: vec![small, large], ..Trace::default() };
     let request = Request::post("/v1/traces").header("content-type", "application/json");

@@ -196,8 +196,13 @@ impl TraceStore for Refusing {
         self.1.search(query).await
     }
 
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
-        self.1.find(id, limit).await
+    async fn find(
+        &self,
+        id: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError> {
+        self.1.find(id, tenant, limit).await
     }
 
     async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {

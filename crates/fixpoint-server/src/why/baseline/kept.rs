@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn of(number: usize) -> Of {
-        Of::Operation { service: "shop".to_owned(), name: format!("operation {number}") }
+        Of::named("shop", &format!("operation {number}"))
     }
 
     fn read(id: &str) -> Good {

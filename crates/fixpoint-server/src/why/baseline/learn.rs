@@ -1,6 +1,7 @@
 //! Learns from runs as they end, so that who asks has to wait for nothing.
 //!
-//! Not here: traces of others (`rest.rs`). The surprise: it may miss any of it. What is told while
+//! Not here: traces of others (`rest.rs`), and what is apart for a tenant, which is read when that
+//! tenant asks. The surprise: it may miss any of it. What is told while
 //! the queue is full, or while nobody learns, is read when somebody asks.
 
 use fixpoint::Chain;
@@ -13,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Baselines, Of, read::Lesson, rest};
-use crate::why::Unexplained;
+use crate::{access::Scope, why::Unexplained};
 
 /// How much may wait to be learned from.
 const WAITING: usize = 1_024;
@@ -26,7 +27,7 @@ pub(super) enum News {
     /// Somebody asked for the good runs of a plan and did not wait for all of them.
     Plan(Of),
     /// Likewise for good traces near one.
-    Near(Box<TraceSummary>),
+    Near(Scope, Box<TraceSummary>),
 }
 
 /// Takes in what there is to learn from. Cheap to clone.
@@ -107,9 +108,9 @@ impl Baselines {
     pub(super) async fn learn(&self, news: News) -> Result<(), Unexplained> {
         let of = match news {
             News::Ended(run) => {
-                let of = Of::plan(&run);
+                let of = Of::plan(&Scope::WHOLE, &run);
                 let slot = self.kept.slot(&of);
-                if let Some(lesson) = Lesson::of_run(&run) {
+                if let Some(lesson) = Lesson::of_run(&Scope::WHOLE, &run) {
                     self.reader.read_one(&slot, lesson).await?;
                 }
                 of
@@ -119,10 +120,10 @@ impl Baselines {
                 self.reader.catch_up(&slot, self.reader.runs(&of, &slot)).await?;
                 of
             }
-            News::Near(summary) => {
-                let of = Of::operation(&summary);
+            News::Near(scope, summary) => {
+                let of = Of::operation(&scope, &summary);
                 let slot = self.kept.slot(&of);
-                self.reader.catch_up(&slot, self.reader.near(&summary)).await?;
+                self.reader.catch_up(&slot, self.reader.near(&scope, &summary)).await?;
                 of
             }
         };

@@ -29,7 +29,7 @@ pub(crate) use self::{
     learn::{Learner, Lessons},
 };
 use super::Unexplained;
-use crate::records::Records;
+use crate::{access::Scope, records::Records};
 
 /// How long an answer waits for good ones to be read. With what else it takes it stays below a
 /// second.
@@ -41,9 +41,17 @@ const FIRST: usize = 200;
 /// The most good ones in a profile before a younger one takes its place: what is usual changes.
 const MOST: u64 = 10_000;
 
+/// Which good ones: what they have in common, and whose they are. Those of a tenant are apart,
+/// since what is told of good ones names them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Of {
+    scope: Scope,
+    what: What,
+}
+
 /// What good ones have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Of {
+enum What {
     /// Runs of a plan, for a kind of resource.
     Plan { kind: String, plan: String },
     /// Traces whose root is an operation of a service.
@@ -51,21 +59,31 @@ pub(super) enum Of {
 }
 
 impl Of {
-    pub(super) fn plan(run: &Run) -> Self {
-        Self::Plan { kind: run.kind().to_owned(), plan: run.plan.clone() }
+    pub(super) fn plan(scope: &Scope, run: &Run) -> Self {
+        let what = What::Plan { kind: run.kind().to_owned(), plan: run.plan.clone() };
+        Self { scope: scope.clone(), what }
     }
 
-    pub(super) fn operation(summary: &TraceSummary) -> Self {
-        Self::Operation { service: summary.service.clone(), name: summary.name.clone() }
+    pub(super) fn operation(scope: &Scope, summary: &TraceSummary) -> Self {
+        let (service, name) = (summary.service.clone(), summary.name.clone());
+        Self { scope: scope.clone(), what: What::Operation { service, name } }
+    }
+}
+
+#[cfg(test)]
+impl Of {
+    fn named(service: &str, name: &str) -> Self {
+        let (service, name) = (service.to_owned(), name.to_owned());
+        Self { scope: Scope::WHOLE, what: What::Operation { service, name } }
     }
 }
 
 impl std::fmt::Display for Of {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Plan { plan, .. } => f.write_str(plan),
-            Self::Operation { service, name } if service.is_empty() => f.write_str(name),
-            Self::Operation { service, name } => write!(f, "{service} {name}"),
+        match &self.what {
+            What::Plan { plan, .. } => f.write_str(plan),
+            What::Operation { service, name } if service.is_empty() => f.write_str(name),
+            What::Operation { service, name } => write!(f, "{service} {name}"),
         }
     }
 }
@@ -196,13 +214,17 @@ impl Baselines {
     }
 
     /// The good traces of the operation of a trace, those before all that are near it in time.
-    pub(super) async fn of_operation(&self, near: &TraceSummary) -> Result<Held, Unexplained> {
-        let of = Of::operation(near);
+    pub(super) async fn of_operation(
+        &self,
+        scope: &Scope,
+        near: &TraceSummary,
+    ) -> Result<Held, Unexplained> {
+        let of = Of::operation(scope, near);
         let slot = self.kept.slot(&of);
         let until = Instant::now() + PATIENCE;
-        match timeout_at(until, self.reader.catch_up(&slot, self.reader.near(near))).await {
+        match timeout_at(until, self.reader.catch_up(&slot, self.reader.near(scope, near))).await {
             Ok(read) => read?,
-            Err(_elapsed) => self.lessons.tell(News::Near(Box::new(near.clone()))),
+            Err(_elapsed) => self.lessons.tell(News::Near(scope.clone(), Box::new(near.clone()))),
         }
         self.kept.trim(&of);
         Ok(slot.held())

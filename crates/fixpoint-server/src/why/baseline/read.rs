@@ -17,8 +17,9 @@ use super::{
     kept::{Claim, Slot},
 };
 use crate::{
+    access::Scope,
     http::timestamp,
-    records::Records,
+    records::{self, Records},
     why::{Unexplained, own},
 };
 
@@ -46,13 +47,15 @@ pub(super) struct Lesson {
     trace: TraceId,
     /// The span of the run; the whole trace counts if there is none.
     run: Option<SpanId>,
+    /// Of whose part of the trace it is.
+    scope: Scope,
     /// What the trace must still be like.
     noted: Option<TraceSummary>,
 }
 
 impl Lesson {
     /// What a run has to teach; nothing if it is no example, or has no trace.
-    pub(super) fn of_run(run: &Run) -> Option<Self> {
+    pub(super) fn of_run(scope: &Scope, run: &Run) -> Option<Self> {
         let good = GoodOne {
             trace_id: run.trace_id.clone(),
             run_id: Some(run.id.clone()),
@@ -60,11 +63,12 @@ impl Lesson {
             ended_at: run.ended_at.unwrap_or(run.created_at),
         };
         let (trace, span) = (run.trace_id.parse().ok()?, run.span_id.parse().ok()?);
-        run.is_example().then_some(Self { good, trace, run: Some(span), noted: None })
+        let (run_span, scope) = (Some(span), scope.clone());
+        run.is_example().then_some(Self { good, trace, run: run_span, scope, noted: None })
     }
 
     /// What a trace has to teach; nothing if its root failed, or it goes on.
-    pub(super) fn of_trace(summary: &TraceSummary) -> Option<Self> {
+    pub(super) fn of_trace(scope: &Scope, summary: &TraceSummary) -> Option<Self> {
         if summary.open > 0 || matches!(summary.status, Status::Error(_)) {
             return None;
         }
@@ -74,7 +78,8 @@ impl Lesson {
             resource: None,
             ended_at: timestamp(summary.end.unwrap_or(summary.start)),
         };
-        Some(Self { good, trace: summary.trace_id, run: None, noted: None })
+        let (trace, scope) = (summary.trace_id, scope.clone());
+        Some(Self { good, trace, run: None, scope, noted: None })
     }
 
     /// The same, unless something has come to the trace since it was like this.
@@ -145,14 +150,14 @@ impl Reader {
         let mut before: Option<String> = None;
         let mut looked = 0;
         while looked < LOOKED_THROUGH && found.len() < FIRST {
-            let page = self.converged(before.as_deref()).await?;
+            let page = self.converged(&of.scope, before.as_deref()).await?;
             looked += page.items.len();
             before = page.items.last().map(|run| run.id.clone());
             let (old, new): (Vec<_>, Vec<_>) = page
                 .items
                 .iter()
-                .filter(|run| Of::plan(run) == *of)
-                .filter_map(Lesson::of_run)
+                .filter(|run| Of::plan(&of.scope, run) == *of)
+                .filter_map(|run| Lesson::of_run(&of.scope, run))
                 .partition(|lesson| known.knows(lesson.id()));
             // Runs converge in another order than they were asked for, but not by more than this.
             let reached = new.is_empty() && !old.is_empty();
@@ -167,14 +172,15 @@ impl Reader {
 
     /// What runs are examples of, that of the newest first.
     pub(super) async fn plans(&self) -> Result<Vec<Of>, Unexplained> {
+        let plan = |run: &Run| Of::plan(&Scope::WHOLE, run);
         let mut found: Vec<Of> = Vec::new();
         let mut before: Option<String> = None;
         let mut looked = 0;
         while looked < LOOKED_THROUGH {
-            let page = self.converged(before.as_deref()).await?;
+            let page = self.converged(&Scope::WHOLE, before.as_deref()).await?;
             looked += page.items.len();
             before = page.items.last().map(|run| run.id.clone());
-            for of in page.items.iter().filter(|run| run.is_example()).map(Of::plan) {
+            for of in page.items.iter().filter(|run| run.is_example()).map(plan) {
                 if !found.contains(&of) {
                     found.push(of);
                 }
@@ -188,18 +194,24 @@ impl Reader {
 
     async fn converged(
         &self,
+        scope: &Scope,
         before: Option<&str>,
-    ) -> Result<crate::records::Page<Run>, Unexplained> {
-        Ok(self.records.runs(None, Some(RunState::Converged), before, PAGE).await?)
+    ) -> Result<records::Page<Run>, Unexplained> {
+        let of = records::Of::Scope(scope);
+        Ok(self.records.runs(of, Some(RunState::Converged), before, PAGE).await?)
     }
 
     /// The good traces of the operation of a trace, near it in time: how a service answers changes
     /// over days.
-    pub(super) async fn near(&self, to: &TraceSummary) -> Result<Vec<Lesson>, Unexplained> {
+    pub(super) async fn near(
+        &self,
+        scope: &Scope,
+        to: &TraceSummary,
+    ) -> Result<Vec<Lesson>, Unexplained> {
         let mut found = Vec::new();
         for (since, until) in [(None, Some(to.start)), (Some(to.start), None)] {
-            let similar = self.similar(to, since, until).await?;
-            found.extend(similar.iter().filter_map(Lesson::of_trace));
+            let similar = self.similar(scope, to, since, until).await?;
+            found.extend(similar.iter().filter_map(|near| Lesson::of_trace(scope, near)));
         }
         Ok(found)
     }
@@ -207,6 +219,7 @@ impl Reader {
     /// Traces with a root of the same service and name, newest first.
     async fn similar(
         &self,
+        scope: &Scope,
         to: &TraceSummary,
         since: Option<UnixNanos>,
         until: Option<UnixNanos>,
@@ -217,7 +230,8 @@ impl Reader {
             Condition::equal(Field::Name, &*to.name),
         ];
         let filter = Query::of_span(root).and(TraceCondition::Root(Op::Equal, to.name.clone()));
-        let query = TraceQuery { filter, since, until, limit: FIRST, before: None };
+        let tenant = scope.tenant().map(str::to_owned);
+        let query = TraceQuery { filter, since, until, limit: FIRST, before: None, tenant };
         let mut found = self.traces.search(&query).await?.items;
         found.retain(|summary| summary.service == to.service);
         Ok(found)
@@ -236,6 +250,7 @@ fn count(claim: Claim, lessons: Vec<Lesson>, mut traces: HashMap<TraceId, Option
         } else {
             traces.remove(&lesson.trace).flatten()
         };
+        let trace = trace.and_then(|trace| lesson.scope.part(trace));
         let changed = |noted: &TraceSummary| {
             let now = trace.as_ref().map(|trace| TraceSummary::of(lesson.trace, trace));
             now.as_ref() != Some(noted)
@@ -259,14 +274,15 @@ fn count(claim: Claim, lessons: Vec<Lesson>, mut traces: HashMap<TraceId, Option
 /// A run's part of its trace in a form that can be compared, if it is still stored.
 pub(in crate::why) async fn trace_of(
     traces: &dyn TraceStore,
+    scope: &Scope,
     run: &Run,
 ) -> Result<Option<Trace>, StoreError> {
     let (Ok(trace), Ok(span)) = (run.trace_id.parse::<TraceId>(), run.span_id.parse::<SpanId>())
     else {
         return Ok(None);
     };
-    let whole = traces.trace(trace).await?;
-    Ok(whole
+    let seen = traces.trace(trace).await?.and_then(|trace| scope.part(trace));
+    Ok(seen
         .map(|trace| own::part(trace, span, &run.resource))
         .filter(|trace| !trace.spans.is_empty()))
 }

@@ -18,7 +18,7 @@ use fixpoint_trace::{
 use tokio::time::Instant;
 
 use super::{Baselines, Of, read::Lesson};
-use crate::{runner, why::Unexplained};
+use crate::{access::Scope, runner, why::Unexplained};
 
 /// How often the newest traces are looked at.
 pub(super) const EVERY: Duration = Duration::from_secs(2);
@@ -90,8 +90,8 @@ impl Resting {
         let newest = baselines.reader.traces.search(&query).await?.items;
         self.ours.retain(|ours| newest.iter().any(|summary| summary.trace_id == *ours));
         for summary in newest {
-            let Some(lesson) = Lesson::of_trace(&summary) else { continue };
-            let of = Of::operation(&summary);
+            let Some(lesson) = Lesson::of_trace(&Scope::WHOLE, &summary) else { continue };
+            let of = Of::operation(&Scope::WHOLE, &summary);
             if summary.root.is_none()
                 || u64::from(summary.spans) > SAVED
                 || alike.iter().filter(|other| **other == of).count() >= ALIKE
@@ -113,9 +113,9 @@ impl Resting {
 }
 
 async fn learn_from(baselines: &Baselines, summary: TraceSummary) -> Result<(), Unexplained> {
-    let of = Of::operation(&summary);
+    let of = Of::operation(&Scope::WHOLE, &summary);
     let Some(slot) = baselines.kept.spare_slot(&of) else { return Ok(()) };
-    if let Some(lesson) = Lesson::of_trace(&summary) {
+    if let Some(lesson) = Lesson::of_trace(&Scope::WHOLE, &summary) {
         baselines.reader.read_one(&slot, lesson.at_rest(summary)).await?;
         baselines.kept.trim(&of);
     }

@@ -45,7 +45,7 @@ async fn append(traces: &Engine, spans: Vec<Span>) {
 
 /// What is learned of the shop's operation: how many traces, and how many spans.
 fn learned(baselines: &Baselines) -> (u64, u64) {
-    let of = Of::Operation { service: "shop".to_owned(), name: "checkout".to_owned() };
+    let of = Of::named("shop", "checkout");
     let profile = &baselines.kept.slot(&of).held().good.profile;
     (profile.traces(), profile.spans())
 }

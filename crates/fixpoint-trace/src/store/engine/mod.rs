@@ -269,9 +269,14 @@ impl TraceStore for Engine {
         self.blocking(move |shared| shared.state().search(&query)).await
     }
 
-    async fn find(&self, id: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
-        let word = super::tokens::normal(id).into_owned();
-        self.blocking(move |shared| shared.state().find(&word, limit)).await
+    async fn find(
+        &self,
+        id: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError> {
+        let (word, tenant) = (super::tokens::normal(id).into_owned(), tenant.map(str::to_owned));
+        self.blocking(move |shared| shared.state().find(&word, tenant.as_deref(), limit)).await
     }
 
     async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {

@@ -130,7 +130,12 @@ impl State {
     }
 
     /// Traces in which an id occurs, newest first.
-    pub(super) fn find(&self, word: &str, limit: usize) -> Result<Vec<TraceSummary>, StoreError> {
+    pub(super) fn find(
+        &self,
+        word: &str,
+        tenant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TraceSummary>, StoreError> {
         if word.is_empty() {
             return Ok(Vec::new());
         }
@@ -151,7 +156,11 @@ impl State {
         }
         let mut found = Vec::new();
         for &id in sure.union(&maybe) {
-            if sure.contains(&id)
+            if let Some(tenant) = tenant {
+                let part = self.trace(id).and_then(|trace| trace.part_of(tenant));
+                let part = part.filter(|trace| occurs(word, beginning, trace.clone()));
+                found.extend(part.map(|trace| Tally::of(id, &trace).into_summary()));
+            } else if sure.contains(&id)
                 || self.trace(id).is_some_and(|trace| occurs(word, beginning, trace))
             {
                 found.extend(self.summary(id));
@@ -181,15 +190,14 @@ impl State {
     /// Log lines, newest last.
     pub(super) fn logs(&self, query: &LogQuery) -> Result<Vec<LogRecord>, StoreError> {
         let limit = query.limit();
-        let of_span = |log: &LogRecord| query.span_id.is_none_or(|id| log.span_id == Some(id));
         let mut found = Vec::new();
         if let Some(id) = query.trace_id {
             found = self.trace(id).map(|trace| trace.logs).unwrap_or_default();
-            found.retain(of_span);
+            found.retain(|log| query.takes(log));
         } else {
             let unreadable = |why: BoxError| StoreError::new("read log lines", why);
             for segment in self.segments.iter() {
-                let logs = segment.logs(query.span_id, limit);
+                let logs = segment.logs(|log| query.takes(log), limit);
                 found.extend(logs.map_err(|why| unreadable(why.into()))?);
             }
             for (table, moved) in self.tables_now() {
@@ -200,7 +208,7 @@ impl State {
                         break;
                     }
                     let log = table.log(row).map_err(|why| unreadable(why.into()))?;
-                    if of_span(&log) {
+                    if query.takes(&log) {
                         found.push(log);
                         taken += 1;
                     }

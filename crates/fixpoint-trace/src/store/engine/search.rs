@@ -74,19 +74,20 @@ impl State {
     pub(super) fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
         let failed = |why| StoreError::new("search traces", why);
         let started = Instant::now();
+        let query = &query.narrowed();
         let mut sources = self.sources(query).map_err(failed)?;
         let mut seen = HashSet::new();
         // What was found and may still be preceded by something newer.
         let mut found: BTreeMap<Place, TraceSummary> = BTreeMap::new();
         let mut page = TracePage { partial: self.lacking(), ..TracePage::default() };
+        let mut last = None;
         let since = query.since.and_then(earliest);
         for place in [bound(query), since].into_iter().flatten() {
             let some = word_of(&query.filter).is_some();
             for id in self.across(place, some).map_err(|why| failed(why.into()))? {
                 let offer = Offer { place: (place.0, id), sure: false, summary: None };
                 if seen.insert(id) {
-                    let summary = self.look(offer, query, &mut page).map_err(failed)?;
-                    found.extend(summary.map(|it| ((it.start, it.trace_id), it)));
+                    found.extend(self.look(offer, query, &mut page).map_err(failed)?);
                 }
             }
         }
@@ -96,9 +97,10 @@ impl State {
                 && newest.is_none_or(|(place, _)| *entry.key() >= place)
             {
                 if page.items.len() == query.limit() {
-                    page.next = page.items.last().map(|last| (last.start, last.trace_id));
+                    page.next = last;
                     return Ok(page);
                 }
+                last = Some(*entry.key());
                 page.items.push(entry.remove());
             }
             let Some((place, n)) = newest else { return Ok(page) };
@@ -110,8 +112,7 @@ impl State {
             }
             let Some(offer) = sources.open[n].ahead.pop() else { continue };
             if seen.insert(offer.place.1) {
-                let summary = self.look(offer, query, &mut page).map_err(failed)?;
-                found.extend(summary.map(|it| ((it.start, it.trace_id), it)));
+                found.extend(self.look(offer, query, &mut page).map_err(failed)?);
             }
         }
     }
@@ -137,32 +138,38 @@ impl State {
         Ok(Sources { open, waiting })
     }
 
-    /// The summary of an offered trace, if it is wanted.
+    /// The summary of an offered trace and its place, if it is wanted.
     fn look(
         &self,
         offer: Offer,
         query: &TraceQuery,
         page: &mut TracePage,
-    ) -> Result<Option<TraceSummary>, BoxError> {
+    ) -> Result<Option<(Place, TraceSummary)>, BoxError> {
         let id = offer.place.1;
-        let as_it_is = offer.sure || query.filter.any.is_empty();
+        // What a segment says of a whole trace may not be so of a tenant's part of it.
+        let as_it_is = query.tenant.is_none() && (offer.sure || query.filter.any.is_empty());
         let known = match (self.places(id), offer.summary) {
             (Places::One(..), Some(summary)) if as_it_is => Some(summary),
             (Places::One(segment, ordinal), None) if as_it_is => Some(segment.summary(ordinal)?),
             _ => None,
         };
         if let Some(summary) = known {
-            return Ok(query.spans_over(summary.start, id).then_some(summary));
+            let place = (summary.start, id);
+            return Ok(query.spans_over(summary.start, id).then_some((place, summary)));
         }
         let needs = query.filter.needs();
         let columns = if needs.attributes || needs.logs { Columns::All } else { Columns::Light };
         let Some(trace) = self.gather(id, columns).into_trace() else { return Ok(None) };
+        let start = Tally::of(id, &trace).into_summary().start;
+        if !query.spans_over(start, id) {
+            return Ok(None);
+        }
+        let Some(trace) = query.part(trace) else { return Ok(None) };
         if let Some(why) = &trace.partial {
             page.partial = Some(why.clone());
         }
         let matches = query.filter.matches(&trace);
-        let summary = matches.then(|| Tally::of(id, &trace).into_summary());
-        Ok(summary.filter(|summary| query.spans_over(summary.start, id)))
+        Ok(matches.then(|| ((start, id), Tally::of(id, &trace).into_summary())))
     }
 }
 

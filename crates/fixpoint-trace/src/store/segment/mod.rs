@@ -43,7 +43,7 @@ use super::{
     rollup::Rollup,
     tokens,
 };
-use crate::model::{LogRecord, SpanId, Trace, TraceId, UnixNanos};
+use crate::model::{LogRecord, Trace, TraceId, UnixNanos};
 
 /// What a segment holds, for the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -239,7 +239,7 @@ impl Segment {
     /// The newest log lines, those of one span if it is named; by time.
     pub(super) fn logs(
         &self,
-        span_id: Option<SpanId>,
+        wanted: impl Fn(&LogRecord) -> bool,
         limit: usize,
     ) -> Result<Vec<LogRecord>, SegmentError> {
         if self.meta.logs == 0 {
@@ -251,14 +251,14 @@ impl Segment {
         let mut order: Vec<(UnixNanos, u64)> = times.into_iter().zip(0..).collect();
         order.sort_unstable();
         let mut found = Vec::new();
-        // Of one span only some lines are wanted, so more are read until there are enough.
+        // Perhaps only some lines are wanted, so more are read until there are enough.
         while found.len() < limit && !order.is_empty() {
             let newest = order.split_off(order.len().saturating_sub(limit));
             let mut rows: Vec<u64> = newest.into_iter().map(|(_, row)| row).collect();
             rows.sort_unstable();
             let ranges: Vec<_> = rows.into_iter().map(|row| row..row + 1).collect();
             let mut read = guarded(|| logs.read(&ranges))?;
-            read.retain(|log| span_id.is_none_or(|id| log.span_id == Some(id)));
+            read.retain(&wanted);
             found.extend(read);
         }
         found.sort_by_key(|log| log.time);

@@ -157,7 +157,7 @@ proptest! {
             prop_assert_eq!(&read, &once.read(&numbers, columns).unwrap());
         }
         let lines = |segment: &Segment| {
-            let lines = segment.logs(None, 99).unwrap();
+            let lines = segment.logs(|_| true, 99).unwrap();
             let mut lines: Vec<_> = lines.iter().map(|line| format!("{line:?}")).collect();
             lines.sort();
             lines

@@ -11,7 +11,7 @@ fn answers(folder: &Path, meta: &Meta, traces: &[Trace]) -> Result<Vec<String>, 
     let mut add = |answer: Result<String, SegmentError>| answers.push(answer.unwrap_or_default());
     add(segment.read(&all, Columns::All).map(|it| format!("{it:?}")));
     add(segment.read(&all, Columns::Light).map(|it| format!("{it:?}")));
-    add(segment.logs(None, 9).map(|it| format!("{it:?}")));
+    add(segment.logs(|_| true, 9).map(|it| format!("{it:?}")));
     add(loose_lines(&segment).map(|it| format!("{it:?}")));
     for (ordinal, trace) in (0..).zip(traces) {
         add(segment.ordinal(id(trace)).map(|it| format!("{it:?}")));

@@ -1,0 +1,100 @@
+//! What a request is about: what one tenant has, or the server as a whole.
+//!
+//! A tenant's token is for the former alone. The surprise: a route that is not named here is for
+//! nobody with a tenant, so whoever adds one and forgets this has shown nothing to anybody.
+
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// What the caller's scope holds, or nothing that is anybody's.
+    Scope,
+    /// The server, or what is counted over all that it stores.
+    Whole,
+}
+
+/// Routes that read and change through a scope. `{kind}` stands for each kind by its name.
+const SCOPED: &[&str] = &[
+    // Nobody's.
+    "/healthz",
+    "/assets/{name}",
+    "/sign-in",
+    "/sign-out",
+    "/v1/openapi.json",
+    "/v1/{*path}",
+    // Resources and runs.
+    "/v1/{kind}",
+    "/v1/{kind}/{name}",
+    "/v1/{kind}/{name}/plan",
+    "/v1/{kind}/{name}/runs",
+    "/v1/runs",
+    "/v1/runs/{id}",
+    "/v1/runs/{id}/cancel",
+    "/v1/runs/{id}/events",
+];
+
+/// Routes that are of the whole server, whatever their methods.
+const WHOLE: &[&str] = &[
+    "/v1/tokens",
+    "/v1/tokens/{id}",
+    "/v1/apis",
+    "/v1/store",
+    "/v1/services",
+    "/v1/operations",
+    "/v1/rates",
+    "/v1/attributes",
+    "/v1/pins",
+    "/v1/traces/{id}/pin",
+    "/metrics",
+    // Not answered by scope yet.
+    "/v1/runs/{id}/why",
+    "/v1/traces",
+    "/v1/traces/{id}",
+    "/v1/traces/{id}/events",
+    "/v1/traces/{id}/rows",
+    "/v1/traces/{id}/spans/{span_id}",
+    "/v1/traces/{id}/matches",
+    "/v1/traces/{id}/why",
+    "/v1/traces/{a}/diff/{b}",
+    "/v1/logs",
+    "/v1/find",
+];
+
+impl Reach {
+    /// What a request of this route is about, if anybody has said so. A path without a route is
+    /// nobody's: it is answered with 404.
+    pub(crate) fn of(route: Option<&str>, is_kind: impl Fn(&str) -> bool) -> Option<Self> {
+        let Some(route) = route else { return Some(Self::Scope) };
+        let route = of_any_kind(route, is_kind);
+        match &*route {
+            route if SCOPED.contains(&route) => Some(Self::Scope),
+            route if WHOLE.contains(&route) || route.starts_with("/dev/") => Some(Self::Whole),
+            _ => None,
+        }
+    }
+}
+
+/// `/v1/clusters/{name}` as `/v1/{kind}/{name}`.
+fn of_any_kind(route: &str, is_kind: impl Fn(&str) -> bool) -> String {
+    let Some(rest) = route.strip_prefix("/v1/") else { return route.to_owned() };
+    let (first, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match is_kind(first) {
+        true => format!("/v1/{{kind}}{rest}"),
+        false => route.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_that_nobody_thought_of_is_for_no_tenant() {
+        let of = |route| Reach::of(Some(route), |kind| kind == "toys");
+        assert_eq!(of("/v1/toys/{name}/plan"), Some(Reach::Scope));
+        assert_eq!(of("/v1/toys/{name}/secrets"), None);
+        assert_eq!(of("/v1/boats/{name}"), None);
+        assert_eq!(of("/v2/new"), None);
+        assert_eq!(of("/dev/world"), Some(Reach::Whole));
+        assert_eq!(Reach::of(None, |_| false), Some(Reach::Scope));
+    }
+}
