@@ -30,7 +30,67 @@ const SCOPED: &[&str] = &[
     "/v1/runs/{id}",
     "/v1/runs/{id}/cancel",
     "/v1/runs/{id}/events",
+    "/v1/runs/{id}/why",
+    // Traces and log lines.
+    "/v1/traces",
+    "/v1/traces/{id}",
+    "/v1/traces/{id}/events",
+    "/v1/traces/{id}/matches",
+    "/v1/traces/{id}/rows",
+    "/v1/traces/{id}/spans/{span_id}",
+    "/v1/traces/{id}/why",
+    "/v1/traces/{a}/diff/{b}",
+    "/v1/logs",
+    "/v1/find",
+    // Pages.
+    "/",
+    "/runs",
+    "/runs/{id}",
+    "/runs/{id}/why",
+    "/traces",
+    "/traces/{id}",
+    "/traces/{id}/why",
+    "/traces/{a}/diff/{b}",
+    "/compare",
+    "/search",
+    "/{kind}/{name}",
 ];
+
+/// Likewise, as clients of other systems read, below any of [`INTERFACES`] and beside them.
+const READ: &[&str] = &[
+    "/health",
+    "/api/dependencies",
+    "/api/echo",
+    "/api/operations",
+    "/api/search",
+    "/api/search/tag/{tag}/values",
+    "/api/search/tags",
+    "/api/services",
+    "/api/services/{service}/operations",
+    "/api/status/buildinfo",
+    "/api/traces",
+    "/api/traces/{id}",
+    "/api/v2/autocompleteKeys",
+    "/api/v2/autocompleteValues",
+    "/api/v2/dependencies",
+    "/api/v2/remoteServices",
+    "/api/v2/search/tag/{tag}/values",
+    "/api/v2/search/tags",
+    "/api/v2/services",
+    "/api/v2/spans",
+    "/api/v2/trace/{id}",
+    "/api/v2/traceMany",
+    "/api/v2/traces",
+    "/api/v2/traces/{id}",
+    "/api/v3/dependencies",
+    "/api/v3/operations",
+    "/api/v3/services",
+    "/api/v3/trace-summaries",
+    "/api/v3/traces",
+    "/api/v3/traces/{id}",
+];
+
+const INTERFACES: [&str; 3] = ["/zipkin", "/jaeger", "/tempo"];
 
 /// Routes that are of the whole server, whatever their methods.
 const WHOLE: &[&str] = &[
@@ -45,18 +105,7 @@ const WHOLE: &[&str] = &[
     "/v1/pins",
     "/v1/traces/{id}/pin",
     "/metrics",
-    // Not answered by scope yet.
-    "/v1/runs/{id}/why",
-    "/v1/traces",
-    "/v1/traces/{id}",
-    "/v1/traces/{id}/events",
-    "/v1/traces/{id}/rows",
-    "/v1/traces/{id}/spans/{span_id}",
-    "/v1/traces/{id}/matches",
-    "/v1/traces/{id}/why",
-    "/v1/traces/{a}/diff/{b}",
-    "/v1/logs",
-    "/v1/find",
+    "/operations",
 ];
 
 impl Reach {
@@ -67,10 +116,16 @@ impl Reach {
         let route = of_any_kind(route, is_kind);
         match &*route {
             route if SCOPED.contains(&route) => Some(Self::Scope),
+            route if READ.contains(&below(route)) => Some(Self::Scope),
             route if WHOLE.contains(&route) || route.starts_with("/dev/") => Some(Self::Whole),
             _ => None,
         }
     }
+}
+
+/// `/zipkin/api/v2/spans` as `/api/v2/spans`.
+fn below(route: &str) -> &str {
+    INTERFACES.iter().find_map(|prefix| route.strip_prefix(prefix)).unwrap_or(route)
 }
 
 /// `/v1/clusters/{name}` as `/v1/{kind}/{name}`.
@@ -94,6 +149,9 @@ mod tests {
         assert_eq!(of("/v1/toys/{name}/secrets"), None);
         assert_eq!(of("/v1/boats/{name}"), None);
         assert_eq!(of("/v2/new"), None);
+        assert_eq!(of("/jaeger/api/services"), Some(Reach::Scope));
+        assert_eq!(of("/jaeger/api/secrets"), None);
+        assert_eq!(of("/jaeger/v1/logs"), None);
         assert_eq!(of("/dev/world"), Some(Reach::Whole));
         assert_eq!(Reach::of(None, |_| false), Some(Reach::Scope));
     }

@@ -55,7 +55,7 @@ fn sign(caller: &Caller) {
 }
 
 /// Lets a tenant's caller in where what is asked about is answered by scope.
-pub(super) fn within(caller: Caller, reach: Option<Reach>) -> Result<Caller, Refused> {
+fn within(caller: Caller, reach: Option<Reach>) -> Result<Caller, Refused> {
     match caller.reaches(reach) {
         true => Ok(caller),
         false => Err(Refused::Whole(caller.into())),

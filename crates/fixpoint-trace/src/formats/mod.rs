@@ -9,7 +9,13 @@ pub(crate) mod lenient;
 pub(crate) mod tags;
 
 pub use self::file::{Format, UnknownFormat, decode_any, detect};
-use crate::{model::Record, store::Accepted};
+use std::sync::Arc;
+
+use crate::{
+    model::{Record, Resource},
+    semconv,
+    store::Accepted,
+};
 
 /// What came is not of the format that it should be of.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +53,32 @@ impl Decoded {
 
     pub(crate) fn reject(&mut self, why: impl std::fmt::Display) {
         self.accepted.reject(why);
+    }
+
+    /// Gives all of it to a tenant, whoever it says that it is of.
+    pub fn give_to(&mut self, tenant: &str) {
+        // Most records of a request share one resource, and should go on sharing it.
+        let mut last: Option<(Arc<Resource>, Arc<Resource>)> = None;
+        for record in &mut self.records {
+            let (resource, scope, attributes) = match record {
+                Record::Span(it) => (&mut it.resource, &mut it.scope, &mut it.attributes),
+                Record::Log(it) => (&mut it.resource, &mut it.scope, &mut it.attributes),
+            };
+            attributes.shift_remove(semconv::TENANT);
+            if scope.attributes.contains_key(semconv::TENANT) {
+                Arc::make_mut(scope).attributes.shift_remove(semconv::TENANT);
+            }
+            let given = match last.take() {
+                Some((was, given)) if Arc::ptr_eq(&was, resource) => given,
+                _ => {
+                    let mut given = Resource::clone(resource);
+                    given.insert(semconv::TENANT.to_owned(), tenant.into());
+                    Arc::new(given)
+                }
+            };
+            let was = std::mem::replace(resource, Arc::clone(&given));
+            last = Some((was, given));
+        }
     }
 
     /// Takes what another holds, behind what this one does.

@@ -16,7 +16,7 @@ pub use self::{
         decode_json, from_json, logs_from_json, logs_to_json, spans_document, to_json,
         trace_document,
     },
-    proto::{encode_logs, encode_spans, size, within},
+    proto::{encode_logs, encode_spans, given_to, size, within},
 };
 use self::{
     proto::{Invalid, Place, Visitor},

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, http::HeaderMap};
+use axum::{body::Body, http::request::Parts};
 use fixpoint::Chain;
 use fixpoint_trace::{
     formats::{Decoded, FormatError},
@@ -19,13 +19,20 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    access::{Access, Need, Tokens},
+    access::{Access, Need, Scope, Tokens},
     http::{
         App,
-        guard::{admit, within},
+        guard::{Refused, admit},
     },
     metrics::Metrics,
 };
+
+/// What came, and of whom: a tenant's is stored as that tenant's, whatever it says.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) held: Held,
+    whose: Scope,
+}
 
 /// One receiver's way into the store. Cheap to clone.
 #[derive(Clone)]
@@ -53,21 +60,30 @@ impl Intake {
 
     /// Reads a body as it came. The one way to a body, so that nothing is read of somebody who may
     /// not send.
-    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Held, Refusal> {
-        if let Some((access, tokens)) = &self.door {
-            within(admit(access, tokens, headers, Need::Send).await?, None)?;
-        }
-        body::read(headers, body, self.limits.request, &self.room).await
+    pub(super) async fn read(&self, head: &Parts, body: Body) -> Result<Sent, Refusal> {
+        let caller = match &self.door {
+            Some((access, tokens)) => admit(access, tokens, &head.headers, Need::Send).await?,
+            None => head.extensions.get().cloned().ok_or(Refused::NoToken)?,
+        };
+        let held = body::read(&head.headers, body, self.limits.request, &self.room).await?;
+        Ok(Sent { held, whose: caller.scope })
     }
 
     /// Decompresses a body.
-    pub(super) fn decompress(&self, encoding: Encoding, held: Held) -> Result<Held, Refusal> {
-        body::decompress(encoding, held, self.limits.request, &self.room)
+    pub(super) fn decompress(&self, encoding: Encoding, sent: Sent) -> Result<Sent, Refusal> {
+        let Sent { held, whose } = sent;
+        let held = body::decompress(encoding, held, self.limits.request, &self.room)?;
+        Ok(Sent { held, whose })
     }
 
     /// Stores an OTLP request in protobuf.
-    pub(super) async fn otlp(&self, signal: Signal, held: Held) -> Result<Accepted, Refusal> {
+    pub(super) async fn otlp(&self, signal: Signal, sent: Sent) -> Result<Accepted, Refusal> {
+        let Sent { held, whose } = sent;
         let (request, too_large) = otlp::within(&held.bytes, self.limits.record)?;
+        let request = match whose.tenant() {
+            Some(tenant) => otlp::given_to(signal, &request, tenant)?,
+            None => request,
+        };
         let stored = self.store.append_otlp(signal, request).await?;
         Ok(self.count(signal, stored, too_large))
     }
@@ -76,10 +92,14 @@ impl Intake {
     pub(super) async fn records(
         &self,
         signal: Signal,
-        held: Held,
+        sent: Sent,
         decode: impl FnOnce(&[u8]) -> Result<Decoded, FormatError>,
     ) -> Result<Accepted, Refusal> {
+        let Sent { held, whose } = sent;
         let mut decoded = decode(&held.bytes)?;
+        if let Some(tenant) = whose.tenant() {
+            decoded.give_to(tenant);
+        }
         let before = decoded.records.len();
         // No other format is shorter than protobuf, so most need not be measured.
         if held.bytes.len() > self.limits.record {

@@ -63,10 +63,10 @@ async fn answer(intake: &Intake, signal: Signal, request: Request) -> Response {
 async fn take(intake: &Intake, signal: Signal, request: Request) -> Result<Accepted, Refusal> {
     let (head, body) = request.into_parts();
     let encoding = Encoding::named(body::header(&head.headers, "grpc-encoding"))?;
-    let mut held = intake.read(&head.headers, body).await?;
-    let compressed = unframe(&mut held)?;
+    let mut sent = intake.read(&head, body).await?;
+    let compressed = unframe(&mut sent.held)?;
     let encoding = if compressed { encoding } else { Encoding::Identity };
-    intake.otlp(signal, intake.decompress(encoding, held)?).await
+    intake.otlp(signal, intake.decompress(encoding, sent)?).await
 }
 
 /// Takes the one message out of a call's body; says whether it is compressed.

@@ -75,10 +75,10 @@ async fn take(
 ) -> Result<Accepted, Refusal> {
     let (head, body) = request.into_parts();
     let encoding = Encoding::named(body::header(&head.headers, header::CONTENT_ENCODING))?;
-    let held = intake.decompress(encoding, intake.read(&head.headers, body).await?)?;
+    let sent = intake.decompress(encoding, intake.read(&head, body).await?)?;
     match form {
-        Form::Protobuf => intake.otlp(signal, held).await,
-        Form::Json => intake.records(signal, held, |bytes| otlp::decode_json(signal, bytes)).await,
+        Form::Protobuf => intake.otlp(signal, sent).await,
+        Form::Json => intake.records(signal, sent, |bytes| otlp::decode_json(signal, bytes)).await,
     }
 }
 

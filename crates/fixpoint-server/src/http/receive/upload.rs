@@ -58,14 +58,14 @@ async fn take(intake: &Intake, request: Request) -> Result<Upload, Refusal> {
         return Err(Refusal::media_type(&said, "application/json or application/octet-stream"));
     }
     let encoding = Encoding::named(body::header(&head.headers, header::CONTENT_ENCODING))?;
-    let held = intake.decompress(encoding, intake.read(&head.headers, body).await?)?;
+    let sent = intake.decompress(encoding, intake.read(&head, body).await?)?;
     let mut ids = BTreeSet::<TraceId>::new();
     let decode = |file: &[u8]| {
         let (_, decoded) = formats::decode_any(file)?;
         ids.extend(decoded.records.iter().filter_map(Record::trace_id));
         Ok(decoded)
     };
-    let stored = intake.records(Signal::Traces, held, decode).await?;
+    let stored = intake.records(Signal::Traces, sent, decode).await?;
     Ok(Upload {
         trace_ids: ids.iter().map(ToString::to_string).collect(),
         accepted: stored.accepted,

@@ -55,6 +55,6 @@ async fn take(intake: &Intake, request: Request) -> Result<Accepted, Refusal> {
         }
     };
     let encoding = Encoding::named(body::header(&head.headers, header::CONTENT_ENCODING))?;
-    let held = intake.decompress(encoding, intake.read(&head.headers, body).await?)?;
-    intake.records(Signal::Traces, held, decode).await
+    let sent = intake.decompress(encoding, intake.read(&head, body).await?)?;
+    intake.records(Signal::Traces, sent, decode).await
 }

@@ -4,6 +4,7 @@
 //! name. The surprise: to each tenant the other is not refused but not there, and so the answers
 //! are compared with those about what never was.
 
+mod sent;
 mod walk;
 
 use axum::http::{Method, StatusCode};
@@ -213,4 +214,102 @@ async fn a_session_is_of_its_tokens_tenant() {
     assert_eq!(ask("/metrics").await.status, StatusCode::FORBIDDEN);
     let signed_in = ask("/sign-in").await.text;
     assert!(signed_in.contains("initech"), "{signed_in}");
+}
+
+/// Who sends a request chooses its trace, and may choose another's.
+#[tokio::test]
+async fn whoever_moves_into_anothers_trace_sees_nothing_of_it_there() {
+    let town = Town::new().await;
+    let (initech, globex) = (&town.initech, &town.globex);
+    let (trace, span) = (&initech.run.trace_id, &initech.run.span_id);
+    let into = async |who: &Tenant, path: &str, body: Option<Value>| {
+        let mut request = access::request(Method::POST, path, Some(&who.secret), body);
+        let parent = format!("00-{trace}-{span}-01").parse().unwrap();
+        request.headers_mut().insert("traceparent", parent);
+        town.server.harness.send(request).await
+    };
+    let follow = access::request(
+        Method::GET,
+        &format!("/v1/traces/{trace}/events?from=now"),
+        Some(&initech.secret),
+        None,
+    );
+    let followed = town.server.harness.router.clone().oneshot(follow).await.unwrap();
+
+    let made = into(globex, "/v1/toys", Some(json!({"name": "opal"}))).await;
+    let run = ended(&town.server, &globex.secret, &made.run_id()).await;
+    assert_eq!(run.trace_id, *trace);
+    let again = into(initech, "/v1/toys/ruby/runs", None).await;
+    ended(&town.server, &initech.secret, &again.run_id()).await;
+    town.server.harness.recorder.flush().await.unwrap();
+
+    let mut seen = followed.into_body().into_data_stream();
+    let mut heard = String::new();
+    let a_while = Duration::from_millis(200);
+    while let Ok(Some(chunk)) =
+        time::timeout(a_while, futures_util::StreamExt::next(&mut seen)).await
+    {
+        heard.push_str(&String::from_utf8_lossy(&chunk.unwrap()));
+    }
+    assert!(heard.contains("toys/initech--ruby") && !heard.contains("globex"), "{heard}");
+
+    for path in [
+        format!("/v1/traces/{trace}"),
+        format!("/v1/traces/{trace}/rows?attributes=fixpoint.resource"),
+        format!("/v1/traces/{trace}/why"),
+        format!("/v1/traces/{trace}/diff/{trace}?rows=true"),
+        format!("/v1/logs?trace_id={trace}"),
+        format!("/v1/find?q={trace}"),
+        format!("/traces/{trace}"),
+        format!("/tempo/api/traces/{trace}"),
+    ] {
+        let (theirs, ours) = (town.get(initech, &path).await, town.get(globex, &path).await);
+        assert_eq!((theirs.status, ours.status), (StatusCode::OK, StatusCode::OK), "{path}");
+        for word in ["opal", "globex", &*run.id] {
+            assert!(!theirs.text.contains(word), "{path} shows {word}: {}", theirs.text);
+        }
+        for word in ["ruby", "initech", &*initech.run.id] {
+            assert!(!ours.text.contains(word), "{path} shows {word}: {}", ours.text);
+        }
+    }
+    let searched =
+        format!("/v1/traces?q=missing(fixpoint.resource%20=%20%22toys/{}%22)", initech.toy());
+    let found = town.get(globex, &searched).await.text;
+    assert!(
+        found.contains(&**trace),
+        "what is not theirs is missing, as far as they know: {found}"
+    );
+}
+
+#[tokio::test]
+async fn a_tenants_run_is_held_against_that_tenants_good_ones() {
+    let town = Town::new().await;
+    let (initech, globex) = (&town.initech, &town.globex);
+    for name in ["one", "two", "three"] {
+        let made = town.ask(globex, Method::POST, "/v1/toys", Some(json!({"name": name}))).await;
+        ended(&town.server, &globex.secret, &made.run_id()).await;
+    }
+    {
+        let mut world = town.server.harness.world.state();
+        (world.failing, world.for_good) = (1, true);
+    }
+    let made = town.ask(initech, Method::POST, "/v1/toys", Some(json!({"name": "bad"}))).await;
+    let run = ended(&town.server, &initech.secret, &made.run_id()).await;
+    assert_eq!(run.state, RunState::Failed);
+    let path = format!("/v1/runs/{}/why", run.id);
+    let theirs = town.get(initech, &path).await;
+    let why: fixpoint_client::Why = theirs.json();
+    assert_eq!(why.baseline.good, 1, "{why:#?}");
+    assert!(why.sentence.contains("lay_brick"), "{why:#?}");
+    for word in ["globex", "topaz", "quartz"] {
+        assert!(!theirs.text.contains(word), "{}", theirs.text);
+    }
+    // Whoever runs the server learns from all.
+    let all = town.server.send(Method::GET, &path, Some(&town.server.admin), None).await;
+    assert_eq!(all.json::<fixpoint_client::Why>().baseline.good, 6, "{all:#?}");
+    let page = town.get(initech, &format!("/runs/{}", run.id)).await.text;
+    assert!(
+        page.contains("ruby") && !page.contains("globex") && !page.contains("quartz"),
+        "{page}"
+    );
 }

@@ -204,6 +204,104 @@ async fn each_finds_its_own_on_every_route_and_nothing_of_the_other() {
     }
 }
 
+/// Pages, and what clients of Zipkin, Jaeger and Tempo ask, of which no document tells.
+const UNDOCUMENTED: &[&str] = &[
+    "/",
+    "/runs",
+    "/runs?state=converged",
+    "/runs/RUN",
+    "/runs/RUN/why",
+    "/traces",
+    "/traces?q=toys",
+    "/traces/TRACE",
+    "/traces/TRACE/why",
+    "/traces/TRACE/diff/TRACE",
+    "/compare?a=RUN&b=RUN",
+    "/search?q=TOY",
+    "/search?q=RUN",
+    "/toys/TOY",
+    "/api/traces?service=fixpoint",
+    "/api/traces?traceID=TRACE",
+    "/api/traces/TRACE",
+    "/api/services",
+    "/api/operations?service=fixpoint",
+    "/api/services/fixpoint/operations",
+    "/api/dependencies",
+    "/api/v3/services",
+    "/api/v3/operations?service=fixpoint",
+    "/api/v3/traces?query.service_name=fixpoint&query.start_time_min=2020-01-01T00:00:00Z&query.start_time_max=2100-01-01T00:00:00Z",
+    "/api/v3/traces/TRACE",
+    "/api/v3/trace-summaries?query.service_name=fixpoint",
+    "/zipkin/api/v2/services",
+    "/zipkin/api/v2/spans?serviceName=fixpoint",
+    "/zipkin/api/v2/remoteServices?serviceName=fixpoint",
+    "/zipkin/api/v2/traces?limit=100",
+    "/zipkin/api/v2/trace/TRACE",
+    "/zipkin/api/v2/traceMany?traceIds=TRACE,TRACE",
+    "/zipkin/api/v2/autocompleteKeys",
+    "/zipkin/api/v2/autocompleteValues?key=fixpoint.resource",
+    "/tempo/api/search?limit=100",
+    "/tempo/api/search?q={resource.service.name=%22fixpoint%22}",
+    "/tempo/api/search/tags",
+    "/tempo/api/v2/search/tags",
+    "/tempo/api/search/tag/fixpoint.resource/values",
+    "/tempo/api/v2/search/tag/span.fixpoint.resource/values",
+    "/tempo/api/traces/TRACE",
+    "/tempo/api/v2/traces/TRACE",
+    "/jaeger/api/traces/TRACE",
+    "/v1/traces?q=root%20~%20toys",
+    "/v1/traces?q=fixpoint.resource%20%7E%20toys",
+    "/v1/traces?q=missing(%22nothing%22)&limit=1",
+    "/v1/logs",
+    "/v1/logs?limit=3",
+    "/v1/find?q=toys",
+    "/v1/find?q=fixpoint",
+    "/v1/find?q=RUN",
+    "/v1/find?q=TRACE",
+    "/v1/traces/TRACE?format=otlp",
+    "/v1/traces/TRACE?format=jaeger",
+    "/v1/traces/TRACE?format=zipkin",
+    "/v1/traces/TRACE/events?from=now",
+];
+
+#[tokio::test]
+async fn what_no_document_tells_of_shows_each_its_own_as_well() {
+    let town = Town::new().await;
+    for (who, other) in [(&town.initech, &town.globex), (&town.globex, &town.initech)] {
+        let (own, others) = (Ids::of(who), Ids::of(other));
+        let of = |path: &str, ids: &Ids| {
+            path.replace("RUN", &ids.run).replace("TRACE", &ids.trace).replace("TOY", &ids.toy)
+        };
+        let mut told = 0;
+        for path in UNDOCUMENTED {
+            let (status, text) = town.answer(who, &Method::GET, &of(path, &own)).await;
+            let said = format!("{} asks {path}: {status} {text}", who.name);
+            assert!(status.is_success() || status.is_redirection(), "{said}");
+            for word in [other.gem, "quartz", &*others.run, &*others.trace, other.name] {
+                assert!(!text.contains(word), "{said} and reads {word}");
+            }
+            told += usize::from(own.all().iter().any(|id| text.contains(id)));
+        }
+        // Only now: what somebody asks for stands in the traces of their requests, which are theirs.
+        let never = Ids::of_nothing(&others);
+        for path in UNDOCUMENTED.iter().filter(|path| **path != of(path, &own)) {
+            let (status, text) = town.answer(who, &Method::GET, &of(path, &others)).await;
+            let (status_never, text_never) =
+                town.answer(who, &Method::GET, &of(path, &never)).await;
+            let said = format!("{} asks {path}: {status} {text}", who.name);
+            assert_eq!(status, status_never, "{said}");
+            assert_eq!(plain(&text, &others), plain(&text_never, &never), "{said}");
+        }
+        assert!(told > 30, "{} finds its own in {told} answers", who.name);
+    }
+    for path in ["/operations", "/metrics", "/dev/world", "/v1/store", "/v1/rates"] {
+        let answer = town.get(&town.globex, path).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(!answer.text.contains("initech"), "{path}");
+    }
+    assert_eq!(town.get(&town.globex, "/v1/nothing").await.status, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn every_documented_route_is_said_to_be_a_tenants_or_not() {
     let town = Town::new().await;

@@ -8,6 +8,7 @@
 //! <https://github.com/open-telemetry/opentelemetry-proto>, version 1.10.
 
 mod encode;
+mod given;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub(crate) use self::{
 };
 pub use self::{
     encode::{encode_logs, encode_spans},
+    given::given_to,
     within::{size, within},
 };
 

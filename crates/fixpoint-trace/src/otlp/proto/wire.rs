@@ -155,6 +155,19 @@ impl Writer {
         self.out.extend(value);
     }
 
+    /// A field as it was read from another message.
+    pub(super) fn field(&mut self, number: u64, field: Field<'_>) -> Result<(), Invalid> {
+        // A tag has 32 bits, of which three are the wire type.
+        let number = u32::try_from(number).map_err(|_| Invalid::TooLong)?;
+        match field {
+            Field::Bytes(part) => self.member_bytes(number, part),
+            Field::Varint(value) => self.member_varint(number, value),
+            Field::Fixed64(value) => self.member_fixed64(number, value),
+            Field::Fixed32(value) => self.fixed32(number, value),
+        }
+        Ok(())
+    }
+
     /// A message within the message, also an empty one.
     pub(super) fn message(&mut self, number: u32, write: impl FnOnce(&mut Self)) {
         self.tag(number, 2);

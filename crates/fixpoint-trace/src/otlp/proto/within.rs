@@ -40,23 +40,18 @@ fn copy(
 ) -> Result<(), Invalid> {
     for field in Fields::of(message) {
         let (number, field) = field?;
-        // A tag has 32 bits, of which three are the wire type.
-        let place = u32::try_from(number).map_err(|_| Invalid::TooLong)?;
         match field {
             Field::Bytes(part) if path.first() == Some(&number) && part.len() > limit => {
                 match &path[1..] {
                     [] => *left_out += 1,
                     path => {
-                        let mut copied = Ok(());
-                        out.message(place, |out| copied = copy(part, path, limit, out, left_out));
-                        copied?;
+                        let mut copied = Writer::default();
+                        copy(part, path, limit, &mut copied, left_out)?;
+                        out.field(number, Field::Bytes(&copied.finish()))?;
                     }
                 }
             }
-            Field::Bytes(part) => out.member_bytes(place, part),
-            Field::Varint(value) => out.member_varint(place, value),
-            Field::Fixed64(value) => out.member_fixed64(place, value),
-            Field::Fixed32(value) => out.fixed32(place, value),
+            field => out.field(number, field)?,
         }
     }
     Ok(())
