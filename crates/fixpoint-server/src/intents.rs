@@ -321,9 +321,8 @@ impl Intents {
     /// Asks for the end of a run.
     pub(crate) async fn cancel(&self, scope: &Scope, id: &str) -> Result<Run, Refusal> {
         let not_found = || Refusal::NotFound(format!("run {id}"));
-        let run = self.records.run(id).await?.ok_or_else(not_found)?.record.run;
-        let resource = ResourceKey::parse(&run.resource).filter(|key| scope.holds(key));
-        let resource = resource.ok_or_else(not_found)?;
+        let run = self.records.run_within(scope, id).await?.ok_or_else(not_found)?.record.run;
+        let resource = ResourceKey::parse(&run.resource).ok_or_else(not_found)?;
         // Written on the condition that the run is still unfinished, so that no wish is left over.
         let Some(version) = self.records.unfinished_since(&resource, id).await? else {
             return Err(Refusal::Ended(id.to_owned()));

@@ -264,6 +264,19 @@ impl Records {
         self.read(&key::run(id)).await
     }
 
+    /// The run, if it is in the scope. What is another's is not looked up at all: the time that
+    /// takes would tell that it is there.
+    pub(crate) async fn run_within(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Stored<RunRecord>>, StoreError> {
+        match scope.tenant() {
+            Some(tenant) if !self.has(&key::run_by(tenant, id)).await? => Ok(None),
+            _ => self.run(id).await,
+        }
+    }
+
     /// The run as the API shows it, with what each `create` answered.
     pub(crate) async fn run_with_history(&self, id: &str) -> Result<Option<Run>, StoreError> {
         let Some(Stored { record, .. }) = self.run(id).await? else { return Ok(None) };

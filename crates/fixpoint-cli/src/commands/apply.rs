@@ -51,7 +51,7 @@ impl Args {
             let (done, accepted) = apply(session, document).await?;
             let newest = accepted.run_id.as_ref().or(accepted.resource.run_id.as_ref()).cloned();
             // With --wait the runs' ends are the data; what was accepted is only news.
-            let line = said(session, document, done, &accepted);
+            let line = said(session, done, &accepted);
             match (self.wait, session.output.is_json()) {
                 (true, _) => session.output.note(line),
                 (false, true) => session.output.json(&json!({
@@ -83,9 +83,11 @@ async fn apply(session: &Session, document: &Document) -> Result<(&'static str, 
     }
 }
 
-fn said(session: &Session, document: &Document, done: &str, accepted: &Accepted) -> String {
-    let paint = session.output.out;
-    let mut line = format!("{} {}", paint.bold(document.key()), done);
+/// Under the name that it goes by, which for a tenant is longer than that in the file.
+fn said(session: &Session, done: &str, accepted: &Accepted) -> String {
+    let (paint, resource) = (session.output.out, &accepted.resource);
+    let key = format!("{}/{}", resource.kind, resource.name);
+    let mut line = format!("{} {}", paint.bold(key), done);
     if let Some(run) = &accepted.run_id {
         line += &format!("  run {run}");
         if let Some(trace) = &accepted.trace_id {

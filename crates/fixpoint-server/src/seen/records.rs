@@ -52,8 +52,7 @@ impl SeenRecords {
     }
 
     pub(crate) async fn run(&self, id: &str) -> Result<Option<Stored<RunRecord>>, StoreError> {
-        let run = self.records.run(id).await?;
-        Ok(run.filter(|stored| self.holds(&stored.record.run)))
+        self.records.run_within(&self.scope, id).await
     }
 
     /// The run as the API shows it, with what each `create` answered.
