@@ -136,3 +136,36 @@ fn anonymous(said: &str) -> String {
     let said = crate::support::same(said);
     regex::Regex::new("tok-(SPAN|[0-9a-f]{16})").unwrap().replace_all(&said, "TOKEN").into_owned()
 }
+
+#[test]
+fn a_tenants_token_is_for_that_tenants_things_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Closed::start(folder.path(), &[]);
+    let acme = server.token(&["--role", "operator", "--tenant", "acme"]);
+    let globex = server.token(&["--role", "operator", "--tenant", "globex"]);
+    let said = server.fixpoint(&server.admin, &["token", "list"]);
+    assert!(said.contains("TENANT") && said.contains("acme"), "{said}");
+    let said =
+        server.fixpoint(&server.admin, &["token", "create", "--role", "admin", "--tenant", "acme"]);
+    assert!(said.contains("admin is of the whole server"), "{said}");
+
+    let file = folder.path().join("idg.yaml");
+    fs::write(&file, "name: idg\nnodes: 1\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (token, name) in [(&acme, "acme--idg"), (&globex, "globex--idg")] {
+        let said = server.fixpoint(token, &["apply", "-f", file]);
+        assert!(said.starts_with("exit 0") && said.contains(name), "{said}");
+    }
+    let said = server.fixpoint(&acme, &["get"]);
+    assert!(said.contains("acme--idg") && !said.contains("globex"), "{said}");
+    // By its own name for it, and by the whole one.
+    for name in ["idg", "acme--idg"] {
+        assert!(server.fixpoint(&acme, &["get", "clusters", name]).starts_with("exit 0"), "{name}");
+    }
+    let said = server.fixpoint(&acme, &["get", "clusters", "globex--idg"]);
+    assert!(said.contains("There is no clusters/globex--idg"), "{said}");
+    let said = server.fixpoint(&server.admin, &["get"]);
+    assert!(said.contains("acme--idg") && said.contains("globex--idg"), "{said}");
+    let said = server.fixpoint(&acme, &["apis"]);
+    assert!(said.contains("of the whole server"), "{said}");
+}
