@@ -217,12 +217,13 @@ impl Records {
     /// The resources of a kind that have drifted, by name, starting after `after`.
     pub(crate) async fn drifted(
         &self,
+        scope: &Scope,
         kind: &str,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<Resource>, StoreError> {
-        let prefix = format!("verifications/{kind}/");
-        let mut after = after.map(|name| format!("{prefix}{name}"));
+        let prefix = key::verification(&ResourceKey::new(kind, scope.prefix()));
+        let mut after = after.map(|name| key::verification(&ResourceKey::new(kind, name)));
         let mut items = Vec::new();
         loop {
             let scan = Scan::prefix(&*prefix).after(after.take());

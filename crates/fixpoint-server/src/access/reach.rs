@@ -26,6 +26,7 @@ const SCOPED: &[&str] = &[
     "/v1/{kind}/{name}",
     "/v1/{kind}/{name}/plan",
     "/v1/{kind}/{name}/runs",
+    "/v1/{kind}/{name}/verify",
     "/v1/runs",
     "/v1/runs/{id}",
     "/v1/runs/{id}/cancel",

@@ -13,7 +13,7 @@ use fixpoint_trace::store::TraceQuery;
 use serde_json::json;
 
 use super::{App, Problem};
-use crate::{metrics::Gauges, records::key};
+use crate::{access::Scope, metrics::Gauges, records::key};
 
 pub(super) async fn healthz(State(app): State<App>) -> Response {
     let runs = app.records.whole().has(key::FIRST_TOKEN).await.is_ok();
@@ -47,7 +47,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
         }
     }
     for kind in app.kinds.keys() {
-        let drifted = app.records.drifted(kind, None, usize::MAX).await?;
+        let drifted = records.drifted(&Scope::WHOLE, kind, None, usize::MAX).await?;
         now.drifted.insert(kind, drifted.items.len() as u64);
     }
     let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];

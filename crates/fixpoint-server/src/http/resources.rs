@@ -29,7 +29,7 @@ use crate::{
     StatusCell,
     intents::{Accepted, Draft, IfMatch},
     kinds::AnyKind,
-    records::{Page, ResourceKey},
+    records::Page,
     run::Cause,
     runner::show_iteration,
     verify::{LOOK_TIME, only_looking},

@@ -6,16 +6,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Extension,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Extension, extract::Path, http::StatusCode, response::Response};
 use fixpoint_trace::layer;
 use tokio::time;
 
-use super::{App, Problem, resources::answer};
+use super::{Problem, View, resources::answer};
 use crate::{
     intents::Refusal,
     kinds::AnyKind,
@@ -27,11 +22,11 @@ use crate::{
 const QUEUE_TIME: Duration = Duration::from_secs(30);
 
 pub(super) async fn verify(
-    State(app): State<App>,
+    app: View,
     Extension(kind): Extension<Arc<dyn AnyKind>>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let key = ResourceKey::new(kind.name(), name);
+    let key = app.scope.key(kind.name(), &name);
     let stored = app.records.resource(&key).await?.ok_or_else(|| Problem::not_found(&key))?;
     if stored.record.deleting {
         return Err(Refusal::Deleting(key).into());

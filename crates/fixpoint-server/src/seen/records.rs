@@ -46,6 +46,16 @@ impl SeenRecords {
         self.records.resources(&self.scope, kind, after, limit).await
     }
 
+    /// The resources of a kind that have drifted, by name, starting after `after`.
+    pub(crate) async fn drifted(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Resource>, StoreError> {
+        self.records.drifted(&self.scope, kind, after, limit).await
+    }
+
     /// The resource as the API shows it.
     pub(crate) async fn show(&self, resource: ResourceRecord) -> Result<Resource, StoreError> {
         self.records.show(resource).await

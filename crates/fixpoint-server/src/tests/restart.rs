@@ -177,10 +177,10 @@ async fn a_clock_that_was_set_back_does_not_put_off_what_is_to_be_tried_again() 
     server.converged("toys/car").await;
     // As if the run had failed by a clock that was an hour ahead.
     let key = ResourceKey::new("toys", "car");
-    let mut stored = server.app.records.resource(&key).await.unwrap().unwrap();
+    let mut stored = server.app.records.whole().resource(&key).await.unwrap().unwrap();
     stored.record.retry_at = Some(Timestamp::now() + SignedDuration::from_hours(1));
     let write = put(key::resource(&key), &stored.record, Precondition::Any).unwrap();
-    server.app.records.commit(vec![write]).await.unwrap();
+    server.app.records.whole().commit(vec![write]).await.unwrap();
     crash(server).await;
     let server = Harness::open(directory.path(), world);
     let retried = async {

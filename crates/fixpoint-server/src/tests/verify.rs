@@ -133,7 +133,7 @@ async fn who_asks_gets_what_is_there_now_in_the_trace_of_the_request() {
     assert_eq!(answer.json::<Resource>().verification.unwrap().trace_id, trace_id);
 
     server.recorder.flush().await.unwrap();
-    let trace = server.app.traces.trace(trace_id.parse().unwrap()).await.unwrap().unwrap();
+    let trace = server.app.traces.whole().trace(trace_id.parse().unwrap()).await.unwrap().unwrap();
     insta::assert_snapshot!(
         testing::tree(&trace, &["fixpoint.resource", "fixpoint.verify.result", "fixpoint.steps"]),
         @r"
@@ -214,7 +214,8 @@ async fn drift_is_mended_by_a_run_of_that_cause_if_the_resource_asks_for_it() {
     assert_eq!((run.cause, run.steps), (Some(RunCause::Drift), 2));
 
     server.recorder.flush().await.unwrap();
-    let trace = server.app.traces.trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
+    let trace =
+        server.app.traces.whole().trace(run.trace_id.parse().unwrap()).await.unwrap().unwrap();
     insta::assert_snapshot!(testing::tree(&trace, &["fixpoint.run.cause"]), @r"
     run toys {fixpoint.run.cause=drift}
       create
@@ -223,7 +224,7 @@ async fn drift_is_mended_by_a_run_of_that_cause_if_the_resource_asks_for_it() {
       create
     ");
     let look = trace.spans[0].links[0].to.trace_id;
-    let look = server.app.traces.trace(look).await.unwrap().unwrap();
+    let look = server.app.traces.whole().trace(look).await.unwrap().unwrap();
     let line =
         look.logs.iter().find(|line| line.body.as_str().unwrap().contains("mends it")).unwrap();
     assert!(line.body.as_str().unwrap().contains(&run.id));
@@ -400,7 +401,7 @@ async fn a_restart_keeps_what_is_known_and_a_deletion_forgets_it() {
     let run = server.delete("/v1/toys/car").await.run_id();
     server.ended(&run).await;
     let key = ResourceKey::new("toys", "car");
-    assert_eq!(server.app.records.verification(&key).await.unwrap(), None);
+    assert_eq!(server.app.records.whole().verification(&key).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -432,8 +433,8 @@ async fn a_server_that_dies_at_any_moment_of_looking_and_mending_leaves_nothing_
     let runs = server.converged("toys/car").await;
     assert!(runs.iter().all(|run| run.state == RunState::Converged), "{runs:#?}");
     assert!(runs[..runs.len() - 1].iter().all(|run| run.cause == Some(RunCause::Drift)));
-    for trace in server.app.traces.search(&Default::default()).await.unwrap().items {
-        let trace = server.app.traces.trace(trace.trace_id).await.unwrap().unwrap();
+    for trace in server.app.traces.whole().search(&Default::default()).await.unwrap().items {
+        let trace = server.app.traces.whole().trace(trace.trace_id).await.unwrap().unwrap();
         let roots = trace.spans.iter().filter(|span| span.parent.is_none()).count();
         assert_eq!(roots, 1, "{}", testing::tree(&trace, &[]));
     }
@@ -510,11 +511,11 @@ async fn a_look_of_the_future_is_none_of_now() {
     server.verify("car").await;
     // The clock was an hour ahead when it was looked at last, and then set right.
     let key = ResourceKey::new("toys", "car");
-    let mut stored = server.app.records.verification(&key).await.unwrap().unwrap();
+    let mut stored = server.app.records.whole().verification(&key).await.unwrap().unwrap();
     let ahead = Timestamp::now() + SignedDuration::from_hours(1);
     (stored.record.shown.looked_at, stored.record.shown.verified_at) = (ahead, ahead);
     let write = put(key::verification(&key), &stored.record, Precondition::Any).unwrap();
-    server.app.records.commit(vec![write]).await.unwrap();
+    server.app.records.whole().commit(vec![write]).await.unwrap();
     server.has_bricks("car", 1);
     assert!(drifts(&server.verify("car").await.json()), "who asks is not told of the future");
     server.has_bricks("car", 3);

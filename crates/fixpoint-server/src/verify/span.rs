@@ -20,6 +20,7 @@ pub(super) fn open(shared: &Shared, key: &ResourceKey, case: &Case, wanted: Want
         fixpoint.parent_id = asked.map(|span| span.span_id.to_string()),
         fixpoint.link = run.map(|span| format!("{}-{}", span.trace_id, span.span_id)),
         fixpoint.resource = %key,
+        fixpoint.tenant = key.tenant(),
         fixpoint.generation = case.resource.record.generation,
         fixpoint.server = shared.tenure.server,
         fixpoint.verify.result = Empty,
