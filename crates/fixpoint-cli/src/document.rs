@@ -8,6 +8,7 @@
 //! spec:
 //!   nodes: 3
 //!   addons: [grafana]
+//! on_failure: pause     # keep, roll_back or pause; may be left out
 //! mend: true            # drift is mended by itself
 //! ---
 //! name: acme
@@ -31,20 +32,25 @@ pub(crate) const DEFAULT_KIND: &str = "clusters";
 pub(crate) struct Document {
     pub(crate) kind: String,
     pub(crate) name: String,
+    pub(crate) on_failure: Option<String>,
     /// And beside it, `mend`: the API has both flat.
     pub(crate) spec: Map<String, Value>,
 }
 
 impl Document {
-    /// The body of a POST: name and spec, flat.
+    /// The body of a POST: name, policy and spec, flat.
     pub(crate) fn body(&self) -> Value {
         let name = ("name".to_owned(), Value::from(self.name.clone()));
-        Value::Object(std::iter::once(name).chain(self.spec.clone()).collect())
+        Value::Object(std::iter::once(name).chain(self.policy()).chain(self.spec.clone()).collect())
+    }
+
+    fn policy(&self) -> Option<(String, Value)> {
+        self.on_failure.clone().map(|policy| ("on_failure".to_owned(), Value::from(policy)))
     }
 
     /// The body of a PATCH: the fields that the document names; others stay as they are.
     pub(crate) fn patch(&self) -> Value {
-        Value::Object(self.spec.clone())
+        Value::Object(self.policy().into_iter().chain(self.spec.clone()).collect())
     }
 
     /// `clusters/idg`.
@@ -112,6 +118,7 @@ fn document(value: Value) -> std::result::Result<Document, String> {
     };
     let kind = text("kind")?.unwrap_or_else(|| DEFAULT_KIND.to_owned());
     let name = text("name")?.ok_or("has no `name`")?;
+    let on_failure = text("on_failure")?;
     let spec = match fields.shift_remove("spec") {
         None => fields,
         Some(Value::Object(mut spec)) if fields.keys().all(|field| field == "mend") => {
@@ -124,7 +131,7 @@ fn document(value: Value) -> std::result::Result<Document, String> {
         }
         Some(_) => return Err("has a `spec` that is no mapping of fields".into()),
     };
-    Ok(Document { kind, name, spec })
+    Ok(Document { kind, name, on_failure, spec })
 }
 
 #[cfg(test)]
@@ -154,6 +161,13 @@ mod tests {
         );
         assert_eq!(documents[1].key(), "clusters/acme");
         assert_eq!(documents[1].patch(), json!({"nodes": 5}));
+    }
+
+    #[test]
+    fn the_failure_policy_stands_beside_the_spec_and_is_sent_with_it() {
+        let documents = parse("name: idg\non_failure: pause\nspec: {nodes: 3}\n").unwrap();
+        assert_eq!(documents[0].patch(), json!({"on_failure": "pause", "nodes": 3}));
+        assert_eq!(documents[0].body()["on_failure"], "pause");
     }
 
     #[test]

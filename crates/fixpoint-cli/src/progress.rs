@@ -22,7 +22,7 @@ const GROUP: &str = "together";
 /// How long the last spans of a run may come after its end.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 
-/// Follows runs until all have ended, and returns them as they then are, in the order given.
+/// Follows runs until all have ended or rest, and returns them as they then are, in the order given.
 pub(crate) async fn follow(
     client: &Client,
     screen: Screen,
@@ -52,8 +52,8 @@ async fn follow_one(client: &Client, screen: &RefCell<Screen>, id: &str) -> Resu
     });
     let mut news = pin!(stream::select(runs, spans));
     let mut whole = false;
-    while !(whole && run.state.is_final()) {
-        let next = if run.state.is_final() {
+    while !(whole && run.state.is_at_rest()) {
+        let next = if run.state.is_at_rest() {
             match tokio::time::timeout(LAST_SPANS, news.next()).await {
                 Ok(next) => next,
                 Err(_) => break,

@@ -5,6 +5,7 @@
 //! the caller knows best. The surprise: no `traceparent` is sent. A trace starts in the server,
 //! where its spans are kept, so that it has one root that can be looked at.
 
+mod acts;
 mod builder;
 mod tokens;
 mod traces;

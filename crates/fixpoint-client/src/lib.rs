@@ -6,6 +6,7 @@
 //! application, and this crate depends on no other.
 
 mod access;
+mod acts;
 mod apis;
 #[cfg(feature = "client")]
 mod client;
@@ -23,6 +24,7 @@ mod verification;
 mod why;
 
 pub use access::{CreatedToken, NewToken, Role, Token, TokenPage};
+pub use acts::{Act, ActRequest, Actor, SkipRequest, SkippedStep, Verb};
 pub use apis::{Api, ApiPage, Circuit};
 #[cfg(feature = "client")]
 pub use client::{Accepted, Builder, Client, RateQuery, RunQuery, SearchQuery};
@@ -40,9 +42,9 @@ pub use search::{
 };
 pub use trace::{Span, Trace};
 pub use types::{
-    ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, Place,
-    PlanPreview, PlannedStep, Problem, Resource, ResourcePage, Run, RunCause, RunPage, RunState,
-    SeenFact, TracePage, TraceSummary, Upload, Waiting, WithheldStep,
+    ActiveStep, ErrorReport, FieldError, FindPage, Hit, Iteration, LogLine, LogPage, OnFailure,
+    Place, PlanPreview, PlannedStep, Problem, Resource, ResourcePage, Run, RunCause, RunPage,
+    RunState, SeenFact, TracePage, TraceSummary, Upload, Waiting, WithheldStep,
 };
 pub use verification::{Drift, Verification};
 pub use why::{Baseline, Cause, CauseKind, Conclusion, Evidence, GoodOne, Why, WhyRun};

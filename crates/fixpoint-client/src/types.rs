@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Verification;
+use crate::{Act, SkippedStep, Verification};
 
 /// A resource: what is wanted (`spec`), what was made (`status`), and how far the two agree.
 ///
@@ -34,6 +34,12 @@ pub struct Resource {
     /// True from DELETE until the termination run has converged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleting: bool,
+    /// What happens when a run fails for good or does not converge.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// True from when its policy had what was made taken down until it is asked for again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
     /// The newest run for this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
@@ -55,6 +61,41 @@ pub struct Resource {
     pub updated_at: Timestamp,
 }
 
+/// What happens when a run of a resource fails for good or does not converge. Until then it is tried
+/// again as always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// What is there stays.
+    #[default]
+    Keep,
+    /// What was made is taken down by a run of the termination plan, if the resource has never been
+    /// as wanted. What has been in use stays.
+    RollBack,
+    /// The run stays paused, until an operator resumes or cancels it.
+    Pause,
+}
+
+impl OnFailure {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Keep, Self::RollBack, Self::Pause];
+
+    /// The word used on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::RollBack => "roll_back",
+            Self::Pause => "pause",
+        }
+    }
+}
+
+impl std::fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// One page of resources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourcePage {
@@ -65,7 +106,8 @@ pub struct ResourcePage {
     pub next_page_token: Option<String>,
 }
 
-/// Where a run stands. `pending`, `running` and `waiting` go on; the others are final.
+/// Where a run stands. `pending`, `running` and `waiting` go on, `paused` does when an operator
+/// says so; the others are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
@@ -75,6 +117,8 @@ pub enum RunState {
     Running,
     /// All that runs now waits for the world; `Run::active` says for what.
     Waiting,
+    /// Somebody paused it; it stays as it is until it is resumed, cancelled or superseded.
+    Paused,
     /// The plan is solved: its last `create` returned no step.
     Converged,
     /// A step or `create` failed.
@@ -88,7 +132,12 @@ pub enum RunState {
 impl RunState {
     /// True for states that no run leaves.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Running | Self::Waiting)
+        !matches!(self, Self::Pending | Self::Running | Self::Waiting | Self::Paused)
+    }
+
+    /// True if nothing more happens by itself: it is final, or paused.
+    pub fn is_at_rest(self) -> bool {
+        self.is_final() || self == Self::Paused
     }
 
     /// The word used on the wire.
@@ -97,6 +146,7 @@ impl RunState {
             Self::Pending => "pending",
             Self::Running => "running",
             Self::Waiting => "waiting",
+            Self::Paused => "paused",
             Self::Converged => "converged",
             Self::Failed => "failed",
             Self::NotConverging => "not_converging",
@@ -105,10 +155,11 @@ impl RunState {
     }
 
     /// All states, in the order in which a run may pass them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Running,
         Self::Waiting,
+        Self::Paused,
         Self::Converged,
         Self::Failed,
         Self::NotConverging,
@@ -161,6 +212,12 @@ pub struct Run {
     pub cause: Option<RunCause>,
     /// Where it stands.
     pub state: RunState,
+    /// Set while its resource's failure policy has it paused: how it would have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<RunState>,
+    /// True if it takes down what an earlier run made, since the resource's failure policy says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolls_back: bool,
     /// The trace that holds every step and call of this run: 32 hex digits.
     pub trace_id: String,
     /// The run's own span in that trace: 16 hex digits.
@@ -169,7 +226,8 @@ pub struct Run {
     pub iterations: u32,
     /// How many steps have ended.
     pub steps: u32,
-    /// How often a server has taken the run up: 1, and one more for each restart it lived through.
+    /// How often a server has taken the run up: 1, and one more for each restart or pause that it
+    /// lived through.
     pub attempts: u32,
     /// When it was recorded.
     pub created_at: Timestamp,
@@ -182,6 +240,13 @@ pub struct Run {
     /// What each `create` answered, oldest first; the oldest are dropped past 200.
     #[serde(default)]
     pub plan_history: Vec<Iteration>,
+    /// What operators did to it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<Act>,
+    /// The steps of the newest answer of `create` that were skipped. A run that has converged with
+    /// some has not reached its generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedStep>,
     /// Why it did not converge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorReport>,
@@ -199,10 +264,15 @@ impl Run {
         self.resource.split_once('/').map_or(&*self.resource, |(kind, _)| kind)
     }
 
+    /// How it went: its state, or how it would have ended if its resource's policy had not paused it.
+    pub fn outcome(&self) -> RunState {
+        self.halted.unwrap_or(self.state)
+    }
+
     /// Whether it shows how things are done: it reached what it was for. A run that found nothing
     /// to do says little of one that did.
     pub fn is_example(&self) -> bool {
-        self.state == RunState::Converged && self.steps > 0
+        self.state == RunState::Converged && self.steps > 0 && self.skipped.is_empty()
     }
 
     /// Whether another run can be held against this one: it is of the same plan and kind.

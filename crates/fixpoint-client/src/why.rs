@@ -120,6 +120,8 @@ pub enum CauseKind {
     NotMoving,
     /// Somebody stopped it.
     Stopped,
+    /// Somebody decided that it is not done.
+    Skipped,
 }
 
 /// What a cause is concluded from.

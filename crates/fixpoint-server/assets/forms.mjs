@@ -1,16 +1,18 @@
-// Forms that speak JSON to the API: create, change, delete. The server says what is wrong; here
-// its words are put beside the fields they are about.
+// Forms that speak JSON to the API: create, change, delete, and what operators do to runs, where each
+// button has an address of its own. The server says what is wrong; here its words are put beside
+// the fields they are about.
 
 import { ApiError, call, errorBox } from "./api.mjs";
 import { el, fill } from "./dom.mjs";
 
-/** Makes every `form[data-api]` on the page work. */
+/** Makes every form on the page work that has an address of the API, or a button that has one. */
 export function enableForms() {
   document.addEventListener("submit", (event) => {
-    const form = event.target.closest("form[data-api]");
-    if (!form) return;
+    const form = event.target.closest("form");
+    const api = event.submitter?.dataset.api ?? form?.dataset.api;
+    if (!api) return;
     event.preventDefault();
-    submit(form, { preview: event.submitter?.dataset.preview !== undefined });
+    submit(form, api, { preview: event.submitter?.dataset.preview !== undefined });
   });
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-dialog]");
@@ -34,8 +36,8 @@ export function readForm(form, { changed = false } = {}) {
   return body;
 }
 
-async function submit(form, { preview }) {
-  const { api, method } = form.dataset;
+async function submit(form, api, { preview }) {
+  const { method } = form.dataset;
   const changed = method === "PATCH";
   const outcome = form.querySelector("[data-outcome]");
   const buttons = form.querySelectorAll("button[type=submit]");

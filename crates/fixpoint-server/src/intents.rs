@@ -1,11 +1,14 @@
-//! What users may ask for: create, change, delete, run again, cancel. Each is one transaction.
+//! What users may ask for: create, change, delete, run again. Each is one transaction.
 //!
-//! Not here: HTTP (`http/`) and doing what was asked (`runner/`). The surprise: the run is
+//! Not here: HTTP (`http/`), what operators do to a run (`operate.rs`), and doing what was asked
+//! (`runner/`). The surprise: the run is
 //! recorded in the same transaction as the change that it is for, so an answer that names a run
 //! names one that will happen, whatever dies next.
 
+mod operate;
+
 use fixpoint::BoxError;
-use fixpoint_client::{FieldError, Resource, Run};
+use fixpoint_client::{FieldError, OnFailure, Resource, RunState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,6 +24,8 @@ use crate::{
     runner::Wakes,
     store::{Precondition, StoreError, Version, Write},
 };
+
+pub(crate) use self::operate::Asked;
 
 /// Takes users' wishes.
 #[derive(Debug, Clone)]
@@ -54,6 +59,8 @@ pub(crate) enum Refusal {
     KeyReused,
     #[error("run {0} has ended")]
     Ended(String),
+    #[error("{what}")]
+    NotNow { what: String, hint: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the resource could not be planned")]
@@ -85,6 +92,8 @@ pub(crate) struct Draft {
     replaces: Option<Version>,
     /// False if it is what is there already.
     changes: bool,
+    /// The run that is to be takes down what was made.
+    rolls_back: bool,
     /// True if what stands beside the spec is to change, which takes no run.
     beside: bool,
 }
@@ -101,6 +110,7 @@ impl Intents {
         kind: &dyn AnyKind,
         mut body: Map<String, Value>,
     ) -> Result<Draft, Refusal> {
+        let on_failure = policy(&mut body);
         let name = match body.shift_remove("name") {
             Some(Value::String(name)) => {
                 let name = scope.key(kind.name(), &name).name;
@@ -112,11 +122,13 @@ impl Intents {
         let mend = take_mend(&mut body);
         // The name's mistake and the spec's are told together where that is possible.
         let checked = kind.check(name.as_deref().unwrap_or(""), Value::Object(body), None);
-        let (name, spec, mend) = match (name, checked, mend) {
-            (Ok(name), Ok(spec), Ok(mend)) => (name, spec, mend.unwrap_or_default()),
-            (name, checked, mend) => {
+        let (name, spec, mend, on_failure) = match (name, checked, mend, on_failure) {
+            (Ok(name), Ok(spec), Ok(mend), Ok(on_failure)) => {
+                (name, spec, mend.unwrap_or_default(), on_failure.unwrap_or_default())
+            }
+            (name, checked, mend, on_failure) => {
                 let mut errors = checked.err().unwrap_or_default();
-                errors.extend(mend.err());
+                errors.extend(mend.err().into_iter().chain(on_failure.err()));
                 if let Err(detail) = name {
                     errors.retain(|error| error.pointer != "/name");
                     errors.insert(0, FieldError { pointer: "/name".to_owned(), detail });
@@ -133,6 +145,8 @@ impl Intents {
             spec,
             status: Value::Null,
             deleting: false,
+            on_failure,
+            rolled_back: false,
             mend,
             run_id: String::new(),
             failures: 0,
@@ -143,7 +157,13 @@ impl Intents {
         match self.records.resource(&record.key()).await? {
             Some(there) if there.record.deleting => Err(Refusal::Deleting(record.key())),
             Some(_) => Err(Refusal::Exists(record.key())),
-            None => Ok(Draft { record, replaces: None, changes: true, beside: false }),
+            None => Ok(Draft {
+                record,
+                replaces: None,
+                changes: true,
+                beside: false,
+                rolls_back: false,
+            }),
         }
     }
 
@@ -170,8 +190,9 @@ impl Intents {
         }
         let invalid = |mistake| Refusal::Invalid(vec![mistake]);
         let mend = take_mend(&mut patch).map_err(invalid)?.unwrap_or(record.mend);
-        let beside = mend != record.mend;
-        record.mend = mend;
+        let on_failure = policy(&mut patch).map_err(invalid)?.unwrap_or(record.on_failure);
+        let beside = mend != record.mend || on_failure != record.on_failure;
+        (record.mend, record.on_failure) = (mend, on_failure);
         let mut spec = record.spec.clone();
         merge(&mut spec, Value::Object(patch));
         let spec = kind.check(&record.name, spec, Some(&record.spec)).map_err(Refusal::Invalid)?;
@@ -180,7 +201,9 @@ impl Intents {
             record.spec = spec;
             record.generation += 1;
         }
-        Ok(Draft { record, replaces: Some(version), changes, beside })
+        // What was taken down is not there, though it is wanted as before.
+        let changes = changes || record.rolled_back;
+        Ok(Draft { record, replaces: Some(version), changes, beside, rolls_back: false })
     }
 
     /// The resource as one that is to go.
@@ -197,7 +220,7 @@ impl Intents {
             record.deleting = true;
             record.generation += 1;
         }
-        Ok(Draft { record, replaces: Some(version), changes, beside: false })
+        Ok(Draft { record, replaces: Some(version), changes, beside: false, rolls_back: false })
     }
 
     /// The resource as it is.
@@ -208,7 +231,13 @@ impl Intents {
         name: &str,
     ) -> Result<Draft, Refusal> {
         let Stored { record, version } = self.existing(scope, kind, name, None).await?;
-        Ok(Draft { record, replaces: Some(version), changes: false, beside: false })
+        Ok(Draft {
+            record,
+            replaces: Some(version),
+            changes: false,
+            beside: false,
+            rolls_back: false,
+        })
     }
 
     /// Creates a resource. The same `idempotency` key with the same body gets the same answer.
@@ -233,14 +262,14 @@ impl Intents {
             }
             let draft = self.draft_create(scope, kind, body.clone()).await?;
             let remember = |resource: &Resource, run_id: &str| {
-                let Some(memory) = &memory else { return Ok(None) };
+                let Some(memory) = &memory else { return Ok(vec![]) };
                 let remembered = Remembered {
                     at: Timestamp::now(),
                     fingerprint: fingerprint.clone(),
                     run_id: run_id.to_owned(),
                     resource: resource.clone(),
                 };
-                put(memory.clone(), &remembered, Precondition::Absent).map(Some)
+                Ok(vec![put(memory.clone(), &remembered, Precondition::Absent)?])
             };
             match self.start(kind, draft, cause, remember).await {
                 // Another request made it, or this one came twice at once: look again.
@@ -276,7 +305,7 @@ impl Intents {
                 let resource = self.records.show(draft.record).await?;
                 return Ok(Accepted { resource, run_id: None });
             }
-            match self.start(kind, draft, cause, |_, _| Ok(None)).await {
+            match self.start(kind, draft, cause, |_, _| Ok(vec![])).await {
                 Err(Refusal::Store(error)) if error.is_conflict() => {}
                 result => return result,
             }
@@ -311,32 +340,16 @@ impl Intents {
     ) -> Result<Accepted, Refusal> {
         loop {
             let draft = self.draft_same(scope, kind, name).await?;
+            if let Some(Stored { record, .. }) = self.records.run(&draft.record.run_id).await?
+                && record.run.state == RunState::Paused
+            {
+                return Err(operate::paused(&record.run.id));
+            }
             match self.start_unless_running(kind, draft, cause).await {
                 Err(Refusal::Store(error)) if error.is_conflict() => {}
                 result => return result,
             }
         }
-    }
-
-    /// Asks for the end of a run.
-    pub(crate) async fn cancel(&self, scope: &Scope, id: &str) -> Result<Run, Refusal> {
-        let not_found = || Refusal::NotFound(format!("run {id}"));
-        let run = self.records.run_within(scope, id).await?.ok_or_else(not_found)?.record.run;
-        let resource = ResourceKey::parse(&run.resource).ok_or_else(not_found)?;
-        // Written on the condition that the run is still unfinished, so that no wish is left over.
-        let Some(version) = self.records.unfinished_since(&resource, id).await? else {
-            return Err(Refusal::Ended(id.to_owned()));
-        };
-        let writes = vec![
-            Write::put(key::cancel(id), "", Precondition::Any),
-            Write::put(key::unfinished(&resource, id), "", Precondition::Version(version)),
-        ];
-        match self.records.commit(writes).await {
-            Ok(_) => self.wakes.wake(resource),
-            Err(error) if error.is_conflict() => return Err(Refusal::Ended(id.to_owned())),
-            Err(error) => return Err(error.into()),
-        }
-        Ok(run)
     }
 
     /// Starts a run, unless the draft changes nothing and a run is at it.
@@ -353,7 +366,7 @@ impl Intents {
             let resource = draft.record.show(Some(&record.run), None);
             return Ok(Accepted { resource, run_id: Some(record.run.id) });
         }
-        self.start(kind, draft, cause, |_, _| Ok(None)).await
+        self.start(kind, draft, cause, |_, _| Ok(vec![])).await
     }
 
     /// Records the draft and a run for it, and wakes the runner.
@@ -362,12 +375,17 @@ impl Intents {
         kind: &dyn AnyKind,
         draft: Draft,
         cause: Cause,
-        also: impl Fn(&Resource, &str) -> Result<Option<Write>, StoreError>,
+        also: impl Fn(&Resource, &str) -> Result<Vec<Write>, StoreError>,
     ) -> Result<Accepted, Refusal> {
-        let Draft { mut record, replaces, .. } = draft;
-        let plan = kind.plan(&record, StatusCell::default()).map_err(Refusal::Unplannable)?;
-        let run = RunRecord::new(&record, plan.name().to_owned(), cause);
-        drop(plan);
+        let Draft { mut record, replaces, rolls_back, .. } = draft;
+        let of = if rolls_back { record.taken_down() } else { record.clone() };
+        let plan = kind.plan(&of, StatusCell::default()).map_err(Refusal::Unplannable)?;
+        let plan = plan.name().to_owned();
+        let run = match rolls_back {
+            true => RunRecord::rolling_back(&record, plan, cause),
+            false => RunRecord::new(&record, plan, cause),
+        };
+        record.rolled_back = rolls_back;
         let key = record.key();
         record.run_id.clone_from(&run.run.id);
         record.failures = 0;
@@ -404,6 +422,18 @@ impl Intents {
             _ => Ok(stored),
         }
     }
+}
+
+/// Takes the failure policy out of a body; none if it says nothing of it, `null` is the usual one.
+fn policy(body: &mut Map<String, Value>) -> Result<Option<OnFailure>, FieldError> {
+    let Some(value) = body.shift_remove("on_failure") else { return Ok(None) };
+    if value.is_null() {
+        return Ok(Some(OnFailure::default()));
+    }
+    serde_json::from_value(value).map(Some).map_err(|_| FieldError {
+        pointer: "/on_failure".to_owned(),
+        detail: format!("one of {} is wanted", OnFailure::ALL.map(OnFailure::as_str).join(", ")),
+    })
 }
 
 /// JSON merge patch, RFC 7396 §2.

@@ -5,6 +5,7 @@
 //! surprise: this is no binary. Each application's binary is its own; ours is `fixpoint-cli`.
 
 mod access;
+mod acts;
 mod http;
 mod intents;
 mod kind;

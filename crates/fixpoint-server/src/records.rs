@@ -12,10 +12,10 @@
 //! | `unfinished/<kind>/<name>/<run>` | empty; there until the run has ended |
 //! | `runs-of/<kind>/<name>/<run>` | empty; for listing by resource |
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
+//! | `acts/<run>/<number>` | what operators did to the run (`acts.rs`) |
 //! | `verifications/<kind>/<name>` | what the last look at a solved resource found (`verify/record.rs`) |
 //! | `mending/<place>` | the run that has one of the places for mends (`verify/mend.rs`) |
 //! | `runs-by/<tenant>/<run>` | empty; for listing by tenant |
-//! | `cancel/<run>` | empty; somebody asked to cancel the run |
 //! | `servers/<server>` | since when the server takes part; goes with the server's lease |
 //! | `owners/<kind>/<name>` | who drives the resource's runs; goes with the same lease |
 //! | `idempotency/<kind>/<key>` | what the first request with this key was and got; a tenant's keys are at `<kind>@<tenant>` |
@@ -98,8 +98,11 @@ pub(crate) mod key {
     pub(crate) fn run_by(tenant: &str, run: &str) -> String {
         format!("runs-by/{tenant}/{run}")
     }
-    pub(crate) fn cancel(run: &str) -> String {
-        format!("cancel/{run}")
+    pub(crate) fn acts(run: &str) -> String {
+        format!("acts/{run}/")
+    }
+    pub(crate) fn act(run: &str, number: usize) -> String {
+        format!("acts/{run}/{number:06}")
     }
     pub(crate) const FIRST_TOKEN: &str = "first-token";
     pub(crate) fn token(hash: &str) -> String {
@@ -278,7 +281,7 @@ impl Records {
         }
     }
 
-    /// The run as the API shows it, with what each `create` answered.
+    /// The run as the API shows it, with what each `create` answered and what operators did.
     pub(crate) async fn run_with_history(&self, id: &str) -> Result<Option<Run>, StoreError> {
         let Some(Stored { record, .. }) = self.run(id).await? else { return Ok(None) };
         let scan = Scan::prefix(format!("iterations/{id}/"));
@@ -289,6 +292,7 @@ impl Records {
             .iter()
             .map(|entry| Ok(decode::<Iteration>(entry)?.record))
             .collect::<Result<_, StoreError>>()?;
+        run.acts = self.acts(id).await?.into_inner();
         Ok(Some(run))
     }
 
@@ -398,11 +402,6 @@ impl Records {
         Ok(self.store.get(&key::unfinished(resource, run)).await?.map(|entry| entry.version))
     }
 
-    /// True if somebody asked to cancel the run.
-    pub(crate) async fn cancel_asked(&self, run: &str) -> Result<bool, StoreError> {
-        Ok(self.store.get(&key::cancel(run)).await?.is_some())
-    }
-
     /// Whether there is a record at the key.
     pub(crate) async fn has(&self, key: &str) -> Result<bool, StoreError> {
         Ok(self.store.get(key).await?.is_some())
@@ -426,6 +425,11 @@ impl Records {
     /// Follows one run: its record and its iterations.
     pub(crate) fn watch_run(&self, id: &str) -> Watch {
         self.store.watch(&key::run(id))
+    }
+
+    /// Follows what operators do to a run.
+    pub(crate) fn watch_acts(&self, id: &str) -> Watch {
+        self.store.watch(&key::acts(id))
     }
 
     /// Calls `look` with every entry under `prefix`.

@@ -3,7 +3,7 @@
 //! Not here: changing it on a user's word (`intents.rs`). The surprise: its newest run is named
 //! in it, which is how a run learns that it has been superseded.
 
-use fixpoint_client::{FieldError, Resource, Run};
+use fixpoint_client::{FieldError, OnFailure, Resource, Run};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,6 +29,12 @@ pub(crate) struct ResourceRecord {
     pub(crate) status: serde_json::Value,
     /// True from DELETE on.
     pub(crate) deleting: bool,
+    /// What happens when a run fails for good.
+    #[serde(default)]
+    pub(crate) on_failure: OnFailure,
+    /// What was made was taken down, or is about to be, since a run failed for good.
+    #[serde(default)]
+    pub(crate) rolled_back: bool,
     /// True if the server mends it by itself when it is not as wanted any more.
     #[serde(default)]
     pub(crate) mend: bool,
@@ -47,6 +53,11 @@ impl ResourceRecord {
         ResourceKey::new(&*self.kind, &*self.name)
     }
 
+    /// The same with nothing wanted of it: what a run plans for that takes down what was made.
+    pub(crate) fn taken_down(&self) -> Self {
+        Self { deleting: true, ..self.clone() }
+    }
+
     /// As the API shows it, with its newest run, and what is stored of the looks at it.
     pub(crate) fn show(self, run: Option<&Run>, looks: Option<VerificationRecord>) -> Resource {
         let verification = run.and_then(|run| verify::show(&self, run, looks));
@@ -59,6 +70,8 @@ impl ResourceRecord {
             spec: self.spec,
             status: self.status,
             deleting: self.deleting,
+            on_failure: self.on_failure,
+            rolled_back: self.rolled_back,
             run_id: Some(self.run_id),
             run_state: run.map(|run| run.state),
             trace_id: run.map(|run| run.trace_id.clone()),

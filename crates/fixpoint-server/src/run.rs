@@ -33,6 +33,8 @@ pub(crate) struct RunRecord {
 pub(crate) enum Cause {
     /// A request asked for it; its span, if requests are traced.
     Request(Option<SpanContext>),
+    /// A request asked for it because of the run before: that request's span, and that run's.
+    Again(Option<SpanContext>, Option<SpanContext>),
     /// The run before this one failed.
     Retry(SpanContext),
     /// A look found that the resource is not as wanted any more; the look's span.
@@ -45,10 +47,12 @@ impl RunRecord {
         let (trace_id, parent, link) = match cause {
             Cause::Request(Some(span)) => (span.trace_id, Some(span.span_id), None),
             Cause::Request(None) => (TraceId::random(), None, None),
+            Cause::Again(Some(span), last) => (span.trace_id, Some(span.span_id), last),
+            Cause::Again(None, last) => (TraceId::random(), None, last),
             Cause::Retry(span) | Cause::Drift(span) => (TraceId::random(), None, Some(span)),
         };
         let cause = match cause {
-            Cause::Request(_) => RunCause::Request,
+            Cause::Request(_) | Cause::Again(..) => RunCause::Request,
             Cause::Retry(_) => RunCause::Retry,
             Cause::Drift(_) => RunCause::Drift,
         };
@@ -60,6 +64,8 @@ impl RunRecord {
             plan,
             cause: Some(cause),
             state: RunState::Pending,
+            halted: None,
+            rolls_back: false,
             trace_id: trace_id.to_string(),
             span_id: SpanId::random().to_string(),
             iterations: 0,
@@ -69,11 +75,20 @@ impl RunRecord {
             ended_at: None,
             active: Vec::new(),
             plan_history: Vec::new(),
+            acts: Vec::new(),
+            skipped: Vec::new(),
             error: None,
             unusual: None,
             retry_at: None,
         };
         Self { run, parent, link, server: None }
+    }
+
+    /// A new run that takes down what an earlier one made.
+    pub(crate) fn rolling_back(resource: &ResourceRecord, plan: String, cause: Cause) -> Self {
+        let mut record = Self::new(resource, plan, cause);
+        record.run.rolls_back = true;
+        record
     }
 
     /// The run's own span.
@@ -112,6 +127,8 @@ pub(crate) enum RunEvent {
     Waits,
     /// Something other than waiting goes on.
     Moves,
+    /// Somebody paused it, and its step at work has finished.
+    Paused,
     /// The plan is solved.
     Converged,
     /// It ended with an error.
@@ -132,16 +149,19 @@ pub(crate) struct IllegalEvent {
 
 /// The state machine.
 pub(crate) fn next(state: RunState, event: RunEvent) -> Result<RunState, IllegalEvent> {
-    use RunState::{Cancelled, Converged, Failed, NotConverging, Pending, Running, Waiting};
+    use RunState::{
+        Cancelled, Converged, Failed, NotConverging, Paused, Pending, Running, Waiting,
+    };
     match (state, event) {
-        (Pending | Running | Waiting, RunEvent::TakenUp) => Ok(Running),
+        (Pending | Running | Waiting | Paused, RunEvent::TakenUp) => Ok(Running),
         (Running | Waiting, RunEvent::Waits) => Ok(Waiting),
         (Running | Waiting, RunEvent::Moves) => Ok(Running),
         (Running | Waiting, RunEvent::Converged) => Ok(Converged),
         (Running | Waiting, RunEvent::NotConverging) => Ok(NotConverging),
-        // Also before it is taken up: its resource may not be readable, or be superseded.
-        (Pending | Running | Waiting, RunEvent::Failed) => Ok(Failed),
-        (Pending | Running | Waiting, RunEvent::Cancelled) => Ok(Cancelled),
+        // Also before it is taken up: it may be paused while it queues, not be readable, superseded.
+        (Pending | Running | Waiting, RunEvent::Paused) => Ok(Paused),
+        (Pending | Running | Waiting | Paused, RunEvent::Failed) => Ok(Failed),
+        (Pending | Running | Waiting | Paused, RunEvent::Cancelled) => Ok(Cancelled),
         _ => Err(IllegalEvent { state, event }),
     }
 }
@@ -156,10 +176,11 @@ fn new_id(now: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    const EVENTS: [RunEvent; 7] = [
+    const EVENTS: [RunEvent; 8] = [
         RunEvent::TakenUp,
         RunEvent::Waits,
         RunEvent::Moves,
+        RunEvent::Paused,
         RunEvent::Converged,
         RunEvent::Failed,
         RunEvent::NotConverging,
@@ -190,6 +211,13 @@ mod tests {
             assert_eq!(next(state, RunEvent::TakenUp), Ok(RunState::Running));
             assert_eq!(next(state, RunEvent::Cancelled), Ok(RunState::Cancelled));
             assert_eq!(next(state, RunEvent::Failed), Ok(RunState::Failed));
+        }
+    }
+
+    #[test]
+    fn a_paused_run_does_nothing_until_it_is_taken_up() {
+        for event in [RunEvent::Waits, RunEvent::Moves, RunEvent::Converged, RunEvent::Paused] {
+            assert!(next(RunState::Paused, event).is_err(), "{event:?}");
         }
     }
 

@@ -106,6 +106,13 @@ pub const TAKEOVER_TO: &str = "fixpoint.takeover.to";
 /// The steps that were at work when the run was last written down, by name.
 pub const TAKEOVER_STEPS: &str = "fixpoint.takeover.steps";
 
+/// What an operator did to the run: `pause`, `retry`.
+pub const ACT_VERB: &str = "fixpoint.act.verb";
+/// Who did it.
+pub const ACT_BY: &str = "fixpoint.act.by";
+/// Why, in their words.
+pub const ACT_REASON: &str = "fixpoint.act.reason";
+
 /// The run that a span belongs to.
 pub const RUN_ID: &str = "fixpoint.run.id";
 /// Why there is the run: `request`, `retry` or `drift`.

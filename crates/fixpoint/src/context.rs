@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Cancelled, Error, Event, Observer, run::Run};
+use crate::{Cancelled, Error, Event, Observer, Step, run::Run};
 
 /// What a plan and its steps may know of the run they are part of. Cheap to clone.
 #[derive(Clone)]
@@ -22,8 +22,12 @@ struct Settings {
     run_id: String,
     cancel: CancellationToken,
     observer: Option<Arc<dyn Observer>>,
+    skips: Option<Arc<Skips>>,
     pace: Pace,
 }
+
+/// Says of a step why it is not to be run, if it is not.
+type Skips = dyn Fn(&dyn Step) -> Option<String> + Send + Sync;
 
 /// Where in the tree of steps this context is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +47,7 @@ impl Context {
             run_id: format!("{:016x}", fastrand::u64(..)),
             cancel: CancellationToken::new(),
             observer: None,
+            skips: None,
             pace: Pace::REAL,
         };
         Self { settings: Arc::new(settings), run: Arc::default(), place: Place::default() }
@@ -61,6 +66,18 @@ impl Context {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         Arc::make_mut(&mut self.settings).observer = Some(observer);
+        self
+    }
+
+    /// Leaves steps out. `why` is asked of each step before it starts; one for which it has a reason
+    /// is not run, and counts as done until the plan is asked again. An answer of which nothing else
+    /// is left ends the run, with [`Report::skipped`](crate::Report::skipped) saying so.
+    #[must_use]
+    pub fn with_skips(
+        mut self,
+        why: impl Fn(&dyn Step) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.settings).skips = Some(Arc::new(why));
         self
     }
 
@@ -113,6 +130,18 @@ impl Context {
 
     pub(crate) fn in_run(&self, run: Run) -> Self {
         Self { run: Arc::new(run), ..self.clone() }
+    }
+
+    /// Why the step is not to be run, if it is not.
+    pub(crate) fn skips(&self, step: &dyn Step) -> Option<String> {
+        self.settings.skips.as_ref().and_then(|why| why(step))
+    }
+
+    /// Whether the step, or one that it is made of, is to be run.
+    pub(crate) fn leaves(&self, step: &dyn Step) -> bool {
+        let parts = step.parts();
+        self.skips(step).is_none()
+            && (parts.is_empty() || parts.iter().any(|part| self.leaves(&**part)))
     }
 
     pub(crate) fn is_observed(&self) -> bool {

@@ -65,7 +65,14 @@ pub enum Event<'a> {
         /// How long it took, in wall time.
         took: Duration,
     },
-    /// The plan is solved.
+    /// A step was not run, because somebody decided so.
+    StepSkipped {
+        /// The step itself.
+        step: &'a dyn Step,
+        /// Why, in their words.
+        reason: &'a str,
+    },
+    /// The plan is solved, but for steps that were skipped.
     Converged(Report),
 }
 

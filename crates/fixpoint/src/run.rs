@@ -169,6 +169,13 @@ async fn run_step(
         return Err(Cancelled.into());
     }
     cx.run.check_overdue()?;
+    if let Some(reason) = cx.skips(step) {
+        let span = inside.in_scope(|| step_span(step));
+        span.record("fixpoint.step.skipped", &reason);
+        span.in_scope(|| tracing::warn!("step {} was skipped: {reason}", step.name()));
+        cx.emit(Event::StepSkipped { step, reason: &reason }).await?;
+        return Ok(None);
+    }
     let id = cx.run.next_id(cx.place)?;
     cx.place.step = Some(id);
     let cx = &*cx;
@@ -232,6 +239,7 @@ fn step_span(step: &dyn Step) -> Span {
         otel.name = step.name(),
         fixpoint.step.key = step.key(),
         fixpoint.step.cancelled = Empty,
+        fixpoint.step.skipped = Empty,
         fixpoint.wait.reason = Empty,
         fixpoint.wait.wanted = Empty,
         fixpoint.wait.seen = Empty,

@@ -31,6 +31,9 @@ pub struct Report {
     pub iterations: u32,
     /// How many steps ran, inner steps included.
     pub steps: u32,
+    /// How many steps the last answer held, all of which were to be
+    /// [skipped](Context::with_skips). The world is as wanted only if there are none.
+    pub skipped: u32,
 }
 
 impl Scheduler {
@@ -77,8 +80,8 @@ impl Scheduler {
     /// - Steps run in order, and the steps that a step returns run right after it, before its
     ///   siblings. No step starts after one failed, except that those which already run
     ///   [`Together`](crate::Together) with it finish.
-    /// - When this returns a report, the plan's last answer was empty, and came after the last
-    ///   step had run.
+    /// - When this returns a report, the plan's last answer was empty, or held only steps that were
+    ///   skipped, and came after the last step had run.
     /// - The run is bounded, whatever plan and steps do, unless a step blocks its thread.
     /// - Each step that starts has its span, its `StepStarted`, and its `StepFinished` before
     ///   anything else starts in its place, even if it panics.
@@ -109,8 +112,12 @@ impl Scheduler {
             result = &mut solving => result,
         };
         match &result {
-            Ok(Report { iterations, steps }) => tracing::info!(
+            Ok(Report { iterations, steps, skipped: 0 }) => tracing::info!(
                 "plan {} is solved: {iterations} iterations, {steps} steps",
+                plan.name(),
+            ),
+            Ok(Report { iterations, steps, skipped }) => tracing::warn!(
+                "plan {} is solved but for {skipped} skipped: {iterations} iterations, {steps} steps",
                 plan.name(),
             ),
             Err(Error::Cancelled(_)) => tracing::info!("plan {} was cancelled", plan.name()),
@@ -141,8 +148,13 @@ async fn solve(plan: &dyn Plan, cx: &Context) -> Result<Report, Error> {
     for iteration in 1..=cx.run.bounds.iterations {
         let answer = create(plan, cx, iteration).await?;
         cx.emit(Event::Planned { iteration, answer: &answer }).await?;
-        if answer.is_empty() {
-            let report = Report { iterations: iteration, steps: cx.run.steps() };
+        if !answer.steps().iter().any(|step| cx.leaves(&**step)) {
+            // Each is told of as any other, and none is run.
+            for step in answer.steps() {
+                run_tree(&mut inside, &**step).await?;
+            }
+            let skipped = u32::try_from(answer.parts().count()).unwrap_or(u32::MAX);
+            let report = Report { iterations: iteration, steps: cx.run.steps(), skipped };
             cx.emit(Event::Converged(report)).await?;
             return Ok(report);
         }

@@ -223,7 +223,8 @@ impl Observer for Recording {
                 Outcome::Failed(error) => format!("{} failed: {}", step.name(), Chain(error)),
                 Outcome::Cancelled => format!("{} cancelled", step.name()),
             },
-            Event::Converged(Report { iterations, steps }) => {
+            Event::StepSkipped { step, reason } => format!("{} skipped: {reason}", step.name()),
+            Event::Converged(Report { iterations, steps, .. }) => {
                 format!("converged after {iterations} iterations and {steps} steps")
             }
         };

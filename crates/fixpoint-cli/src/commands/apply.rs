@@ -38,6 +38,7 @@ A document, several of them parted by a line `---`:
   spec:                   # or its fields flat, beside the name
     nodes: 3
     addons: [grafana]
+  on_failure: pause       # keep (the default), roll_back or pause
   mend: true              # drift is mended by itself; may be left out
 
 A resource that exists is changed: the fields named get the values given, others stay as they are.

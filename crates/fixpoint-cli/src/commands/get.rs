@@ -77,7 +77,11 @@ fn row(resource: &Resource) -> Vec<String> {
     };
     let state = resource.run_state.map(|state| state.to_string()).unwrap_or_default();
     let name = resource.name.clone();
-    let name = if resource.deleting { format!("{name} (deleting)") } else { name };
+    let name = match (resource.deleting, resource.rolled_back) {
+        (true, _) => format!("{name} (deleting)"),
+        (_, true) => format!("{name} (rolled back)"),
+        _ => name,
+    };
     let trace = resource.trace_id.clone().unwrap_or_default();
     vec![name, reached, state, time(resource.updated_at), verified(resource), trace]
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::{
     Session,
     error::{CliError, Result},
-    output::{Paint, duration},
+    output::{Paint, counted, duration},
     progress::{self, Screen},
 };
 
@@ -21,6 +21,7 @@ pub(crate) mod find;
 pub(crate) mod get;
 mod keeping;
 pub(crate) mod logs;
+pub(crate) mod operate;
 pub(crate) mod operations;
 pub(crate) mod pin;
 pub(crate) mod plan;
@@ -35,7 +36,7 @@ pub(crate) mod verify;
 mod verifying;
 pub(crate) mod why;
 
-/// Follows runs to their end and says how each ended; an error if one did not converge.
+/// Follows runs until nothing more happens by itself, and says how each ended; an error if one did not converge.
 async fn wait(session: &Session, run_ids: &[String]) -> Result {
     let screen = Screen::on_stderr(session.output, run_ids.len() > 1);
     let runs = progress::follow(&session.client, screen, run_ids).await?;
@@ -56,7 +57,12 @@ async fn wait(session: &Session, run_ids: &[String]) -> Result {
 fn ending(run: &Run, paint: Paint) -> String {
     let took = duration(nanos_between(run.created_at, run.ended_at));
     let trace = paint.dim(format!("trace {}", run.trace_id));
-    format!("{} {} in {took}  {trace}", run.resource, state(run.state, paint))
+    let skipped: Vec<_> = run.skipped.iter().map(|step| step.name.as_str()).collect();
+    let without = match skipped.is_empty() {
+        true => String::new(),
+        false => paint.busy(format!(" without {}", counted(skipped))),
+    };
+    format!("{} {}{without} in {took}  {trace}", run.resource, state(run.state, paint))
 }
 
 /// Why a run did not converge.
@@ -64,11 +70,18 @@ fn failure(run: &Run) -> CliError {
     let what = match run.state {
         RunState::Cancelled => format!("{} was cancelled", run.resource),
         RunState::NotConverging => format!("{} does not converge", run.resource),
+        RunState::Paused => format!("{} is paused", run.resource),
         _ => format!("{} failed", run.resource),
     };
     let mut error = CliError::failed(what).trace(&run.trace_id);
     for line in run.error.iter().flat_map(reasons) {
         error = error.detail(line);
+    }
+    if let Some(act) = run.acts.last().filter(|_| run.state != RunState::NotConverging) {
+        error = error.detail(act.to_string());
+    }
+    if run.state == RunState::Paused {
+        return error.hint(format!("let it go on with `fixpoint resume {}`", run.id));
     }
     if let Some(at) = run.retry_at {
         error = error.hint(format!("the server plans it again at {}", time(at)));
@@ -87,7 +100,9 @@ fn state(state: RunState, paint: Paint) -> String {
     match state {
         RunState::Converged => paint.good(state.as_str()),
         RunState::Failed | RunState::NotConverging => paint.bad(state.as_str()),
-        RunState::Pending | RunState::Running | RunState::Waiting => paint.busy(state.as_str()),
+        RunState::Pending | RunState::Running | RunState::Waiting | RunState::Paused => {
+            paint.busy(state.as_str())
+        }
         RunState::Cancelled => paint.dim(state.as_str()),
     }
 }

@@ -19,8 +19,8 @@ pub(crate) struct Args {
     /// Only runs of this resource, as clusters/NAME
     #[arg(long, value_name = "KIND/NAME", conflicts_with = "id")]
     resource: Option<String>,
-    /// Only runs in this state: pending, running, waiting, converged, failed, not_converging or
-    /// cancelled
+    /// Only runs in this state: pending, running, waiting, paused, converged, failed,
+    /// not_converging or cancelled
     #[arg(long, value_name = "STATE", conflicts_with = "id", value_parser = parse_state)]
     state: Option<RunState>,
     /// At most this many, the newest
@@ -117,8 +117,14 @@ fn whole(run: &Run, paint: Paint) -> String {
         format!("cause       {}", run.cause.map_or("not known", RunCause::as_str)),
         format!("progress    {} iterations, {} steps", run.iterations, run.steps),
     ];
+    if run.rolls_back {
+        lines.push("rolls back  what an earlier run made, which failed for good".to_owned());
+    }
     if run.attempts > 1 {
-        lines.push(format!("attempts    {}: the server was restarted meanwhile", run.attempts));
+        lines.push(format!(
+            "attempts    {}: it was taken up again after a restart or a pause",
+            run.attempts
+        ));
     }
     for step in &run.active {
         let waits = step.waiting.as_ref().map(|waiting| {
@@ -128,6 +134,12 @@ fn whole(run: &Run, paint: Paint) -> String {
         let name = paint.busy(&step.name);
         lines.push(format!("running     {name}{}", waits.unwrap_or_default()));
     }
+    lines.extend(
+        run.skipped
+            .iter()
+            .map(|step| format!("skipped     {} by {}", paint.busy(&step.name), step.why)),
+    );
+    lines.extend(run.acts.iter().map(|act| format!("{}  {act}", time(act.at))));
     if let Some(unusual) = &run.unusual {
         lines.push(format!("unusual     {}", paint.busy(unusual)));
     }

@@ -47,7 +47,7 @@ fn a_state_that_is_none_is_told_the_states() {
     insta::assert_snapshot!(fixpoint(&["runs", "--state", "done"]), @r"
     exit 2
     -- stderr
-    error: invalid value 'done' for '--state <STATE>': one of pending, running, waiting, converged, failed, not_converging, cancelled
+    error: invalid value 'done' for '--state <STATE>': one of pending, running, waiting, paused, converged, failed, not_converging, cancelled
 
     For more information, try '--help'.
     ");

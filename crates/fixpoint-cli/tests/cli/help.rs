@@ -2,7 +2,7 @@
 
 use crate::support::fixpoint;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 24] = [
     "demo",
     "dev",
     "serve",
@@ -12,6 +12,12 @@ const COMMANDS: [&str; 18] = [
     "plan",
     "verify",
     "runs",
+    "cancel",
+    "pause",
+    "resume",
+    "retry",
+    "replan",
+    "skip",
     "trace",
     "logs",
     "find",

@@ -14,6 +14,7 @@ mod errors;
 mod export;
 mod help;
 mod layers;
+mod operate;
 mod receive;
 mod search;
 mod secrets;

@@ -63,6 +63,8 @@ async fn gone(records: Records, key: String) {
 pub(crate) struct Caller {
     /// The token that was shown; none where nobody has to show one.
     pub(crate) token: Option<Arc<str>>,
+    /// Whose it is or what for, as whoever made it said.
+    pub(crate) name: Arc<str>,
     role: Role,
     /// Whose things they may see and change.
     pub(crate) scope: Scope,
@@ -75,8 +77,9 @@ pub(crate) struct Caller {
 impl Caller {
     /// Somebody whom nobody asked for a token.
     pub(crate) fn anyone() -> Self {
+        let (token, name) = (None, "".into());
         let (role, scope) = (Role::Admin, Scope::WHOLE);
-        Self { token: None, role, scope, keys: Vec::new(), ends_at: None }
+        Self { token, name, role, scope, keys: Vec::new(), ends_at: None }
     }
 
     /// Somebody of whom nothing is known, who may see what is public.
@@ -85,8 +88,8 @@ impl Caller {
     }
 
     /// The bearer of a token.
-    pub(crate) fn new(token: &str, role: Role, scope: Scope) -> Self {
-        Self { token: Some(token.into()), role, scope, ..Self::anyone() }
+    pub(crate) fn new(token: &str, name: &str, role: Role, scope: Scope) -> Self {
+        Self { token: Some(token.into()), name: name.into(), role, scope, ..Self::anyone() }
     }
 
     /// The same, as long as there is a record at `key`, and it is before `end`.

@@ -31,6 +31,11 @@ const SCOPED: &[&str] = &[
     "/v1/runs/{id}",
     "/v1/runs/{id}/cancel",
     "/v1/runs/{id}/events",
+    "/v1/runs/{id}/pause",
+    "/v1/runs/{id}/replan",
+    "/v1/runs/{id}/resume",
+    "/v1/runs/{id}/retry",
+    "/v1/runs/{id}/skip",
     "/v1/runs/{id}/why",
     // Traces and log lines.
     "/v1/traces",

@@ -161,7 +161,7 @@ impl Tokens {
             return Err(Wrong::Expired(id(hash)));
         }
         let scope = stored.record.tenant.as_deref().map_or(Scope::WHOLE, Scope::of);
-        let caller = Caller::new(&id(hash), stored.record.role, scope)
+        let caller = Caller::new(&id(hash), &stored.record.name, stored.record.role, scope)
             .while_there_is(key.clone(), stored.record.expires_at);
         if stored.record.last_used_at.is_none_or(|at| now.duration_since(at) > LAST_USED) {
             self.used(key, stored, now).await;

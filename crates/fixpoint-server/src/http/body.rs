@@ -6,7 +6,7 @@
 use std::{error::Error as StdError, time::Duration};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, HttpBody as _, to_bytes},
     extract::{FromRequest, Request},
     http::{HeaderMap, Method, StatusCode, header},
 };
@@ -42,6 +42,20 @@ impl<S: Sync> FromRequest<S> for JsonObject {
                 Err(Problem::bad_request("not-an-object", "Not a JSON object", detail))
             }
         }
+    }
+}
+
+/// A JSON object, or nothing at all, which is an empty one.
+pub(super) struct MaybeObject(pub(super) Map<String, Value>);
+
+impl<S: Sync> FromRequest<S> for MaybeObject {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(Self(Map::new()));
+        }
+        JsonObject::from_request(request, state).await.map(|JsonObject(object)| Self(object))
     }
 }
 

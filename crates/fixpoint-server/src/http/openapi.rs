@@ -8,8 +8,8 @@ mod traces;
 
 use axum::{Json, extract::State};
 use fixpoint_client::{
-    ApiPage, CreatedToken, NewToken, PlanPreview, Problem, Resource, ResourcePage, Run, RunPage,
-    Token, TokenPage, Why,
+    ActRequest, ApiPage, CreatedToken, NewToken, OnFailure, PlanPreview, Problem, Resource,
+    ResourcePage, Run, RunPage, SkipRequest, Token, TokenPage, Verb, Why,
 };
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -85,10 +85,15 @@ impl Document {
         let name = kind.name();
         let spec = kind.schema(&mut self.generator);
         let new = json!({
-            "description": "The resource's name, the fields of its spec beside it, and whether drift \
-                is mended. A tenant may leave its own name and the two hyphens out.",
+            "description": "The resource's name, the fields of its spec beside it, what happens when a run \
+                fails for good, and whether drift is mended. A tenant may leave its own name and the two \
+                hyphens out.",
             "type": "object",
-            "properties": { "mend": { "type": "boolean", "default": false }, "name": { "type": "string", "pattern": "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$" } },
+            "properties": {
+                "mend": { "type": "boolean", "default": false },
+                "name": { "type": "string", "pattern": "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$" },
+                "on_failure": self.schema::<OnFailure>(),
+            },
             "required": ["name"],
             "allOf": [without_closing(&mut self.generator, &spec)],
         });
@@ -125,7 +130,7 @@ impl Document {
         );
         self.path(&format!("{one}/plan"), "get", operation);
         let mut operation = get(
-            "Plans it again as it is, unless a run is at it.",
+            "Plans it again as it is, unless a run is at it. 409 if that run is paused.",
             &named,
             &[("202", accepted.clone())],
         );
@@ -143,9 +148,9 @@ impl Document {
             }),
         ]);
         operation = get(
-            "Changes the spec, and mend beside it, by a JSON merge patch (RFC 7396). 200 if that \
-             takes no run. \
-             A run towards the spec before is cancelled.",
+            "Changes the spec, and mend and on_failure beside it, by a JSON merge patch (RFC 7396). 200 if \
+             that takes no run. \
+             A run towards the spec before is cancelled, a paused one too.",
             &named,
             &[
                 (
@@ -188,8 +193,20 @@ impl Document {
         let events =
             events("Event `run`: the Run, at once and on every change, until it has ended.");
         self.path("/v1/runs/{id}/events", "get", get("Follows a run.", &id, &[("200", events)]));
-        let cancel = get("Asks for a run's end; its step at work finishes.", &id, &[("202", run)]);
-        self.path("/v1/runs/{id}/cancel", "post", cancel);
+        for verb in Verb::ALL {
+            let mut answer = run.clone();
+            answer["description"] = json!("Noted. The run that goes on because of it.");
+            answer["headers"] = json!({
+                "Location": { "schema": { "type": "string" }, "description": "That run: /v1/runs/{id}." },
+            });
+            let mut operation = get(does(verb), &id, &[("202", answer)]);
+            operation["requestBody"] = match verb {
+                Verb::Skip => body("application/json", &self.schema::<SkipRequest>()),
+                _ => body("application/json", &self.schema::<ActRequest>()),
+            };
+            operation["requestBody"]["required"] = json!(verb == Verb::Skip);
+            self.path(&format!("/v1/runs/{{id}}/{verb}"), "post", operation);
+        }
     }
 
     fn tokens(&mut self) {
@@ -255,6 +272,33 @@ impl Document {
             "ETag": { "schema": { "type": "string" }, "description": "The generation, in quotes." },
         });
         answer
+    }
+}
+
+fn does(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Cancel => "Ends a run; its step at work finishes. 409 if it has ended.",
+        Verb::Pause => {
+            "Pauses a run once its step at work has finished; waits end at once. It stays so over \
+             restarts, until it is resumed, cancelled, or superseded by a change of its resource. 409 \
+             if it is paused, or has ended."
+        }
+        Verb::Resume => {
+            "Lets a paused run go on, in the same trace: its plan looks again. 409 if it is not paused."
+        }
+        Verb::Retry => {
+            "Starts a new run at once after one that did not go well, whenever the next was due. 409 if \
+             it goes on, has converged, or is not its resource's newest."
+        }
+        Verb::Replan => {
+            "Has the plan look at the world again at once: a run that goes on ends its waits, after one \
+             that has converged a new one starts. 409 if it is paused, or did not go well."
+        }
+        Verb::Skip => {
+            "Leaves out a step that the run has planned: of a run that goes on or is paused, and of its \
+             retries; of one that did not go well, by a new run at once. 409 if it has converged, 422 if \
+             it has no such step."
+        }
     }
 }
 

@@ -31,7 +31,8 @@ use super::{
 };
 use crate::{
     kinds::AnyKind,
-    ui::{self, Chrome, Form, ResourceView, RunView},
+    records::ResourceKey,
+    ui::{self, Chrome, Form, ResourceView, RunView, VerbView},
     why::went_wrong,
 };
 
@@ -118,7 +119,14 @@ async fn run(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
         .section("runs")
         .follow(&run);
     let good = diff::last_good(&app, &run).await?;
-    draw(&ui::RunPage { chrome, run: RunView::new(run), good })
+    let resource = match ResourceKey::parse(&run.resource) {
+        Some(key) => app.records.resource(&key).await?,
+        None => None,
+    };
+    // What was done since by a newer run is not for this one to change.
+    let newest = resource.is_some_and(|stored| stored.record.run_id == run.id);
+    let verbs = if newest { VerbView::of(run.state) } else { Vec::new() };
+    draw(&ui::RunPage { chrome, run: RunView::new(run), verbs, good })
 }
 
 async fn trace(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -126,7 +134,7 @@ async fn trace(app: View, Path(id): Path<String>) -> Result<Response, Problem> {
     let runs = app.records.runs_in(&trace_id).await?;
     let went_wrong = match runs.last() {
         // The last run of a trace is how the trace ended. It is known before its first span is stored.
-        Some(run) => went_wrong(run.state),
+        Some(run) => went_wrong(run.outcome()),
         None => {
             let found = app.traces.find(&trace_id, 2).await?;
             match &found[..] {

@@ -190,6 +190,10 @@ impl From<Refusal> for Problem {
             .hint("Use a new key for each new request."),
             Refusal::Ended(id) => {
                 conflict("ended", "Run has ended", format!("Run {id} has ended."))
+                    .hint("Start a new run: retry it if it did not go well, replan it if it did.")
+            }
+            Refusal::NotNow { what, hint } => {
+                conflict("not-now", "Not in this state", what).hint(hint)
             }
             Refusal::Store(error) => error.into(),
             Refusal::Unplannable(error) => Self::internal(&*error),

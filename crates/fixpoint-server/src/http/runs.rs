@@ -1,32 +1,46 @@
 //! `/v1/runs`: what is being done, and what was done.
 //!
-//! Not here: starting a run, which a change of a resource does. The surprise: cancelling is asked
-//! for and answered at once; the run is `cancelled` when its step at work has finished.
+//! Not here: starting a run, which a change of a resource does. The surprise: what operators do to a
+//! run is asked for and answered at once; the run is `cancelled`, or `paused`, when its step at work
+//! has finished.
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::Path,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::IntoResponse,
     routing::{get, post},
 };
-use fixpoint_client::{Run, RunPage, RunState};
+use fixpoint_client::{ActRequest, FieldError, Run, RunPage, RunState, SkipRequest, Verb};
 use futures_util::{FutureExt, stream};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use super::{
     App, Problem, View,
+    body::MaybeObject,
     page::{self, Params, bad_parameter},
     sse,
 };
-use crate::store::Watch;
+use crate::{
+    access::Caller,
+    intents::{Asked, Refusal},
+    kinds::field_error,
+    store::Watch,
+};
+
+/// A reason is a sentence, not a report.
+const MAX_REASON: usize = 500;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new()
+    let routes = Router::new()
         .route("/v1/runs", get(list))
         .route("/v1/runs/{id}", get(show))
-        .route("/v1/runs/{id}/cancel", post(cancel))
-        .route("/v1/runs/{id}/events", get(events))
+        .route("/v1/runs/{id}/events", get(events));
+    Verb::ALL.into_iter().fold(routes, |routes, verb| {
+        let act = move |app, caller, id, body| act(verb, app, caller, id, body);
+        routes.route(&format!("/v1/runs/{{id}}/{verb}"), post(act))
+    })
 }
 
 #[derive(Deserialize)]
@@ -63,8 +77,41 @@ async fn show(app: View, Path(id): Path<String>) -> Result<Json<Run>, Problem> {
     Ok(Json(run))
 }
 
-async fn cancel(app: View, Path(id): Path<String>) -> Result<(StatusCode, Json<Run>), Problem> {
-    Ok((StatusCode::ACCEPTED, Json(app.intents.cancel(&app.scope, &id).await?)))
+async fn act(
+    verb: Verb,
+    app: View,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    MaybeObject(body): MaybeObject,
+) -> Result<impl IntoResponse, Problem> {
+    let (step, reason) = match verb {
+        Verb::Skip => {
+            let SkipRequest { step, reason } = read(body)?;
+            if reason.trim().is_empty() {
+                return Err(bad_reason("a reason is wanted".to_owned()));
+            }
+            (Some(step), reason)
+        }
+        _ => (None, read::<ActRequest>(body)?.reason.unwrap_or_default()),
+    };
+    if reason.chars().count() > MAX_REASON {
+        return Err(bad_reason(format!("at most {MAX_REASON} characters are allowed")));
+    }
+    // On disk before a run's record names it: see `resources.rs`.
+    app.recorder.flush().await.map_err(|lost| Problem::internal(&lost))?;
+    let asked = Asked::now(caller.actor(), verb, step, &reason);
+    let run = app.intents.operate(&app.scope, &app.kinds, &id, &asked).await?;
+    let location = [(header::LOCATION, format!("/v1/runs/{}", run.id))];
+    Ok((StatusCode::ACCEPTED, location, Json(run)))
+}
+
+fn read<T: DeserializeOwned>(body: Map<String, Value>) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Value::Object(body))
+        .map_err(|error| Refusal::Invalid(vec![field_error(&error)]).into())
+}
+
+fn bad_reason(detail: String) -> Problem {
+    Refusal::Invalid(vec![FieldError { pointer: "/reason".to_owned(), detail }]).into()
 }
 
 pub(super) fn no_run(id: &str) -> Problem {
@@ -75,11 +122,11 @@ pub(super) fn no_run(id: &str) -> Problem {
 /// Follows a run: event `run` with the whole run at once and on every change, until it has ended.
 async fn events(app: View, Path(id): Path<String>) -> Result<impl IntoResponse, Problem> {
     // Before the first look, so that no change falls between the two.
-    let watch = app.records.watch_run(&id);
+    let (watch, acts) = (app.records.watch_run(&id), app.records.watch_acts(&id));
     if app.records.run(&id).await?.is_none() {
         return Err(no_run(&id));
     }
-    let follower = Follower { app, id, watch, told: None };
+    let follower = Follower { app, id, watch, acts, told: None };
     Ok(sse::stream(stream::unfold(follower, async |mut follower| {
         let run = follower.next().await?;
         Some((sse::event("run", &run), follower))
@@ -90,6 +137,7 @@ struct Follower {
     app: View,
     id: String,
     watch: Watch,
+    acts: Watch,
     told: Option<Run>,
 }
 
@@ -109,6 +157,7 @@ impl Follower {
             }
             tokio::select! {
                 changed = self.watch.next() => drop(changed?),
+                changed = self.acts.next() => drop(changed?),
                 () = self.app.stopping.cancelled() => return None,
             }
             // One look serves all changes so far.

@@ -7,16 +7,19 @@
 use std::error::Error as StdError;
 
 use fixpoint::{Chain, Error, Permanent, Report};
-use fixpoint_client::{ErrorReport, PlannedStep, RunCause, RunState};
+use fixpoint_client::{
+    Act, Actor, ErrorReport, OnFailure, PlannedStep, Run, RunCause, RunState, Verb,
+};
 use fixpoint_trace::redact;
 use jiff::Timestamp;
 use tracing::{Span, field::Empty};
 
 use super::{Shared, backoff, tenure::Owned, turn::Stop};
 use crate::{
+    StatusCell,
     records::{ResourceKey, Stored, key, put},
     resource::ResourceRecord,
-    run::{RunEvent, RunRecord},
+    run::{Cause, RunEvent, RunRecord},
     store::{Action, Precondition, StoreError, Write},
 };
 
@@ -30,7 +33,9 @@ impl Ending {
     pub(super) fn stopped(stop: Stop) -> Self {
         let message = match stop {
             Stop::Superseded => "a newer run took its place",
-            Stop::Asked | Stop::Server | Stop::Lost => "cancelled by request",
+            Stop::Asked | Stop::Server | Stop::Lost | Stop::Paused | Stop::Replan => {
+                "cancelled by request"
+            }
         };
         let error = ErrorReport {
             message: message.to_owned(),
@@ -89,6 +94,39 @@ fn report(error: &Error) -> ErrorReport {
     }
 }
 
+/// Leaves a run as it is until an operator says so. Nothing of it is at work any more.
+pub(super) async fn pause(
+    shared: &Shared,
+    owned: &Owned,
+    mut run: Stored<RunRecord>,
+    span: Span,
+) -> Result<(), StoreError> {
+    move_on(&mut run.record, RunEvent::Paused)?;
+    // Whoever takes it up again takes it from nobody.
+    run.record.server = None;
+    span.record("fixpoint.run.result", run.record.run.state.as_str());
+    span.in_scope(|| tracing::info!("run {} is paused", run.record.run.id));
+    close(shared, &run.record, span).await;
+    let at = key::run(&run.record.run.id);
+    owned.commit(vec![put(at, &run.record, Precondition::Version(run.version))?]).await.map(drop)
+}
+
+fn move_on(run: &mut RunRecord, event: RunEvent) -> Result<(), StoreError> {
+    run.apply(event).map_err(|illegal| StoreError::Corrupt {
+        key: key::run(&run.run.id),
+        source: illegal.into(),
+    })
+}
+
+/// Ends the run's span. Whoever then sees what became of the run finds the whole trace. If the
+/// traces cannot be stored, it has become so all the same.
+async fn close(shared: &Shared, run: &RunRecord, span: Span) {
+    drop(span);
+    if shared.recorder.flush().await.is_err() {
+        tracing::error!("the trace of run {} may be incomplete", run.run.id);
+    }
+}
+
 /// Ends a run. `worked_for` is the resource as the run knew it, if it did any work.
 pub(super) async fn end(
     shared: &Shared,
@@ -99,36 +137,31 @@ pub(super) async fn end(
     ending: Ending,
     worked_for: Option<&ResourceRecord>,
 ) -> Result<(), StoreError> {
-    if let Err(illegal) = run.record.apply(ending.event) {
-        return Err(StoreError::Corrupt {
-            key: key::run(&run.record.run.id),
-            source: illegal.into(),
-        });
+    let resource = shared.records.resource(key).await?.map(|stored| stored.record);
+    if resource.is_some_and(|resource| policy(&resource, &run.record, &ending) == OnFailure::Pause)
+    {
+        return halt(shared, owned, run, span, ending).await;
     }
+    move_on(&mut run.record, ending.event)?;
     // Another server may have taken it up.
     run.record.server = Some(shared.tenure.server.clone());
     run.record.run.error = ending.error;
     run.record.run.ended_at = Some(Timestamp::now());
-    close_span(&run.record, &span);
-    drop(span);
-    // Whoever sees the final state finds the whole trace. If the traces cannot be stored, the
-    // run has ended all the same.
-    if shared.recorder.flush().await.is_err() {
-        tracing::error!("the trace of run {} may be incomplete", run.record.run.id);
-    }
+    tell_end(&run.record, &span);
+    close(shared, &run.record, span).await;
     loop {
         let resource = shared.records.resource(key).await?;
         let mut record = run.record.clone();
         let resource = resource
             .map(|stored| follow_up(shared, key, stored, &mut record, worked_for))
-            .transpose()?;
+            .transpose()?
+            .unwrap_or_default();
         let id = &record.run.id;
         let mut writes = vec![
             put(key::run(id), &record, Precondition::Version(run.version))?,
             Write::delete(key::unfinished(key, id), Precondition::Any),
-            Write::delete(key::cancel(id), Precondition::Any),
         ];
-        if resource.as_ref().is_some_and(|write| write.what == Action::Delete) {
+        if resource.iter().any(|write| write.what == Action::Delete) {
             writes.push(Write::delete(key::verification(key), Precondition::Any));
         }
         writes.extend(resource);
@@ -153,17 +186,24 @@ fn follow_up(
     resource: Stored<ResourceRecord>,
     run: &mut RunRecord,
     worked_for: Option<&ResourceRecord>,
-) -> Result<Write, StoreError> {
+) -> Result<Vec<Write>, StoreError> {
     let Stored { mut record, version } = resource;
     let only = Precondition::Version(version);
-    let converged = run.run.state == RunState::Converged;
+    // What was left out is still missing, whatever a run has made of the rest.
+    let converged = run.run.state == RunState::Converged && run.run.skipped.is_empty();
     if converged && record.deleting && worked_for.is_some_and(|worked| worked.deleting) {
-        return Ok(Write::delete(key::resource(key), only));
+        return Ok(vec![Write::delete(key::resource(key), only)]);
     }
-    if converged {
+    if converged && !run.run.rolls_back {
         record.observed_generation = record.observed_generation.max(run.run.generation);
     }
-    if record.run_id == run.run.id {
+    let mut writes = Vec::new();
+    let roll_back = roll_back(shared, &record, run);
+    if let Some(roll_back) = roll_back {
+        record.run_id.clone_from(&roll_back.run.id);
+        (record.failures, record.retry_at, record.rolled_back) = (0, None, true);
+        writes = roll_back.create(key)?;
+    } else if record.run_id == run.run.id {
         record.failures = match run.run.state {
             RunState::Failed => record.failures + 1,
             _ => 0,
@@ -176,7 +216,86 @@ fn follow_up(
             .and_then(|delay| Timestamp::now().checked_add(shared.pace.wall(delay)).ok());
         run.run.retry_at = record.retry_at;
     }
-    put(key::resource(key), &record, only)
+    writes.push(put(key::resource(key), &record, only)?);
+    Ok(writes)
+}
+
+/// What the resource's policy has to say to this end of its newest run. It has nothing to say as long
+/// as the run is tried again, and to one that is cancelled.
+fn policy(resource: &ResourceRecord, run: &RunRecord, ending: &Ending) -> OnFailure {
+    let for_good = match ending.event {
+        RunEvent::NotConverging => true,
+        RunEvent::Failed => {
+            let permanent = ending.error.as_ref().is_some_and(|error| error.permanent);
+            permanent || backoff::delay(resource.failures + 1).is_none()
+        }
+        _ => false,
+    };
+    if for_good && resource.run_id == run.run.id { resource.on_failure } else { OnFailure::Keep }
+}
+
+/// The run that takes down what a failed one made, if the resource's policy wants that. What has been
+/// as wanted once is perhaps in use, and stays.
+fn roll_back(shared: &Shared, resource: &ResourceRecord, run: &RunRecord) -> Option<RunRecord> {
+    let ending = Ending { event: event_of(run.run.state)?, error: run.run.error.clone() };
+    let wanted = policy(resource, run, &ending) == OnFailure::RollBack
+        && !(resource.deleting || run.run.rolls_back)
+        && resource.observed_generation == 0;
+    let kind = shared.kinds.get(resource.kind.as_str()).filter(|_| wanted)?;
+    let plan = kind.plan(&resource.taken_down(), StatusCell::default()).ok()?;
+    let cause = Cause::Retry(run.span()?);
+    Some(RunRecord::rolling_back(resource, plan.name().to_owned(), cause))
+}
+
+fn event_of(state: RunState) -> Option<RunEvent> {
+    match state {
+        RunState::Failed => Some(RunEvent::Failed),
+        RunState::NotConverging => Some(RunEvent::NotConverging),
+        _ => None,
+    }
+}
+
+/// Pauses a run that has failed for good, instead of ending it: its resource says so.
+async fn halt(
+    shared: &Shared,
+    owned: &Owned,
+    mut run: Stored<RunRecord>,
+    span: Span,
+    ending: Ending,
+) -> Result<(), StoreError> {
+    run.record.run.halted = Some(match ending.event {
+        RunEvent::NotConverging => RunState::NotConverging,
+        _ => RunState::Failed,
+    });
+    run.record.run.error = ending.error;
+    let act = Act {
+        verb: Verb::Pause,
+        at: Timestamp::now(),
+        step: None,
+        by: Actor { name: "its failure policy".to_owned(), role: None, token_id: None },
+        reason: run
+            .record
+            .run
+            .error
+            .as_ref()
+            .map(|error| error.message.clone())
+            .unwrap_or_default(),
+        trace_id: None,
+    };
+    let id = run.record.run.id.clone();
+    loop {
+        let write = shared.records.acts(&id).await?.add(&id, &act)?;
+        match owned.commit(vec![write]).await {
+            // An operator was first.
+            Err(error) if error.is_conflict() => {}
+            result => {
+                result?;
+                break;
+            }
+        }
+    }
+    tell_failure(&run.record.run, run.record.run.outcome(), &span);
+    pause(shared, owned, run, span).await
 }
 
 /// The run's span, with the ids from its record: a run taken up again goes on in the same span.
@@ -204,17 +323,30 @@ pub(super) fn run_span(key: &ResourceKey, run: &RunRecord) -> Span {
     )
 }
 
-fn close_span(run: &RunRecord, span: &Span) {
+/// Marks the run's span as that of a run which went so.
+fn tell_failure(run: &Run, outcome: RunState, span: &Span) {
+    let why = run.error.as_ref().map_or("", |error| error.message.as_str());
+    span.record("error.type", outcome.as_str());
+    span.record("otel.status_code", "ERROR");
+    span.record("otel.status_description", why);
+}
+
+fn tell_end(run: &RunRecord, span: &Span) {
     let state = run.run.state;
     span.record("fixpoint.run.result", state.as_str());
     let why = run.run.error.as_ref().map_or("", |error| error.message.as_str());
     if matches!(state, RunState::Failed | RunState::NotConverging) {
-        span.record("error.type", state.as_str());
-        span.record("otel.status_code", "ERROR");
-        span.record("otel.status_description", why);
+        tell_failure(&run.run, state, span);
     }
     span.in_scope(|| match state {
-        RunState::Converged => tracing::info!("run {} converged", run.run.id),
+        RunState::Converged if run.run.skipped.is_empty() => {
+            tracing::info!("run {} converged", run.run.id);
+        }
+        RunState::Converged => {
+            let left =
+                run.run.skipped.iter().map(|step| &*step.name).collect::<Vec<_>>().join(", ");
+            tracing::warn!("run {} converged without {left}, skipped", run.run.id);
+        }
         RunState::Cancelled => tracing::info!("run {} was cancelled: {why}", run.run.id),
         _ => tracing::error!("run {} ended {state}: {why}", run.run.id),
     });

@@ -11,7 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use fixpoint::{BoxError, Event, Observer, Outcome, Step, Steps};
-use fixpoint_client::{ActiveStep, Iteration, PlannedStep, SeenFact, Waiting, WithheldStep};
+use fixpoint_client::{
+    ActiveStep, Iteration, PlannedStep, SeenFact, SkippedStep, Waiting, WithheldStep,
+};
 use fixpoint_trace::{record::Recorder, redact};
 use jiff::Timestamp;
 
@@ -50,7 +52,7 @@ struct Notes {
     active: Vec<Active>,
     /// Answered since the last save.
     iterations: Vec<Iteration>,
-    /// How many iterations earlier attempts of this run had.
+    /// How many iterations the run had when its plan was last executed anew.
     before: u32,
     /// Counts what changed, so that one save can serve all that wait for one.
     changes: u64,
@@ -176,6 +178,13 @@ impl Ledger {
         })
     }
 
+    /// The plan is executed anew within the run: its iterations go on counting.
+    pub(super) fn look_again(&self) {
+        let mut notes = self.notes();
+        notes.active.clear();
+        notes.before = notes.record.run.iterations;
+    }
+
     /// Takes a last look: the record as it now is, with nothing active, and its version.
     pub(super) async fn close(&self) -> Result<Stored<RunRecord>, StoreError> {
         {
@@ -203,6 +212,12 @@ impl Observer for Ledger {
                 self.notes().planned(iteration, answer);
                 self.kept(self.save().await)?;
                 self.kept(self.save_status().await)?;
+            }
+            Event::StepSkipped { step, reason } => {
+                let PlannedStep { name, key } = planned(step);
+                let mut notes = self.notes();
+                notes.record.run.skipped.push(SkippedStep { name, key, why: reason.to_owned() });
+                notes.changes += 1;
             }
             Event::StepStarted { id, parent, step } => {
                 self.notes().started(id, parent, step)?;
@@ -238,6 +253,7 @@ impl Notes {
     fn planned(&mut self, iteration: u32, answer: &Steps) {
         let iteration = show(self.before + iteration, answer);
         self.record.run.iterations = iteration.iteration;
+        self.record.run.skipped.clear();
         self.iterations.push(iteration);
         self.changes += 1;
     }

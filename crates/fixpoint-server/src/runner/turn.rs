@@ -8,6 +8,7 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
+use fixpoint_client::RunState;
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, SemaphorePermit},
@@ -16,11 +17,12 @@ use tokio::{
 
 use super::{
     Shared, backoff,
-    ending::{Ending, end, run_span},
+    ending::{Ending, end, pause, run_span},
     tenure::Owned,
     work,
 };
 use crate::{
+    acts::Acts,
     records::{ResourceKey, Stored, key, put},
     resource::ResourceRecord,
     run::{Cause, RunRecord},
@@ -42,7 +44,7 @@ pub(crate) enum Next {
     Rest,
 }
 
-/// Why a run at work is to end.
+/// Why a run at work is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The server stops. The run goes on when there is a server again.
@@ -51,8 +53,13 @@ pub(super) enum Stop {
     Lost,
     /// A newer run took its place.
     Superseded,
-    /// A user asked for it.
+    /// An operator asked for its end.
     Asked,
+    /// An operator asked for a pause. It goes on once they say so.
+    Paused,
+    /// An operator asked for a new look at the world, or for a step to be left out. It goes on at
+    /// once.
+    Replan,
 }
 
 /// A resource at work.
@@ -123,7 +130,16 @@ async fn turn<'a>(
     let (current, superseded): (Vec<_>, Vec<_>) =
         unfinished.into_iter().partition(|run| Some(run.record.run.id.as_str()) == newest);
     let current = current.into_iter().next();
+    let acts = match &current {
+        Some(run) => shared.records.acts(&run.record.run.id).await?,
+        None => Acts::default(),
+    };
+    let paused = current.as_ref().is_some_and(|run| run.record.run.state == RunState::Paused);
     let retry_at = resource.as_ref().and_then(|resource| resource.retry_at);
+    let idle = current.is_some() && paused && acts.pause().is_some() && !acts.cancel();
+    if idle && superseded.is_empty() {
+        return Ok(Next::Rest);
+    }
     if current.is_none() && superseded.is_empty() && retry_at.is_none() {
         return verify::in_turn(shared, key, look, held).await;
     }
@@ -134,13 +150,13 @@ async fn turn<'a>(
     let Some(held) = held else {
         // Room first: what waits for room here could run elsewhere.
         let room = match &current {
-            Some(_) => tokio::select! {
+            Some(_) if !acts.rest() => tokio::select! {
                 room = shared.room.acquire() => room.ok(),
                 () = shared.stopping.cancelled() => return Ok(Next::Rest),
-                // Perhaps superseded, cancelled or another's while it queued.
+                // Perhaps superseded, paused, cancelled or another's while it queued.
                 () = look.notified() => return Ok(Next::Look),
             },
-            None => None,
+            _ => None,
         };
         let claimed = tokio::select! {
             claimed = shared.tenure.claim(key) => claimed?,
@@ -156,7 +172,20 @@ async fn turn<'a>(
         end(shared, &held.owned, key, run, span, ending, None).await?;
     }
     match (resource, current) {
-        (Some(resource), Some(run)) => work::execute(shared, held, &resource, run, look).await,
+        (Some(_), Some(_)) if idle => Ok(Next::Look),
+        (Some(_), Some(run)) if acts.cancel() => {
+            let (span, ending) = (run_span(key, &run.record), Ending::stopped(Stop::Asked));
+            end(shared, &held.owned, key, run, span, ending, None).await?;
+            Ok(Next::Look)
+        }
+        (Some(_), Some(run)) if acts.pause().is_some() => {
+            let span = run_span(key, &run.record);
+            pause(shared, &held.owned, run, span).await?;
+            Ok(Next::Look)
+        }
+        (Some(resource), Some(run)) => {
+            work::execute(shared, held, &resource, run, acts, look).await
+        }
         (Some(resource), None) => match resource.retry_at {
             Some(time) if backoff::is_to_come(time, Timestamp::now(), shared.pace) => {
                 Ok(Next::At(time))
@@ -177,11 +206,15 @@ async fn retry(shared: &Shared, owned: &Owned, key: &ResourceKey) -> Result<Next
     };
     let Some(last) = shared.records.run(&record.run_id).await? else { return Ok(Next::Rest) };
     let Some(span) = last.record.span() else { return Ok(Next::Rest) };
-    let run = RunRecord::new(&record, last.record.run.plan, Cause::Retry(span));
+    let mut run = RunRecord::new(&record, last.record.run.plan.clone(), Cause::Retry(span));
+    run.run.rolls_back = last.record.run.rolls_back;
     record.run_id.clone_from(&run.run.id);
     record.retry_at = None;
     let mut writes = run.create(key)?;
     writes.push(put(key::resource(key), &record, Precondition::Version(version))?);
+    // What an operator left out stays left out.
+    let skips = shared.records.acts(&last.record.run.id).await?.skips();
+    writes.extend(skips.create(&run.run.id)?);
     match owned.commit(writes).await {
         Err(error) if !error.is_conflict() => Err(error),
         // A request was first; its run is looked at instead.

@@ -13,53 +13,56 @@ use tracing::{Instrument, Span};
 
 use super::{
     Shared,
-    ending::{Ending, end, run_span},
+    ending::{Ending, end, pause, run_span},
     ledger::{Ledger, SAVE_EVERY},
     tenure::{Owned, working_for},
     turn::{Held, Next, Stop},
 };
 use crate::{
     StatusCell,
+    acts::Acts,
     records::{ResourceKey, Stored},
     resource::ResourceRecord,
     run::{RunEvent, RunRecord},
     store::StoreError,
 };
 
-/// Runs the plan for one recorded run, from wherever it stands.
+/// Runs the plan for one recorded run, from wherever it stands. `acts` is what operators had done to
+/// it when it was read.
 pub(super) async fn execute<'a>(
     shared: &'a Shared,
     held: &mut Held<'a>,
     resource: &ResourceRecord,
     mut run: Stored<RunRecord>,
+    mut acts: Acts,
     look: &Notify,
 ) -> Result<Next, StoreError> {
     let (key, owned) = (&resource.key(), &held.owned);
     let id = run.record.run.id.clone();
-    if shared.records.cancel_asked(&id).await? {
-        let (span, ending) = (run_span(key, &run.record), Ending::stopped(Stop::Asked));
-        end(shared, owned, key, run, span, ending, None).await?;
-        return Ok(Next::Look);
-    }
     if held.room.is_none() {
         held.room = tokio::select! {
             room = shared.room.acquire() => room.ok(),
             () = shared.stopping.cancelled() => return Ok(Next::Rest),
-            // Perhaps superseded or cancelled while it queued.
+            // Perhaps superseded, paused or cancelled while it queued.
             () = look.notified() => return Ok(Next::Look),
         };
     }
     let Some(kind) = shared.kinds.get(key.kind.as_str()) else { return Ok(Next::Rest) };
     let status = StatusCell::default();
-    let plan = kind.plan(resource, status.clone());
+    let plan = match run.record.run.rolls_back {
+        true => kind.plan(&resource.taken_down(), status.clone()),
+        false => kind.plan(resource, status.clone()),
+    };
 
     let before = run.record.server.replace(shared.tenure.server.clone());
     let at_work: Vec<_> = run.record.run.active.iter().map(|step| step.name.clone()).collect();
     run.record.run.attempts += 1;
+    // What it was paused for, if it was, is tried again.
+    (run.record.run.error, run.record.run.halted) = (None, None);
     if let Ok(plan) = &plan {
         plan.name().clone_into(&mut run.record.run.plan);
     }
-    // `Pending`, `Running` and `Waiting` can all be taken up, and no other state is unfinished.
+    // Every state that is not final can be taken up.
     let _taken_up = run.record.apply(RunEvent::TakenUp);
     shared.strays.take(&id);
     let span = run_span(key, &run.record);
@@ -81,8 +84,17 @@ pub(super) async fn execute<'a>(
             return Ok(Next::Look);
         }
     };
-    let working = work(shared, owned, key, &id, &*plan, &ledger, look);
-    let (result, stop) = working.instrument(span.clone()).await;
+    let (result, stop) = loop {
+        let job = Job { shared, owned, key, id: &id, plan: &*plan, ledger: &ledger };
+        let (result, stop) = job.work(&acts, look).instrument(span.clone()).await;
+        match (&result, stop) {
+            (Err(Error::Cancelled(_)), Some(Stop::Replan)) => {
+                acts = shared.records.acts(&id).await?;
+                ledger.look_again();
+            }
+            _ => break (result, stop),
+        }
+    };
     if let Some(error) = ledger.take_broken() {
         left(shared, owned, &span, &id);
         return Err(error);
@@ -97,6 +109,12 @@ pub(super) async fn execute<'a>(
             span.in_scope(|| tracing::info!("the server stops; the run is left to be taken up"));
             ledger.save().instrument(span).await?;
             return Ok(Next::Rest);
+        }
+        Some(Stop::Paused) if matches!(result, Err(Error::Cancelled(_))) => {
+            ledger.save_status().await?;
+            let run = ledger.close().await?;
+            pause(shared, owned, run, span).await?;
+            return Ok(Next::Look);
         }
         _ => {}
     }
@@ -142,43 +160,84 @@ fn left(shared: &Shared, owned: &Owned, span: &Span, id: &str) {
     }
 }
 
-/// Executes the plan, and listens meanwhile for reasons to stop.
-async fn work(
-    shared: &Shared,
-    owned: &Owned,
-    key: &ResourceKey,
-    id: &str,
-    plan: &dyn Plan,
-    ledger: &Arc<Ledger>,
-    look: &Notify,
-) -> (Result<Report, Error>, Option<Stop>) {
-    let cancel = CancellationToken::new();
-    let cx = Context::new()
-        .with_run_id(id)
-        .with_cancel(cancel.clone())
-        .with_observer(Arc::clone(ledger) as _)
-        .with_pace(shared.pace);
-    tracing::info!("run {id} of {key} works");
-    // Beside each other and never one within another's turn: a save may wait for the store while
-    // the run waits for that save's lock.
-    let done = CancellationToken::new();
-    let running = async {
-        let result = working_for(owned.clone(), shared.scheduler.execute(plan, &cx)).await;
-        done.cancel();
-        result
-    };
-    let listening = async {
-        tokio::select! {
-            biased;
-            () = done.cancelled() => None,
-            stop = stop_wanted(shared, owned, key, id, look) => {
-                cancel.cancel();
-                Some(stop)
+/// A run at work.
+struct Job<'a> {
+    shared: &'a Shared,
+    owned: &'a Owned,
+    key: &'a ResourceKey,
+    id: &'a str,
+    plan: &'a dyn Plan,
+    ledger: &'a Arc<Ledger>,
+}
+
+impl Job<'_> {
+    /// Executes the plan, and listens meanwhile for reasons to stop.
+    async fn work(&self, acts: &Acts, look: &Notify) -> (Result<Report, Error>, Option<Stop>) {
+        let Self { shared, owned, key, id, plan, ledger } = self;
+        let (cancel, skips) = (CancellationToken::new(), acts.skips());
+        let cx = Context::new()
+            .with_run_id(*id)
+            .with_cancel(cancel.clone())
+            .with_observer(Arc::clone(ledger) as _)
+            .with_skips(move |step| skips.skip(step))
+            .with_pace(shared.pace);
+        tracing::info!("run {id} of {key} works");
+        // Beside each other and never one within another's turn: a save may wait for the store while
+        // the run waits for that save's lock.
+        let done = CancellationToken::new();
+        let running = async {
+            let executing = shared.scheduler.execute(*plan, &cx);
+            let result = working_for((*owned).clone(), executing).await;
+            done.cancel();
+            result
+        };
+        let listening = async {
+            tokio::select! {
+                biased;
+                () = done.cancelled() => None,
+                stop = self.stop_wanted(acts.looks(), look) => {
+                    cancel.cancel();
+                    Some(stop)
+                }
+            }
+        };
+        let (result, stop, ()) = tokio::join!(running, listening, keep_saving(ledger, &done));
+        (result, stop)
+    }
+
+    /// Returns when the run is to stop, and says why.
+    async fn stop_wanted(&self, looks: usize, look: &Notify) -> Stop {
+        loop {
+            tokio::select! {
+                () = self.owned.lost() => return Stop::Lost,
+                () = self.shared.stopping.cancelled() => return Stop::Server,
+                () = look.notified() => match self.reason_to_stop(looks).await {
+                    Ok(Some(stop)) => return stop,
+                    Ok(None) => {}
+                    Err(error) => {
+                        let error: &(dyn StdError + 'static) = &error;
+                        tracing::error!(error, "a wake could not be followed up");
+                    }
+                },
             }
         }
-    };
-    let (result, stop, ()) = tokio::join!(running, listening, keep_saving(ledger, &done));
-    (result, stop)
+    }
+
+    async fn reason_to_stop(&self, looks: usize) -> Result<Option<Stop>, StoreError> {
+        let Self { shared, key, id, .. } = self;
+        let acts = shared.records.acts(id).await?;
+        if acts.cancel() {
+            return Ok(Some(Stop::Asked));
+        }
+        let resource = shared.records.resource(key).await?;
+        if resource.is_none_or(|stored| stored.record.run_id != *id) {
+            return Ok(Some(Stop::Superseded));
+        }
+        if acts.pause().is_some() {
+            return Ok(Some(Stop::Paused));
+        }
+        Ok((acts.looks() > looks).then_some(Stop::Replan))
+    }
 }
 
 /// Saves what needs no saving at once, until the run is done.
@@ -195,41 +254,4 @@ async fn keep_saving(ledger: &Ledger, done: &CancellationToken) {
             tracing::error!(error, "the run's record could not be saved");
         }
     }
-}
-
-/// Returns when the run is to stop, and says why.
-async fn stop_wanted(
-    shared: &Shared,
-    owned: &Owned,
-    key: &ResourceKey,
-    id: &str,
-    look: &Notify,
-) -> Stop {
-    loop {
-        tokio::select! {
-            () = owned.lost() => return Stop::Lost,
-            () = shared.stopping.cancelled() => return Stop::Server,
-            () = look.notified() => match reason_to_stop(shared, key, id).await {
-                Ok(Some(stop)) => return stop,
-                Ok(None) => {}
-                Err(error) => {
-                    let error: &(dyn StdError + 'static) = &error;
-                    tracing::error!(error, "a wake could not be followed up");
-                }
-            },
-        }
-    }
-}
-
-async fn reason_to_stop(
-    shared: &Shared,
-    key: &ResourceKey,
-    id: &str,
-) -> Result<Option<Stop>, StoreError> {
-    if shared.records.cancel_asked(id).await? {
-        return Ok(Some(Stop::Asked));
-    }
-    let resource = shared.records.resource(key).await?;
-    let superseded = resource.is_none_or(|stored| stored.record.run_id != id);
-    Ok(superseded.then_some(Stop::Superseded))
 }

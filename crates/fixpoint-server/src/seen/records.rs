@@ -101,6 +101,10 @@ impl SeenRecords {
         self.records.watch_run(id)
     }
 
+    pub(crate) fn watch_acts(&self, id: &str) -> Watch {
+        self.records.watch_acts(id)
+    }
+
     fn holds(&self, run: &Run) -> bool {
         ResourceKey::parse(&run.resource).is_some_and(|key| self.scope.holds(&key))
     }

@@ -11,7 +11,9 @@ mod learning;
 mod lifecycle;
 mod listener;
 mod listing;
+mod operate;
 mod pages;
+mod policy;
 mod read;
 mod receive;
 mod restart;
@@ -61,14 +63,17 @@ struct Setup {
     name: String,
     access: Access,
     verifying: Verifying,
+    /// How fast its clock goes.
+    pace: Pace,
     world: Arc<World>,
 }
 
 impl Setup {
-    /// Lets anyone in, and looks at nothing by itself.
+    /// Lets anyone in, and looks at nothing by itself. Five seconds of backoff are five milliseconds.
     fn new(name: &str, world: Arc<World>) -> Self {
         let (access, verifying) = (Access::Anyone(Hosts::default()), Verifying::default());
-        Self { name: name.to_owned(), access, verifying, world }
+        let pace = Pace::times(1000.0);
+        Self { name: name.to_owned(), access, verifying, pace, world }
     }
 }
 
@@ -121,6 +126,14 @@ impl Harness {
         Self::whole(setup, Arc::new(runs), Arc::new(traces))
     }
 
+    /// A server whose clock is the wall's: what it waits for by itself does not come in a test.
+    fn slow() -> Self {
+        let runs = Arc::new(store::MemoryStore::new());
+        let traces = Arc::new(trace_store::memory::MemoryStore::default());
+        let setup = Setup::new("first", Arc::default());
+        Self::whole(Setup { pace: Pace::REAL, ..setup }, runs, traces)
+    }
+
     fn with(
         runs: Arc<dyn store::RunStore>,
         traces: Arc<dyn trace_store::TraceStore>,
@@ -170,7 +183,7 @@ impl Harness {
         recorder: Recorder,
         writer: JoinHandle<()>,
     ) -> Self {
-        let Setup { name, access, verifying, world } = setup.clone();
+        let Setup { name, access, verifying, pace, world } = setup.clone();
         let server = Server::builder()
             .kind(Toys(Arc::clone(&world)))
             .runs(runs)
@@ -180,8 +193,7 @@ impl Harness {
             .max_runs(4)
             .access(access)
             .verifying(verifying)
-            // Five seconds of backoff are five milliseconds.
-            .pace(Pace::times(1000.0))
+            .pace(pace)
             .build()
             .unwrap();
         let (app, runner, learner) = server.into_parts();

@@ -15,7 +15,7 @@ use crate::{
     store::{MemoryStore, Precondition, RunStore, StoreError, Write},
 };
 
-fn two() -> (Harness, Harness, Arc<MemoryStore>) {
+pub(super) fn two() -> (Harness, Harness, Arc<MemoryStore>) {
     let runs = Arc::new(MemoryStore::new());
     let traces = Arc::new(fixpoint_trace::store::memory::MemoryStore::default());
     let first = Harness::with(Arc::clone(&runs) as _, traces, Arc::default());

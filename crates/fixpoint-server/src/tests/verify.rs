@@ -49,7 +49,7 @@ impl Harness {
         self.post(&format!("/v1/toys/{toy}/verify"), json!({})).await
     }
 
-    async fn toy(&self, toy: &str) -> Resource {
+    pub(super) async fn toy(&self, toy: &str) -> Resource {
         self.get(&format!("/v1/toys/{toy}")).await.json()
     }
 

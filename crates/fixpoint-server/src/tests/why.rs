@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Harness {
-    async fn why(&self, run: &str) -> Why {
+    pub(super) async fn why(&self, run: &str) -> Why {
         self.recorder.flush().await.unwrap();
         self.why_at(&format!("/v1/runs/{run}/why")).await
     }

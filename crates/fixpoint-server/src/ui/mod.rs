@@ -28,7 +28,7 @@ pub(crate) use self::operations::{OperationRow, OperationsPage, Sort};
 pub(crate) use self::scatter::Scatter;
 pub(crate) use self::search::{Asked, Found, Mistake, TraceRow, TracesPage};
 pub(crate) use self::shape::Shape;
-pub(crate) use self::views::{ResourceView, RunView};
+pub(crate) use self::views::{ResourceView, RunView, VerbView};
 pub(crate) use self::why::WhyView;
 
 /// What every page has around it.
@@ -137,6 +137,8 @@ pub(crate) struct RunPage {
     pub(crate) chrome: Chrome,
     /// The run.
     pub(crate) run: RunView,
+    /// What can be done to it.
+    pub(crate) verbs: Vec<VerbView>,
     /// The last good run of its kind, to compare with.
     pub(crate) good: Option<RunView>,
 }

@@ -3,8 +3,8 @@
 use askama::Template;
 use fixpoint_client::{
     ActiveStep, Baseline, Cause, CauseKind, Conclusion, ErrorReport, Evidence, GoodOne, Iteration,
-    PlannedStep, Problem, Resource, Run, RunCause, RunState, SeenFact, TraceSummary, Waiting, Why,
-    WithheldStep,
+    OnFailure, PlannedStep, Problem, Resource, Run, RunCause, RunState, SeenFact, TraceSummary,
+    Waiting, Why, WithheldStep,
 };
 use fixpoint_trace::{
     model::{Kind, Trace},
@@ -43,6 +43,8 @@ fn run(state: RunState) -> RunView {
         generation: 2,
         plan: "create_cluster".into(),
         state,
+        halted: None,
+        rolls_back: false,
         trace_id: TRACE.into(),
         span_id: "a000000000000001".into(),
         iterations: 3,
@@ -96,6 +98,8 @@ fn run(state: RunState) -> RunView {
             step: Some(step("register_cluster_node_to_lb")),
             permanent: false,
         }),
+        acts: vec![],
+        skipped: vec![],
         unusual: None,
         retry_at: failed.then(|| at(48)),
     })
@@ -113,6 +117,8 @@ fn resource() -> ResourceView {
         spec: json!({"nodes": 3, "addons": ["grafana"], "tags": {"owner": NASTY}}),
         status: json!({"vpc_id": "vpc-0a1b2c3d4e5f60718", "nodes": [{"instance_id": "i-0f3a9c2be41d7a001"}]}),
         deleting: false,
+        on_failure: OnFailure::RollBack,
+        rolled_back: true,
         run_id: Some("01k9q7m3v0aa".into()),
         run_state: Some(RunState::Waiting),
         trace_id: Some(TRACE.into()),
@@ -185,7 +191,7 @@ fn pages() -> Vec<(&'static str, String)> {
         let run = run(state);
         let chrome = Chrome::new("create_cluster").section("runs").follow(&run.run);
         let good = Some(self::run(RunState::Converged));
-        RunPage { chrome, run, good }.render()
+        RunPage { chrome, run, verbs: VerbView::of(state), good }.render()
     };
     let hit = |query: &str| HitView::new(&Hit::Run(Box::new(run(RunState::Failed).run)), query);
     let problem = Problem {

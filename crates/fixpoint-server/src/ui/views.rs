@@ -3,7 +3,9 @@
 //! The surprise: what changed between two iterations is worked out here, by comparing the facts
 //! that each `create` saw; a run stores them whole.
 
-use fixpoint_client::{Iteration, Resource, Run, RunCause, RunState, SeenFact, Waiting};
+use fixpoint_client::{
+    Iteration, OnFailure, Resource, Run, RunCause, RunState, SeenFact, Verb, Waiting,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -44,6 +46,47 @@ pub(crate) struct FactView {
     pub(crate) value: String,
     /// What it was in the iteration before, if something else; empty if it was not seen at all.
     pub(crate) before: Option<String>,
+}
+
+/// Something that can be done to a run, as a button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VerbView {
+    /// The verb as the API has it.
+    pub(crate) verb: Verb,
+    /// What the button says.
+    pub(crate) text: &'static str,
+    /// What it will do.
+    pub(crate) title: &'static str,
+    /// How it looks.
+    pub(crate) class: &'static str,
+}
+
+impl VerbView {
+    /// What can be done to the newest run of its resource in this state.
+    pub(crate) fn of(state: RunState) -> Vec<Self> {
+        let verbs: &[Verb] = match state {
+            RunState::Pending | RunState::Running | RunState::Waiting => {
+                &[Verb::Replan, Verb::Pause, Verb::Cancel]
+            }
+            RunState::Paused => &[Verb::Resume, Verb::Cancel],
+            RunState::Converged => &[Verb::Replan],
+            RunState::Failed | RunState::NotConverging | RunState::Cancelled => &[Verb::Retry],
+        };
+        verbs.iter().map(|verb| Self::new(*verb)).collect()
+    }
+
+    fn new(verb: Verb) -> Self {
+        let (text, title) = match verb {
+            Verb::Cancel => ("Cancel run", "Its step at work finishes, then it ends"),
+            Verb::Pause => ("Pause", "Its step at work finishes, then it rests until resumed"),
+            Verb::Resume => ("Resume", "Its plan looks at the world again, and it goes on"),
+            Verb::Retry => ("Retry now", "A new run starts at once"),
+            Verb::Replan => ("Plan again now", "Its plan looks at the world again at once"),
+            Verb::Skip => ("Skip step", "It is not run, in this run and its retries"),
+        };
+        let class = if verb == Verb::Cancel { "danger" } else { "quiet" };
+        Self { verb, text, title, class }
+    }
 }
 
 impl RunView {
@@ -87,7 +130,22 @@ impl RunView {
     }
 
     pub(super) fn went_wrong(&self) -> bool {
-        why::went_wrong(self.run.state)
+        why::went_wrong(self.run.outcome())
+    }
+
+    /// The steps that can be left out, by name: those of the newest answer, those at work, and the one
+    /// that failed.
+    pub(super) fn skippable(&self) -> Vec<&str> {
+        let run = &self.run;
+        let planned = run.plan_history.last().into_iter().flat_map(|iteration| &iteration.steps);
+        let failed = run.error.iter().filter_map(|error| error.step.as_ref());
+        let names = planned.chain(failed).map(|step| &*step.name);
+        let names = names.chain(run.active.iter().map(|step| &*step.name));
+        counted(names).into_iter().map(|(name, _)| name).collect()
+    }
+
+    pub(super) fn clock(&self, at: &Timestamp) -> String {
+        text::clock(*at)
     }
 
     pub(super) fn started(&self) -> String {
@@ -204,6 +262,22 @@ impl ResourceView {
 
     pub(super) fn api(&self) -> String {
         format!("/v1{}", self.href())
+    }
+
+    /// What can be chosen for when a run fails: the word, what it means, and whether it is chosen.
+    pub(super) fn policies(&self) -> Vec<(OnFailure, &'static str, bool)> {
+        let text = |policy| match policy {
+            OnFailure::Keep => "keep what is there",
+            OnFailure::RollBack => "roll back a creation",
+            OnFailure::Pause => "pause the run",
+        };
+        let chosen = self.resource.on_failure;
+        OnFailure::ALL.into_iter().map(|policy| (policy, text(policy), policy == chosen)).collect()
+    }
+
+    /// What can be done to its newest run.
+    pub(super) fn verbs(&self) -> Vec<VerbView> {
+        self.resource.run_state.map(VerbView::of).unwrap_or_default()
     }
 
     pub(super) fn run_href(&self) -> Option<String> {

@@ -28,6 +28,7 @@ pub(crate) fn is_solved(resource: &ResourceRecord, run: &Run) -> bool {
         && resource.run_id == run.id
         && resource.observed_generation == resource.generation
         && run.state == RunState::Converged
+        && run.skipped.is_empty()
 }
 
 /// What is known of a resource whose newest run this is; nothing unless that has solved it.

@@ -187,7 +187,7 @@ impl Case {
             cause
         });
         let cause = causes.next();
-        let well = run.map_or_else(|| !failed(trace), |run| !went_wrong(run.state));
+        let well = run.map_or_else(|| !failed(trace), |run| !went_wrong(run.outcome()));
         let (conclusion, sentence) = match &cause {
             Some(cause) => (Conclusion::Cause, cause.sentence.clone()),
             None if well && count > 0 => (
@@ -258,7 +258,13 @@ impl Case {
             // What is usual is uncertain: only what is blamed may be explained by it.
             found.retain(|found| !blame.causes.is_empty() || found.cause.kind == CauseKind::Failed);
         }
-        rank::rank(blame, found, view, telling.bits)
+        let ranked = rank::rank(blame, found, view, telling.bits);
+        let decided = self.run.as_ref().map(plan::decided).unwrap_or_default();
+        // Of a run that went wrong, what was decided is not why.
+        match self.run.as_ref().is_some_and(|run| went_wrong(run.outcome())) {
+            true => ranked.into_iter().chain(decided).collect(),
+            false => decided.into_iter().chain(ranked).collect(),
+        }
     }
 
     /// What cannot be known, and why.

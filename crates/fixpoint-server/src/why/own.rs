@@ -49,9 +49,10 @@ pub(super) fn part(trace: Trace, run: SpanId, resource: &str) -> Trace {
 }
 
 /// A trace without what the server recorded of its own work rather than of the run's: what it wrote
-/// down, when, and that it took the run over. That differs with the clock, not with what was done.
+/// down, when, that it took the run over, and what operators asked of it. None of that is what the plan
+/// did.
 pub(crate) fn without_bookkeeping(mut trace: Trace) -> Trace {
-    let own = [semconv::STORE_KEY, semconv::TAKEOVER_FROM];
+    let own = [semconv::STORE_KEY, semconv::TAKEOVER_FROM, semconv::ACT_VERB];
     let is_own = |span: &Span| own.iter().any(|name| span.attributes.contains_key(*name));
     let left_out: HashSet<SpanId> =
         trace.spans.extract_if(.., |span| is_own(span)).map(|span| span.span_id).collect();
@@ -156,16 +157,17 @@ mod tests {
             run.clone(),
             span("etcd.put", below, semconv::STORE_KEY),
             span("take_over", below, semconv::TAKEOVER_FROM),
+            span("pause", below, semconv::ACT_VERB),
             span("create", below, semconv::SEEN),
         ];
         let line = |at: usize| LogRecord {
             span_id: Some(spans[at].span_id),
             ..LogRecord::new(1, Level::Info, format!("line {at}"))
         };
-        let logs = vec![line(2), line(3)];
+        let logs = vec![line(2), line(4)];
         let trace = Trace { spans, logs, partial: None };
         let lines = without_bookkeeping(trace.clone()).logs;
-        assert_eq!(lines.iter().map(LogRecord::message).collect::<Vec<_>>(), ["line 3"]);
+        assert_eq!(lines.iter().map(LogRecord::message).collect::<Vec<_>>(), ["line 4"]);
         let names: Vec<_> = part(trace, run.span_id, "clusters/idg")
             .spans
             .into_iter()

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use fixpoint_client::{Cause, CauseKind, Evidence, Iteration, Run, RunState};
+use fixpoint_client::{Cause, CauseKind, Evidence, Iteration, Run, RunState, Verb};
 use fixpoint_trace::{compare::tree::At, semconv};
 
 use super::view::{CREATE, View, description, number, text};
@@ -24,12 +24,12 @@ pub(super) struct Blame {
 
 /// Asks a run and its trace.
 pub(super) fn blame(run: &Run, view: &View) -> Blame {
-    match run.state {
+    match run.outcome() {
         RunState::Failed => failed(run, view),
         RunState::NotConverging => without_effect(run, view),
         RunState::Waiting | RunState::Running => waits(run, view),
         RunState::Cancelled => stopped(run, view),
-        RunState::Pending | RunState::Converged => Blame::default(),
+        RunState::Paused | RunState::Pending | RunState::Converged => Blame::default(),
     }
 }
 
@@ -226,7 +226,10 @@ fn waits(run: &Run, view: &View) -> Blame {
 }
 
 fn stopped(run: &Run, view: &View) -> Blame {
-    let message = run.error.as_ref().map_or("it was cancelled", |error| &error.message);
+    let act = run.acts.iter().rev().find(|act| act.verb == Verb::Cancel);
+    let message =
+        act.map(ToString::to_string).or_else(|| Some(run.error.as_ref()?.message.clone()));
+    let message = message.unwrap_or_else(|| "it was cancelled".to_owned());
     let at_work: Vec<_> = run.active.iter().map(|step| &*step.name).collect();
     let mut cause = cause(
         CauseKind::Stopped,
@@ -239,6 +242,20 @@ fn stopped(run: &Run, view: &View) -> Blame {
     }
     cause.span_id = view.all().next().map(|at| view.span(at).span_id.to_string());
     Blame { causes: vec![cause], places: Vec::new() }
+}
+
+/// What an operator decided, of which no comparison knows better: that the run is paused, that a step
+/// is left out.
+pub(super) fn decided(run: &Run) -> Vec<Cause> {
+    let paused = run.acts.iter().rev().find(|act| act.verb == Verb::Pause);
+    let paused = paused.filter(|_| run.state == RunState::Paused);
+    let paused =
+        paused.map(|act| cause(CauseKind::Stopped, &run.plan, &format!("the run was {act}")));
+    let skipped = run.skipped.iter().map(|step| {
+        let sentence = format!("{} was not run: skipped by {}", step.name, step.why);
+        cause(CauseKind::Skipped, &step.name, &sentence)
+    });
+    paused.into_iter().chain(skipped).collect()
 }
 
 /// A cause of which only this is known.

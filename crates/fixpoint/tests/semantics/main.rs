@@ -11,6 +11,7 @@ mod failure;
 mod kit;
 mod order;
 mod record;
+mod skips;
 mod testing;
 mod together;
 mod wait;
