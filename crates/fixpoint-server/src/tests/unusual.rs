@@ -12,9 +12,10 @@ use crate::runner::now;
 const HOUR: UnixNanos = 3_600_000_000_000;
 
 impl Harness {
-    /// Looks at the runs that go on, as a server does every few seconds.
-    async fn look(&self, now: UnixNanos) {
-        self.recorder.flush().await.unwrap();
+    /// Looks at the runs that go on, this one among them, as a server does every few seconds; once
+    /// all good ones have been read, for which a busy machine may need more than one look.
+    async fn look(&self, run: &str, now: UnixNanos) {
+        self.why(run).await;
         self.app.explainer.look(now).await.unwrap();
     }
 
@@ -47,7 +48,7 @@ async fn a_run_that_is_stuck_is_marked_in_every_list_before_it_fails() {
     server.good_toys(6).await;
     let run = server.stuck("car").await;
     assert_eq!(server.listed(&run).await.unusual, None, "nobody has looked yet");
-    server.look(now() + HOUR).await;
+    server.look(&run, now() + HOUR).await;
 
     let unusual = server.listed(&run).await.unusual.unwrap();
     assert!(unusual.starts_with("lay_brick in run toys has not ended after 1 h"), "{unusual}");
@@ -70,7 +71,7 @@ async fn a_run_that_is_stuck_is_marked_in_every_list_before_it_fails() {
     server.ended(&run).await;
     let listed = server.listed(&run).await;
     assert_eq!((listed.state, listed.unusual), (RunState::Failed, None));
-    server.look(now() + HOUR).await;
+    server.look(&run, now() + HOUR).await;
     assert!(!server.get("/runs").await.text.contains(&unusual));
 }
 
@@ -83,7 +84,7 @@ async fn a_run_that_does_what_good_ones_did_is_not_marked() {
         assert_eq!(server.ended(&run).await.state, RunState::Converged);
     }
     let run = server.waiting("car").await;
-    server.look(now()).await;
+    server.look(&run, now()).await;
     assert_eq!(server.listed(&run).await.unusual, None);
 }
 
@@ -94,9 +95,9 @@ async fn a_run_that_comes_to_another_step_is_marked_only_if_that_takes_longer_th
     let server = Harness::new();
     server.good_toys(6).await;
     let run = server.waiting("car").await;
-    server.look(0).await;
+    server.look(&run, 0).await;
     assert_eq!(server.listed(&run).await.unusual, None);
-    server.look(now() + HOUR).await;
+    server.look(&run, now() + HOUR).await;
     let unusual = server.listed(&run).await.unusual.unwrap();
     assert!(unusual.starts_with("wait_for_paint in run toys has not ended after 1 h"), "{unusual}");
 }
@@ -106,6 +107,6 @@ async fn beside_few_good_runs_nothing_is_unusual() {
     let server = Harness::new();
     server.good_toys(4).await;
     let run = server.stuck("car").await;
-    server.look(now() + HOUR).await;
+    server.look(&run, now() + HOUR).await;
     assert_eq!(server.listed(&run).await.unusual, None);
 }
