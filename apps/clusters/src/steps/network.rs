@@ -151,7 +151,15 @@ impl Step for AttachInternetGateway {
         let ec2 = &self.cluster.aws().ec2;
         let Err(error) = ec2.send(request).await else { return Ok(Steps::none()) };
         // A VPC takes one gateway. If it has one already, be it this one or another of ours that was
-        // not visible before, all is well, and the next look sees which is left over.
+        // not visible before, all is well, and the next look sees which is left over. A refusal that
+        // says so knows more than a look, which may not show yet what was attached a moment ago.
+        let says_so = |why: &str| {
+            ["already", "attached", &*self.vpc].into_iter().all(|word| why.contains(word))
+        };
+        if error.message().is_some_and(says_so) {
+            tracing::info!("the VPC has an internet gateway already: {error}");
+            return Ok(Steps::none());
+        }
         let attached = ec2::DescribeInternetGateways {
             filters: vec![ec2::Filter::new("attachment.vpc-id", [&self.vpc])],
             ..Default::default()

@@ -1,8 +1,13 @@
 //! Clusters of which something is there already: made by hand, broken off, or partly lost.
 
-use clusters::names::{Names, Part};
-use fixpoint::{Context, Scheduler, testing::assert_fixpoint};
+use clusters::{
+    Cluster,
+    names::{Names, Part},
+    steps::AttachInternetGateway,
+};
+use fixpoint::{Context, Scheduler, Step, testing::assert_fixpoint};
 use fixpoint_aws::ec2;
+use serde_json::json;
 
 use crate::{
     whole::whole,
@@ -88,6 +93,36 @@ async fn what_somebody_took_away_is_made_again() {
 
     assert_fixpoint(&world.creation(&cluster), &Context::new()).await;
     assert_eq!(world.counts(), whole(1, 0));
+}
+
+/// AWS refuses by what it knows, and lists what has come round since.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_a_refusal_tells_of_need_not_be_listed_yet() {
+    let world = World::new();
+    let ec2 = &world.aws.ec2;
+    let tag_specifications = names().specification("vpc", Part::Vpc);
+    let vpc = ec2::CreateVpc { cidr_block: "10.40.0.0/16".into(), tag_specifications };
+    let vpc_id = ec2.send(vpc).await.unwrap().vpc.vpc_id;
+    let mut gateways = Vec::new();
+    for _ in 0..2 {
+        let tag_specifications = names().specification("internet-gateway", Part::InternetGateway);
+        let made = ec2.send(ec2::CreateInternetGateway { tag_specifications }).await.unwrap();
+        gateways.push(made.internet_gateway.internet_gateway_id);
+    }
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    let attach = ec2::AttachInternetGateway {
+        internet_gateway_id: gateways[0].clone(),
+        vpc_id: vpc_id.clone(),
+    };
+    ec2.send(attach).await.unwrap();
+    world.set_faults(json!({"rules": [
+        {"operation": "EC2.DescribeInternetGateways", "fault": {"kind": "empty_page"}},
+    ]}));
+    for gateway in gateways {
+        let cluster = Cluster::new(world.aws.clone(), IDG, spec(1, &[]));
+        let step = AttachInternetGateway { cluster, gateway, vpc: vpc_id.clone() };
+        assert!(step.run(&Context::new()).await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]
