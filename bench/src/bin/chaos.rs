@@ -6,7 +6,7 @@
 //! was done to. `docs/reliability.md` has the figures.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
@@ -26,7 +26,7 @@ use fixpoint_bench::{
         world::World,
     },
 };
-use fixpoint_client::{Client, RunState};
+use fixpoint_client::{Client, RunQuery, RunState};
 use fixpoint_server::{
     Access, Hosts, Server,
     store::{EtcdOptions, EtcdStore, RunStore, testing::Etcd},
@@ -208,27 +208,36 @@ async fn at_rest(
     wanted: &BTreeMap<String, BTreeSet<u32>>,
     world: &World,
 ) -> Result<BTreeMap<&'static str, u32>> {
-    let runs = load.runs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut states = BTreeMap::new();
-    for run in runs {
-        let state = loop {
-            // Each run that was answered is known, or it was lost.
-            match client.run(&run).await {
-                Ok(found) if found.state.is_final() => break found.state,
-                Ok(_) => {}
-                Err(error) if error.status() == Some(404) => {
-                    return Err(format!("run {run} was lost").into());
-                }
-                Err(_away) => {}
+    let answered = load.runs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    loop {
+        rest(Duration::from_millis(200)).await;
+        // A server that is away is asked again.
+        let Ok(runs) = all_runs(client).await else { continue };
+        if let Some(lost) = answered.iter().find(|run| !runs.contains_key(*run)) {
+            return Err(format!("run {lost} was lost").into());
+        }
+        let parts = |mill: &String| world.state().parts.get(mill).cloned().unwrap_or_default();
+        let is_wanted = wanted.iter().all(|(mill, wanted)| parts(mill) == *wanted);
+        if is_wanted && runs.values().all(|state| state.is_final()) {
+            let mut states = BTreeMap::new();
+            for state in runs.into_values() {
+                *states.entry(state.as_str()).or_default() += 1;
             }
-            rest(Duration::from_millis(100)).await;
-        };
-        *states.entry(RunState::as_str(state)).or_default() += 1;
-    }
-    for (mill, parts) in wanted {
-        while world.state().parts.get(mill).cloned().unwrap_or_default() != *parts {
-            rest(Duration::from_millis(100)).await;
+            return Ok(states);
         }
     }
-    Ok(states)
+}
+
+/// How every run stands that the servers know of.
+async fn all_runs(client: &Client) -> Result<HashMap<String, RunState>> {
+    let mut query = RunQuery { limit: Some(200), ..RunQuery::default() };
+    let mut runs = HashMap::new();
+    loop {
+        let page = client.runs(&query).await?;
+        runs.extend(page.items.into_iter().map(|run| (run.id, run.state)));
+        query.page_token = page.next_page_token;
+        if query.page_token.is_none() {
+            return Ok(runs);
+        }
+    }
 }
