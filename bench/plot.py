@@ -37,12 +37,14 @@ def draw(sizes, path):
     spans = [size["spans"] for size in sizes]
     stored = f"{sizes[-1]['data']} spans stored"
     panels["bytes"].plot(spans, [size["bytes_per_span"] for size in sizes], marker="s", color="C7")
-    panels["bytes"].set(ylabel="bytes a span on disk", xlabel=stored, ylim=(0, None))
+    panels["bytes"].set(ylabel="bytes a span on disk", xlabel=stored)
     # A store that was asked again did not grow.
     grown = [size for size in sizes if "spans_per_core_second" in size]
     speeds = [size["spans_per_core_second"] / 1e3 for size in grown]
     panels["speed"].plot([size["spans"] for size in grown], speeds, marker="s", color="C7")
-    panels["speed"].set(ylabel="1,000 spans/s a core", xlabel=stored, ylim=(0, None))
+    panels["speed"].set(ylabel="1,000 spans/s a core", xlabel=stored)
+    for panel in (panels["bytes"], panels["speed"]):
+        panel.set_ylim(0, panel.get_ylim()[1] * 1.2)
     for panel in panels.values():
         panel.grid(alpha=0.3)
     figure.savefig(path, metadata={"Date": None})
