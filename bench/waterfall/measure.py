@@ -3,8 +3,8 @@
     python bench/waterfall/measure.py [--spans 100000] [--times 5]      a page of its own server
     python bench/waterfall/measure.py --url http://127.0.0.1:8080/traces/ID   of a running one
 
-To put a large trace into a running server: `node bench/waterfall/otlp.mjs 100000 | curl --json @- URL`,
-where URL takes OTLP. Needs Chromium, its driver, Node.js and selenium (`tests/requirements.txt`).
+To put a large trace into a running server: `node bench/waterfall/otlp.mjs 10000 | curl --json @- URL`,
+where URL takes OTLP; a hundred thousand spans are more than one request may hold, and go in parts. Needs Chromium, its driver, Node.js and selenium (`tests/requirements.txt`).
 Prints medians over the times the page was opened. What it says of painting is when the browser had
 the frame ready; how long a screen takes after that it cannot know. "Work" is processor time of the
 page's main thread, which other programs on the machine do not change.
