@@ -7,13 +7,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use clap::{Parser, Subcommand};
+use fixpoint::Scheduler;
 use fixpoint_bench::{
     errors::exit_code,
     several::{
@@ -23,15 +24,12 @@ use fixpoint_bench::{
         load::Load,
         mills::Mills,
         rest,
+        worker::{Part, serve},
         world::World,
     },
 };
 use fixpoint_client::{Client, RunQuery, RunState};
-use fixpoint_server::{
-    Access, Hosts, Server,
-    store::{EtcdOptions, EtcdStore, RunStore, testing::Etcd},
-};
-use fixpoint_trace::{record::Recorder, store::memory::MemoryStore};
+use fixpoint_server::store::{EtcdStore, RunStore, testing::Etcd};
 use tokio::{net::TcpListener, task::JoinSet};
 
 /// Break servers and etcd at random under load, and see what comes of it
@@ -57,7 +55,11 @@ struct Args {
 enum Role {
     /// Be one of the servers
     #[command(hide = true)]
-    Server { name: String, port: u16, etcd: String, world: SocketAddr, life: u64 },
+    Server {
+        #[command(flatten)]
+        part: Part,
+        world: SocketAddr,
+    },
 }
 
 const PREFIX: &str = "/chaos";
@@ -72,33 +74,11 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match args.command {
-        Some(Role::Server { name, port, etcd, world, life }) => {
-            runtime.block_on(serve(name, port, etcd, world, life))
+        Some(Role::Server { part, world }) => {
+            runtime.block_on(serve(part, PREFIX, Mills(world), Scheduler::default()))
         }
         None => runtime.block_on(story(&args)),
     }
-}
-
-async fn serve(name: String, port: u16, etcd: String, world: SocketAddr, life: u64) -> Result {
-    let runs = EtcdStore::open(EtcdOptions {
-        endpoints: etcd.split(',').map(str::to_owned).collect(),
-        prefix: PREFIX.to_owned(),
-        ..EtcdOptions::default()
-    })
-    .await?;
-    let traces = Arc::new(MemoryStore::default());
-    let (recorder, writer) = Recorder::new(Arc::clone(&traces) as _);
-    tokio::spawn(writer.run(std::future::pending()));
-    let server = Server::builder()
-        .kind(Mills(world))
-        .name(name)
-        .runs(Arc::new(runs))
-        .traces(traces, recorder)
-        .access(Access::Anyone(Hosts::default()))
-        .take_over_after(Duration::from_secs(life))
-        .build()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    Ok(server.run(listener, std::future::pending()).await?)
 }
 
 async fn story(args: &Args) -> Result {

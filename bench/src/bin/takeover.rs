@@ -7,9 +7,8 @@
 
 use std::{
     collections::HashMap,
-    net::Ipv4Addr,
     process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,15 +22,14 @@ use fixpoint_bench::{
         Result,
         history::{History, Known},
         rest,
-        worker::Worker,
+        worker::{Part, Worker, serve},
     },
 };
 use fixpoint_client::Client;
 use fixpoint_server::{
-    Access, Hosts, Invalid, Kind, ResourceRef, Server, StatusCell,
-    store::{EtcdOptions, EtcdStore, RunStore, testing::Etcd},
+    Invalid, Kind, ResourceRef, StatusCell,
+    store::{EtcdStore, RunStore, testing::Etcd},
 };
-use fixpoint_trace::{record::Recorder, store::memory::MemoryStore};
 use serde_json::json;
 
 /// Kill or stop the server that drives a run, and see how it goes on
@@ -62,7 +60,7 @@ enum How {
 enum Role {
     /// Be one of the servers
     #[command(hide = true)]
-    Server { name: String, port: u16, etcd: String, life: u64 },
+    Server(Part),
 }
 
 const PREFIX: &str = "/takeover";
@@ -75,38 +73,15 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match args.command {
-        Some(Role::Server { name, port, etcd, life }) => {
-            runtime.block_on(serve(name, port, etcd, life))
+        Some(Role::Server(part)) => {
+            let endless = Scheduler::default()
+                .max_iterations(u32::MAX)
+                .max_steps(u32::MAX)
+                .max_wall(Duration::from_secs(86_400));
+            runtime.block_on(serve(part, PREFIX, Mills, endless))
         }
         None => runtime.block_on(measure(&args)),
     }
-}
-
-async fn serve(name: String, port: u16, etcd: String, life: u64) -> Result {
-    let runs = EtcdStore::open(EtcdOptions {
-        endpoints: etcd.split(',').map(str::to_owned).collect(),
-        prefix: PREFIX.to_owned(),
-        ..EtcdOptions::default()
-    })
-    .await?;
-    let traces = Arc::new(MemoryStore::default());
-    let (recorder, writer) = Recorder::new(Arc::clone(&traces) as _);
-    tokio::spawn(writer.run(std::future::pending()));
-    let scheduler = Scheduler::default()
-        .max_iterations(u32::MAX)
-        .max_steps(u32::MAX)
-        .max_wall(Duration::from_secs(86_400));
-    let server = Server::builder()
-        .kind(Mills)
-        .name(name)
-        .runs(Arc::new(runs))
-        .traces(traces, recorder)
-        .access(Access::Anyone(Hosts::default()))
-        .scheduler(scheduler)
-        .take_over_after(Duration::from_secs(life))
-        .build()?;
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    Ok(server.run(listener, std::future::pending()).await?)
 }
 
 /// A kind whose runs never end and write all the time.

@@ -67,7 +67,7 @@ impl Servers {
             self.lines[at].iter().map(|line| format!("http://{}", line.address)).collect();
         self.started += 1;
         let (world, life) = (self.world.to_string(), self.life.to_string());
-        Worker::start(self.started, &[&etcd.join(","), &world, &life])
+        Worker::start(self.started, &[&etcd.join(","), &life, &world])
     }
 
     fn tell(&self) {

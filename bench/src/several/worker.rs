@@ -1,14 +1,62 @@
-//! A server as a process of its own: the program itself, started again.
+//! A server as a process of its own: the program itself, started again, and what it does then.
 //!
-//! Not here: what the server serves. The surprise: signals are sent by `kill`, since a process that
+//! Not here: the kind that the server serves. The surprise: signals are sent by `kill`, since a process that
 //! is stopped cannot be asked for anything.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
     process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
 };
 
+use fixpoint::Scheduler;
+use fixpoint_server::{
+    Access, Hosts, Kind, Server,
+    store::{EtcdOptions, EtcdStore},
+};
+use fixpoint_trace::{record::Recorder, store::memory::MemoryStore};
+
 use super::Result;
+
+/// What one of the servers is told when it is started.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Part {
+    name: String,
+    port: u16,
+    /// The members of etcd, parted by commas
+    etcd: String,
+    /// How long a lease lives, in seconds
+    life: u64,
+}
+
+/// Is one of the servers, for as long as nobody ends it. Its records are under `prefix`, its traces in
+/// memory.
+///
+/// # Errors
+/// If etcd or the port cannot be had, or the server fails.
+pub async fn serve(part: Part, prefix: &str, kind: impl Kind, scheduler: Scheduler) -> Result {
+    let runs = EtcdStore::open(EtcdOptions {
+        endpoints: part.etcd.split(',').map(str::to_owned).collect(),
+        prefix: prefix.to_owned(),
+        ..EtcdOptions::default()
+    })
+    .await?;
+    let traces = Arc::new(MemoryStore::default());
+    let (recorder, writer) = Recorder::new(Arc::clone(&traces) as _);
+    tokio::spawn(writer.run(std::future::pending()));
+    let server = Server::builder()
+        .kind(kind)
+        .name(part.name)
+        .runs(Arc::new(runs))
+        .traces(traces, recorder)
+        .access(Access::Anyone(Hosts::default()))
+        .scheduler(scheduler)
+        .take_over_after(Duration::from_secs(part.life))
+        .build()?;
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, part.port)).await?;
+    Ok(server.run(listener, std::future::pending()).await?)
+}
 
 /// A server that this program started. Ends with this.
 #[derive(Debug)]
