@@ -27,6 +27,11 @@ use crate::error::{CliError, Result};
 /// The kind meant where a document names none.
 pub(crate) const DEFAULT_KIND: &str = "clusters";
 
+/// Kind and name of a resource that is meant: `clusters/idg`, or `idg` alone.
+pub(crate) fn meant(text: &str) -> (&str, &str) {
+    text.split_once('/').unwrap_or((DEFAULT_KIND, text))
+}
+
 /// One resource that is wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Document {

@@ -1,7 +1,7 @@
 //! `fixpoint delete`: asks for a resource to go, with all that was made for it.
 
 use super::wait;
-use crate::{Session, document::DEFAULT_KIND, error::Result};
+use crate::{Session, document, error::Result};
 
 /// Delete a cluster and all that was made for it
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ Examples:
 
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result {
-        let (kind, name) = self.name.split_once('/').unwrap_or((DEFAULT_KIND, &self.name));
+        let (kind, name) = document::meant(&self.name);
         let accepted = session.client.delete(kind, name).await?;
         let run = accepted.run_id.as_deref().unwrap_or_default();
         let line = format!("{kind}/{name} is being deleted  run {run}");

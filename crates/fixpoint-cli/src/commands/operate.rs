@@ -6,7 +6,7 @@
 use fixpoint_client::{ActRequest, Run, SkipRequest, Verb};
 
 use super::{state, wait};
-use crate::{Session, document::DEFAULT_KIND, error::Result};
+use crate::{Session, document, error::Result};
 
 /// What all of them take.
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,16 @@ pub(crate) struct Act {
     /// Why, for whoever reads the run's trace
     #[arg(short, long, value_name = "TEXT")]
     reason: Option<String>,
+}
+
+/// What those take after which a run goes on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GoOn {
+    #[command(flatten)]
+    act: Act,
+    /// Stay until the run has ended, and show its steps
+    #[arg(short, long)]
+    wait: bool,
 }
 
 /// End a run; its step at work finishes
@@ -49,10 +59,7 @@ Examples:
   fixpoint resume idg --reason 'the incident is over' --wait")]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
-    act: Act,
-    /// Stay until the run has ended, and show its steps
-    #[arg(short, long)]
-    wait: bool,
+    on: GoOn,
 }
 
 /// Try again at once what did not go well, by a new run
@@ -63,10 +70,7 @@ Examples:
   fixpoint retry idg --reason 'the quota was raised'")]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
-    act: Act,
-    /// Stay until the run has ended, and show its steps
-    #[arg(short, long)]
-    wait: bool,
+    on: GoOn,
 }
 
 /// Have a run look at the world again at once
@@ -80,10 +84,7 @@ A run that goes on ends its waits and asks its plan again; after one that has co
 starts.")]
 pub(crate) struct ReplanArgs {
     #[command(flatten)]
-    act: Act,
-    /// Stay until the run has ended, and show its steps
-    #[arg(short, long)]
-    wait: bool,
+    on: GoOn,
 }
 
 /// Leave out a step of a run
@@ -131,19 +132,19 @@ impl PauseArgs {
 
 impl ResumeArgs {
     pub(crate) async fn run(self, session: &Session) -> Result {
-        self.act.run(session, Verb::Resume, self.wait).await
+        self.on.act.run(session, Verb::Resume, self.on.wait).await
     }
 }
 
 impl RetryArgs {
     pub(crate) async fn run(self, session: &Session) -> Result {
-        self.act.run(session, Verb::Retry, self.wait).await
+        self.on.act.run(session, Verb::Retry, self.on.wait).await
     }
 }
 
 impl ReplanArgs {
     pub(crate) async fn run(self, session: &Session) -> Result {
-        self.act.run(session, Verb::Replan, self.wait).await
+        self.on.act.run(session, Verb::Replan, self.on.wait).await
     }
 }
 
@@ -171,7 +172,7 @@ async fn tell(session: &Session, verb: Verb, run: &Run, waits: bool) -> Result {
 
 /// The run that is meant: one by its id, or the newest of a cluster.
 async fn newest(session: &Session, meant: &str) -> Result<String> {
-    let (kind, name) = meant.split_once('/').unwrap_or((DEFAULT_KIND, meant));
+    let (kind, name) = document::meant(meant);
     // No name of a resource has 24 digits after `run-`, for it could not be told from a run's id.
     let is_run = meant.strip_prefix("run-").is_some_and(|digits| {
         digits.len() == 24 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())

@@ -2,14 +2,9 @@
 
 use std::path::PathBuf;
 
-use fixpoint_client::PlanPreview;
+use fixpoint_client::{Iteration, PlanPreview, PlannedStep, SeenFact, WithheldStep};
 
-use crate::{
-    Session,
-    document::{self, DEFAULT_KIND},
-    error::Result,
-    output::Paint,
-};
+use crate::{Session, document, error::Result, output::Paint};
 
 /// Show the steps that would be taken now; changes nothing
 #[derive(Debug, clap::Args)]
@@ -35,7 +30,7 @@ impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result {
         let client = &session.client;
         if let Some(name) = &self.name {
-            let (kind, name) = name.split_once('/').unwrap_or((DEFAULT_KIND, name));
+            let (kind, name) = document::meant(name);
             return show(session, &format!("{kind}/{name}"), &client.plan(kind, name).await?);
         }
         for document in document::read(&self.file.unwrap_or_default())? {
@@ -67,17 +62,28 @@ pub(crate) fn text(key: &str, preview: &PlanPreview, paint: Paint) -> String {
         1 => "1 step to take first".to_owned(),
         _ => format!("{count} steps to take first"),
     };
+    let Iteration { steps, withheld, seen, .. } = iteration;
     let mut lines = vec![format!("{} ({plan}): {left}", paint.bold(key))];
-    for step in &iteration.steps {
-        let key = if step.key == step.name { "" } else { &step.key };
-        lines.push(format!("  + {}  {}", paint.good(&step.name), paint.dim(key)));
-    }
-    for held in &iteration.withheld {
-        lines.push(format!("  - {}: {}", paint.busy(&held.what), held.why));
-    }
-    for fact in &iteration.seen {
-        lines.push(format!("  {} {}: {}", paint.dim("saw"), fact.what, fact.value));
-    }
+    lines.extend(answer(steps, withheld, seen, paint));
     lines.push(paint.dim(format!("  trace {trace_id}")));
-    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+    lines.join("\n")
+}
+
+/// What a plan answered: the steps that it wants, what it withholds, and what it saw.
+pub(super) fn answer(
+    steps: &[PlannedStep],
+    withheld: &[WithheldStep],
+    seen: &[SeenFact],
+    paint: Paint,
+) -> Vec<String> {
+    let steps = steps.iter().map(|step| {
+        let key = if step.key == step.name { "" } else { &step.key };
+        format!("  + {}  {}", paint.good(&step.name), paint.dim(key))
+    });
+    let withheld =
+        withheld.iter().map(|held| format!("  - {}: {}", paint.busy(&held.what), held.why));
+    let seen =
+        seen.iter().map(|fact| format!("  {} {}: {}", paint.dim("saw"), fact.what, fact.value));
+    let lines = steps.chain(withheld).chain(seen);
+    lines.map(|line| line.trim_end().to_owned()).collect()
 }

@@ -5,10 +5,9 @@
 
 use fixpoint_client::{Accepted, Drift};
 
-use super::{time, wait};
+use super::{plan::answer, time, wait};
 use crate::{
-    Session,
-    document::DEFAULT_KIND,
+    Session, document,
     error::{CliError, Result},
     output::Paint,
 };
@@ -35,7 +34,7 @@ by a run then, within the server's budget.";
 
 impl Args {
     pub(crate) async fn run(self, session: &Session) -> Result {
-        let (kind, name) = self.name.split_once('/').unwrap_or((DEFAULT_KIND, &self.name));
+        let (kind, name) = document::meant(&self.name);
         let Accepted { resource, run_id, .. } = session.client.verify(kind, name).await?;
         let (key, output) = (format!("{kind}/{name}"), &session.output);
         // A run may have come between the look and the answer.
@@ -91,19 +90,10 @@ fn text(key: &str, drift: &Drift, trace_id: &str, paint: Paint) -> String {
     };
     let (drifted, since) = (paint.busy("drifted"), time(drift.since));
     let mut lines = vec![format!("{} has {drifted} since {since} UTC: {what}", paint.bold(key))];
-    for step in &drift.steps {
-        let key = if step.key == step.name { "" } else { &step.key };
-        lines.push(format!("  + {}  {}", paint.good(&step.name), paint.dim(key)));
-    }
-    for held in &drift.withheld {
-        lines.push(format!("  - {}: {}", paint.busy(&held.what), held.why));
-    }
-    for fact in &drift.seen {
-        lines.push(format!("  {} {}: {}", paint.dim("saw"), fact.what, fact.value));
-    }
+    lines.extend(answer(&drift.steps, &drift.withheld, &drift.seen, paint));
     if let Some(held) = &drift.held {
         lines.push(format!("  not mended by itself: {held}"));
     }
     lines.push(paint.dim(format!("  trace {trace_id}")));
-    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+    lines.join("\n")
 }
