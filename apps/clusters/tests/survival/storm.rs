@@ -82,11 +82,7 @@ fn the_disk_is_full_for_a_while() {
 /// Goes through a flow whose server cannot write anything down for a while, in the midst of it.
 fn full_disk(flow: &'static Flow) {
     let quiet = calls_of(flow);
-    let world = World::new();
-    if flow.begins_with_a_cluster() {
-        let first = async |client: Client| flow::carry_out(&client, &Flow::FIRST).await;
-        world.live(&Arc::new(Moments::count()), first).unwrap().unwrap();
-    }
+    let world = prepared(flow);
     let before = world.arrived().len();
     let calls = || world.arrived().len() - before;
     let moments = Arc::new(Moments::count());
@@ -121,6 +117,16 @@ fn full_disk(flow: &'static Flow) {
     evidence::check_made(&world, flow).unwrap_or_else(|why| panic!("full disk: {why}"));
 }
 
+/// A world in which the flow can begin.
+fn prepared(flow: &Flow) -> World {
+    let world = World::new();
+    if flow.begins_with_a_cluster() {
+        let first = async |client: Client| flow::carry_out(&client, &Flow::FIRST).await;
+        world.live(&Arc::new(Moments::count()), first).unwrap().unwrap();
+    }
+    world
+}
+
 /// Returns when no call has come for a while.
 async fn settle(calls: impl Fn() -> usize) {
     let (mut since, mut last) = (Instant::now(), calls());
@@ -135,11 +141,7 @@ async fn settle(calls: impl Fn() -> usize) {
 /// Goes through a flow while calls fail, and on when they do not any more.
 fn weather(name: &str, flow: &'static Flow, rules: &Value, until: Until) {
     let quiet = calls_of(flow);
-    let world = World::new();
-    if flow.begins_with_a_cluster() {
-        let first = async |client: Client| flow::carry_out(&client, &Flow::FIRST).await;
-        world.live(&Arc::new(Moments::count()), first).unwrap().unwrap();
-    }
+    let world = prepared(flow);
     let before = world.arrived().len();
     world.sandbox.set_faults(serde_json::from_value::<Faults>(rules.clone()).unwrap());
     let sandbox = world.sandbox.clone();
