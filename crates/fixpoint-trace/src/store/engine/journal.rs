@@ -7,7 +7,7 @@
 //! A frame is the payload's length (u32), the CRC-32 of what follows (u32), the signal (u8), whether
 //! it holds traces that moved here from the log before (u8), two zero bytes, and the payload;
 //! integers are little-endian. A frame that is cut off, or whose
-//! checksum is wrong, ends the log: it was never acknowledged.
+//! checksum is wrong, ends the log: it was never acknowledged. So do the zeros behind the last one.
 
 use std::{
     fs::{File, OpenOptions},
@@ -23,6 +23,10 @@ use crate::store::{
 
 const HEADER: usize = 12;
 
+/// How far the file is made longer ahead of what is written. Where a write makes the file longer, a
+/// sync has to wait for the file system's own log as well, which takes several times as long.
+const AHEAD: u64 = 4 << 20;
+
 /// One file of the write-ahead log.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -30,6 +34,8 @@ pub(super) struct Journal {
     number: u64,
     /// How far it has been written.
     len: AtomicU64,
+    /// How long the file is; zeros follow what was written.
+    room: AtomicU64,
 }
 
 /// Where a frame's payload lies.
@@ -48,7 +54,7 @@ impl Journal {
         let path = path(folder, number).with_extension("new");
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        Ok(Self { file, number, len: AtomicU64::new(0) })
+        Ok(Self { file, number, len: AtomicU64::new(0), room: AtomicU64::new(0) })
     }
 
     /// From now on it counts, with all that moved into it: a crash must not leave half of that.
@@ -61,7 +67,7 @@ impl Journal {
     pub(super) fn open(folder: &Path, number: u64) -> io::Result<Self> {
         let path = path(folder, number);
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        Ok(Self { file, number, len: AtomicU64::new(0) })
+        Ok(Self { file, number, len: AtomicU64::new(0), room: AtomicU64::new(0) })
     }
 
     /// Tells of each frame. What was cut off at the end, in the middle of a write, is taken off
@@ -77,6 +83,7 @@ impl Journal {
             each(frame, &payload)?;
         }
         self.len.store(end, Relaxed);
+        self.room.store(end, Relaxed);
         if end < size {
             self.file.set_len(end)?;
             self.file.sync_all()?;
@@ -125,9 +132,18 @@ impl Journal {
             places.push(Frame { signal, moved, offset: start + buffer.len() as u64, len });
             buffer.extend_from_slice(payload);
         }
+        let end = start + buffer.len() as u64;
+        self.make_room(end);
         write_at(&self.file, &buffer, start)?;
-        self.len.store(start + buffer.len() as u64, Relaxed);
+        self.len.store(end, Relaxed);
         Ok(places)
+    }
+
+    /// Makes the file longer, if it has to be. A disk that refuses that may still take the write.
+    fn make_room(&self, end: u64) {
+        if end > self.room.load(Relaxed) && self.file.set_len(end + AHEAD).is_ok() {
+            self.room.store(end + AHEAD, Relaxed);
+        }
     }
 
     /// Returns when everything written survives the loss of power.
@@ -138,6 +154,7 @@ impl Journal {
     /// Takes off what was written from there on.
     pub(super) fn cut(&self, len: u64) -> io::Result<()> {
         self.len.store(len, Relaxed);
+        self.room.store(len, Relaxed);
         self.file.set_len(len)
     }
 
@@ -246,6 +263,26 @@ mod tests {
             let left = std::fs::metadata(path(folder.path(), 1)).unwrap().len() as usize;
             assert_eq!(left, ends[..expected].last().copied().unwrap_or(0), "the rest is gone");
         }
+    }
+
+    #[test]
+    fn the_file_is_longer_than_the_log_until_it_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = three(folder.path());
+        let size = || std::fs::metadata(path(folder.path(), 1)).unwrap().len();
+        assert_eq!(size(), written.len() + AHEAD);
+        assert_eq!(frames(folder.path()).len(), 3);
+        assert_eq!(size(), written.len());
+
+        let journal = Journal::open(folder.path(), 1).unwrap();
+        journal.replay(|_, _| io::Result::Ok(())).unwrap();
+        journal.append([(Signal::Logs, b"fourth".as_slice())], false).unwrap();
+        let before = journal.len();
+        journal.append([(Signal::Logs, b"refused".as_slice())], false).unwrap();
+        journal.cut(before).unwrap();
+        journal.append([(Signal::Logs, b"fifth".as_slice())], false).unwrap();
+        let found = frames(folder.path());
+        assert_eq!(found[3..], [b"fourth".as_slice(), b"fifth".as_slice()]);
     }
 
     #[test]
