@@ -221,8 +221,11 @@ impl Observer for Ledger {
             }
             Event::StepStarted { id, parent, step } => {
                 self.notes().started(id, parent, step)?;
-                self.kept(self.save().await)?;
-                self.spans.flush().await?;
+                // Two disks' worth of waiting at the same time. Which is there first is of no matter:
+                // nothing of the step is done before both are.
+                let (saved, durable) = tokio::join!(self.save(), self.spans.flush());
+                self.kept(saved)?;
+                durable?;
             }
             Event::Waiting { id, reason, wanted, seen, polls, left } => {
                 let waiting = Waiting {
