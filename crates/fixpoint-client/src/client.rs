@@ -10,6 +10,7 @@ mod builder;
 mod tokens;
 mod traces;
 mod verification;
+mod webhook;
 
 use std::time::Duration;
 

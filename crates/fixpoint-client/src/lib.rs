@@ -15,6 +15,7 @@ mod diff;
 mod error;
 #[cfg(feature = "client")]
 mod follow;
+mod notification;
 mod search;
 #[cfg(feature = "client")]
 mod sse;
@@ -36,6 +37,9 @@ pub use diff::{
 pub use error::Error;
 #[cfg(feature = "client")]
 pub use follow::{RunFollower, TraceFollower};
+pub use notification::{
+    Notification, NotificationState, WebhookData, WebhookEvent, WebhookMessage, WebhookTest,
+};
 pub use search::{
     AttributePage, BucketStats, Counts, DurationBucket, OperationPage, OperationSummary, PinPage,
     RateBucket, RatePage, Rates, ServicePage, ServiceSummary, StoreStats,

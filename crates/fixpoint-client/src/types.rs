@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Act, SkippedStep, Verification};
+use crate::{Act, Notification, SkippedStep, Verification};
 
 /// A resource: what is wanted (`spec`), what was made (`status`), and how far the two agree.
 ///
@@ -181,6 +181,8 @@ pub enum RunCause {
     Request,
     /// The run before it failed.
     Retry,
+    /// The run before it failed for good, and its resource's failure policy has taken down what it made.
+    RollBack,
     /// The resource was solved, and is not as wanted any more.
     Drift,
 }
@@ -191,6 +193,7 @@ impl RunCause {
         match self {
             Self::Request => "request",
             Self::Retry => "retry",
+            Self::RollBack => "roll_back",
             Self::Drift => "drift",
         }
     }
@@ -243,6 +246,9 @@ pub struct Run {
     /// What operators did to it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<Act>,
+    /// What the server's webhook is told of it; for the server's own operators, not for tenants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<Notification>,
     /// The steps of the newest answer of `create` that were skipped. A run that has converged with
     /// some has not reached its generation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

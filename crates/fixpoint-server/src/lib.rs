@@ -22,6 +22,7 @@ pub mod store;
 mod tests;
 mod ui;
 mod verify;
+mod webhook;
 mod why;
 
 pub use access::{Access, FirstTokenError, Hosts, first_token};
@@ -30,4 +31,5 @@ pub use kind::{Invalid, Kind, ResourceRef, StatusCell};
 pub use runner::{NotOwner, may_act};
 pub use server::{Builder, Error, Server};
 pub use verify::{OnlyLooks, Verifying, may_change};
+pub use webhook::{Webhook, WebhookError};
 pub use why::Hints;

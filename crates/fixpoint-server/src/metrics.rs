@@ -35,6 +35,7 @@ struct Counts {
     runs: BTreeMap<String, u64>,
     verifications: BTreeMap<String, u64>,
     mends: BTreeMap<String, u64>,
+    webhook: BTreeMap<String, u64>,
     received: BTreeMap<String, u64>,
     rejected: BTreeMap<String, u64>,
     refused: BTreeMap<String, u64>,
@@ -68,6 +69,8 @@ pub(crate) struct Gauges {
     pub(crate) open_runs: BTreeMap<&'static str, u64>,
     /// Resources that have drifted, by kind.
     pub(crate) drifted: BTreeMap<&'static str, u64>,
+    /// Notifications that the webhook has not taken yet.
+    pub(crate) undelivered: u64,
     /// Records that the trace recorder lost.
     pub(crate) dropped: u64,
     /// What the trace store holds.
@@ -109,6 +112,11 @@ impl Metrics {
     pub(crate) fn mend(&self, kind: &str, outcome: &str) {
         let labels = format!("kind=\"{kind}\",outcome=\"{outcome}\"");
         *self.counts().mends.entry(labels).or_default() += 1;
+    }
+
+    /// The webhook was sent something, and took it or did not.
+    pub(crate) fn webhook(&self, result: &str) {
+        *self.counts().webhook.entry(format!("result=\"{result}\"")).or_default() += 1;
     }
 
     /// A run was taken over from another server.
@@ -164,6 +172,11 @@ impl Metrics {
                 &counts.mends,
             ),
             (
+                "fixpoint_webhook_deliveries_total",
+                "Attempts to tell the webhook: delivered, to be made again, or failed for good.",
+                &counts.webhook,
+            ),
+            (
                 "fixpoint_received_records_total",
                 "Spans and log lines of others that were stored.",
                 &counts.received,
@@ -205,6 +218,12 @@ impl Metrics {
                 "Writes that came after the run was another server's.",
                 "counter",
                 counts.late_writes,
+            ),
+            (
+                "webhook_waiting",
+                "Notifications that the webhook has not taken yet.",
+                "gauge",
+                now.undelivered,
             ),
             (
                 "trace_records_dropped_total",

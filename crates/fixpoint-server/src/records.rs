@@ -13,6 +13,8 @@
 //! | `runs-of/<kind>/<name>/<run>` | empty; for listing by resource |
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
 //! | `acts/<run>/<number>` | what operators did to the run (`acts.rs`) |
+//! | `notifications/<run>/<event>` | what the webhook is told of the run (`webhook/record.rs`) |
+//! | `undelivered/<run>/<event>` | empty; there until the webhook has been told, or it is given up |
 //! | `verifications/<kind>/<name>` | what the last look at a solved resource found (`verify/record.rs`) |
 //! | `mending/<place>` | the run that has one of the places for mends (`verify/mend.rs`) |
 //! | `runs-by/<tenant>/<run>` | empty; for listing by tenant |
@@ -103,6 +105,13 @@ pub(crate) mod key {
     }
     pub(crate) fn act(run: &str, number: usize) -> String {
         format!("acts/{run}/{number:06}")
+    }
+    pub(crate) fn notification(run: &str, event: &str) -> String {
+        format!("notifications/{run}/{event}")
+    }
+    pub(crate) const UNDELIVERED: &str = "undelivered/";
+    pub(crate) fn undelivered(run: &str, event: &str) -> String {
+        format!("{UNDELIVERED}{run}/{event}")
     }
     pub(crate) const FIRST_TOKEN: &str = "first-token";
     pub(crate) fn token(hash: &str) -> String {

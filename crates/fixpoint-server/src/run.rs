@@ -37,6 +37,8 @@ pub(crate) enum Cause {
     Again(Option<SpanContext>, Option<SpanContext>),
     /// The run before this one failed.
     Retry(SpanContext),
+    /// The run before this one failed for good, and what it made is taken down.
+    RollBack(SpanContext),
     /// A look found that the resource is not as wanted any more; the look's span.
     Drift(SpanContext),
 }
@@ -49,11 +51,14 @@ impl RunRecord {
             Cause::Request(None) => (TraceId::random(), None, None),
             Cause::Again(Some(span), last) => (span.trace_id, Some(span.span_id), last),
             Cause::Again(None, last) => (TraceId::random(), None, last),
-            Cause::Retry(span) | Cause::Drift(span) => (TraceId::random(), None, Some(span)),
+            Cause::Retry(span) | Cause::RollBack(span) | Cause::Drift(span) => {
+                (TraceId::random(), None, Some(span))
+            }
         };
         let cause = match cause {
             Cause::Request(_) | Cause::Again(..) => RunCause::Request,
             Cause::Retry(_) => RunCause::Retry,
+            Cause::RollBack(_) => RunCause::RollBack,
             Cause::Drift(_) => RunCause::Drift,
         };
         let now = Timestamp::now();
@@ -76,6 +81,7 @@ impl RunRecord {
             active: Vec::new(),
             plan_history: Vec::new(),
             acts: Vec::new(),
+            notifications: Vec::new(),
             skipped: Vec::new(),
             error: None,
             unusual: None,

@@ -26,6 +26,7 @@ use crate::{
     seen::Sealed,
     store::RunStore,
     verify::{Asking, Due, Verifier, Verifying},
+    webhook::Webhook,
     why::{Explainer, Hints, Learner},
 };
 
@@ -146,6 +147,7 @@ pub struct Builder {
     apis: Option<Apis>,
     access: Option<Access>,
     tls: Option<Tls>,
+    webhook: Option<Webhook>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -265,6 +267,13 @@ impl Builder {
         self
     }
 
+    /// Tells a webhook what went wrong for good. Nobody is told, if not set.
+    #[must_use]
+    pub fn webhook(mut self, webhook: Webhook) -> Self {
+        self.webhook = Some(webhook);
+        self
+    }
+
     /// Mounts a control at `/dev/{name}`. For development servers only.
     #[must_use]
     pub fn control(mut self, name: impl Into<String>, control: Arc<dyn Control>) -> Self {
@@ -311,6 +320,7 @@ impl Builder {
             tenure,
             verifier: Verifier::new(self.verifying, Arc::clone(&due)),
             strays: Default::default(),
+            webhook: self.webhook.clone(),
             stopping: stopping.clone(),
         });
         let (wakes, runner) = Runner::new(shared);
@@ -330,6 +340,7 @@ impl Builder {
             explainer,
             apis: self.apis.unwrap_or_else(|| Arc::new(Vec::new)),
             exported: self.exported,
+            webhook: self.webhook,
             controls: Arc::new(self.controls),
             pace: self.pace,
             stopping,

@@ -43,6 +43,8 @@ pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
 pub const HTTP_ROUTE: &str = "http.route";
 /// The status code of an HTTP answer.
 pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+/// How many times the same request was sent before.
+pub const HTTP_REQUEST_RESEND_COUNT: &str = "http.request.resend_count";
 /// The path of a request, without its query.
 pub const URL_PATH: &str = "url.path";
 /// The host that was called.
@@ -113,9 +115,14 @@ pub const ACT_BY: &str = "fixpoint.act.by";
 /// Why, in their words.
 pub const ACT_REASON: &str = "fixpoint.act.reason";
 
+/// The `webhook-id` of what a webhook is told, the same in every attempt.
+pub const WEBHOOK_ID: &str = "fixpoint.webhook.id";
+/// What it is told of: `run.failed`.
+pub const WEBHOOK_EVENT: &str = "fixpoint.webhook.event";
+
 /// The run that a span belongs to.
 pub const RUN_ID: &str = "fixpoint.run.id";
-/// Why there is the run: `request`, `retry` or `drift`.
+/// Why there is the run: `request`, `retry`, `roll_back` or `drift`.
 pub const RUN_CAUSE: &str = "fixpoint.run.cause";
 /// What a look at a solved resource found: `as_wanted`, `drifted`, `failed` or `interrupted`.
 pub const VERIFY_RESULT: &str = "fixpoint.verify.result";

@@ -17,7 +17,7 @@ pub(crate) enum Need {
     Read,
     /// To act on resources and runs.
     Act,
-    /// To manage tokens and what is kept.
+    /// To manage tokens, what is kept, and who is told.
     Administer,
 }
 
@@ -29,7 +29,7 @@ impl Need {
         match route.unwrap_or_default() {
             "/healthz" | "/assets/{name}" if reads => Self::Nothing,
             "/sign-in" | "/sign-out" => Self::Nothing,
-            "/v1/tokens" | "/v1/tokens/{id}" => Self::Administer,
+            "/v1/tokens" | "/v1/tokens/{id}" | "/v1/webhook/test" => Self::Administer,
             "/v1/traces" if *method == Method::POST => Self::Send,
             "/v1/traces/{id}/pin" if !reads => Self::Administer,
             route if route.starts_with("/dev/") && !reads => Self::Administer,

@@ -109,6 +109,7 @@ const WHOLE: &[&str] = &[
     "/v1/rates",
     "/v1/attributes",
     "/v1/pins",
+    "/v1/webhook/test",
     "/v1/traces/{id}/pin",
     "/metrics",
     "/operations",

@@ -46,6 +46,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
             *now.open_runs.entry(run.record.run.state.as_str()).or_default() += 1;
         }
     }
+    now.undelivered = records.count_undelivered().await?;
     for kind in app.kinds.keys() {
         let drifted = records.drifted(&Scope::WHOLE, kind, None, usize::MAX).await?;
         now.drifted.insert(kind, drifted.items.len() as u64);

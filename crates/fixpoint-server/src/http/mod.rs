@@ -32,6 +32,7 @@ mod trace;
 mod traces;
 mod verify;
 mod view;
+mod webhook;
 mod why;
 mod words;
 
@@ -39,7 +40,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Extension, Router, middleware,
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use fixpoint::Pace;
 use fixpoint_trace::{export::Exported, record::Recorder, store::TraceStore};
@@ -62,6 +63,7 @@ use crate::{
     records::Records,
     seen::Sealed,
     verify::Asking,
+    webhook::Webhook,
     why::Explainer,
 };
 
@@ -96,6 +98,8 @@ pub(crate) struct App {
     pub(crate) apis: Apis,
     /// What is copied to other backends.
     pub(crate) exported: Exported,
+    /// Who is told what went wrong for good.
+    pub(crate) webhook: Option<Webhook>,
     pub(crate) controls: Arc<BTreeMap<String, Arc<dyn Control>>>,
     pub(crate) pace: Pace,
     /// Cancelled when the server is to stop; whatever streams ends then.
@@ -103,7 +107,7 @@ pub(crate) struct App {
 }
 
 /// What the API itself serves under `/v1`, where each kind has a path, too.
-pub(crate) const TAKEN: [&str; 13] = [
+pub(crate) const TAKEN: [&str; 14] = [
     "apis",
     "attributes",
     "find",
@@ -117,6 +121,7 @@ pub(crate) const TAKEN: [&str; 13] = [
     "store",
     "tokens",
     "traces",
+    "webhook",
 ];
 
 /// All routes.
@@ -131,6 +136,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(diff::routes())
         .route("/v1/apis", get(apis::list))
         .merge(tokens::routes())
+        .route("/v1/webhook/test", post(webhook::test))
         .route("/v1/logs", get(logs::list))
         .route("/v1/find", get(find::find))
         .route("/v1/openapi.json", get(openapi::document))

@@ -9,7 +9,8 @@ mod traces;
 use axum::{Json, extract::State};
 use fixpoint_client::{
     ActRequest, ApiPage, CreatedToken, NewToken, OnFailure, PlanPreview, Problem, Resource,
-    ResourcePage, Run, RunPage, SkipRequest, Token, TokenPage, Verb, Why,
+    ResourcePage, Run, RunPage, SkipRequest, Token, TokenPage, Verb, WebhookEvent, WebhookMessage,
+    WebhookTest, Why,
 };
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -43,6 +44,12 @@ pub(super) fn assemble(kinds: &Kinds) -> Value {
     document.counts();
     document.tokens();
     document.health();
+    let message = document.schema::<WebhookMessage>();
+    let webhooks: Map<_, _> = WebhookEvent::ALL
+        .into_iter()
+        .chain([WebhookEvent::Ping])
+        .map(|event| (event.to_string(), json!({ "post": told(event, &message) })))
+        .collect();
     // Every error answer is one of these, so it stands in the components and not in each path.
     let problem = document.generator.subschema_for::<Problem>();
     let mut schemas = document.generator.take_definitions(true);
@@ -57,6 +64,7 @@ pub(super) fn assemble(kinds: &Kinds) -> Value {
                 traceparent, b3 and uber-trace-id of a request continue the caller's trace.",
         },
         "paths": document.paths,
+        "webhooks": webhooks,
         "security": [{ "token": [] }],
         "components": {
             "securitySchemes": { "token": {
@@ -228,6 +236,9 @@ impl Document {
         let summary =
             "Says how the APIs stand that plans call: whether calls are sent, how many wait.";
         self.path("/v1/apis", "get", get(summary, &[], &[("200", apis)]));
+        let tested = self.json::<WebhookTest>();
+        let summary = "Sends the webhook a ping, and says how it went. 409 if there is no webhook.";
+        self.path("/v1/webhook/test", "post", get(summary, &[], &[("200", tested)]));
         let plain = |description: &str, media: &str| json!({ "description": description, "content": { media: {} } });
         let healthy = plain("Both stores answer.", "application/json");
         self.path(
@@ -300,6 +311,27 @@ fn does(verb: Verb) -> &'static str {
              it has no such step."
         }
     }
+}
+
+/// What the operator's webhook is sent.
+fn told(event: WebhookEvent, message: &Value) -> Value {
+    let summary = match event {
+        WebhookEvent::RunFailed => "A run failed for good, or does not converge.",
+        WebhookEvent::RunPaused => "A run was paused by its resource's failure policy.",
+        WebhookEvent::RolledBack => "What a failed creation had made has been taken down.",
+        WebhookEvent::Drifted => "A solved resource is not as wanted any more.",
+        WebhookEvent::Ping => "Somebody wants to see whether the webhook works.",
+    };
+    let signed = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| {
+        json!({ "name": name, "in": "header", "required": true, "schema": { "type": "string" } })
+    });
+    json!({
+        "summary": summary,
+        "description": "Signed as Standard Webhooks has it. Sent again until it is answered with success.",
+        "parameters": signed,
+        "requestBody": body("application/json", message),
+        "responses": { "2XX": { "description": "Taken." }, "410": { "description": "Not sent again." } },
+    })
 }
 
 /// A spec's schema for use beside `name`: `additionalProperties: false` would refuse the name.

@@ -123,10 +123,11 @@ pub(super) fn no_run(id: &str) -> Problem {
 async fn events(app: View, Path(id): Path<String>) -> Result<impl IntoResponse, Problem> {
     // Before the first look, so that no change falls between the two.
     let (watch, acts) = (app.records.watch_run(&id), app.records.watch_acts(&id));
+    let notifications = app.records.watch_notifications(&id);
     if app.records.run(&id).await?.is_none() {
         return Err(no_run(&id));
     }
-    let follower = Follower { app, id, watch, acts, told: None };
+    let follower = Follower { app, id, watch, acts, notifications, told: None };
     Ok(sse::stream(stream::unfold(follower, async |mut follower| {
         let run = follower.next().await?;
         Some((sse::event("run", &run), follower))
@@ -138,6 +139,7 @@ struct Follower {
     id: String,
     watch: Watch,
     acts: Watch,
+    notifications: Watch,
     told: Option<Run>,
 }
 
@@ -158,6 +160,7 @@ impl Follower {
             tokio::select! {
                 changed = self.watch.next() => drop(changed?),
                 changed = self.acts.next() => drop(changed?),
+                changed = self.notifications.next() => drop(changed?),
                 () = self.app.stopping.cancelled() => return None,
             }
             // One look serves all changes so far.

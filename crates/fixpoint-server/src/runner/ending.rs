@@ -8,19 +8,25 @@ use std::error::Error as StdError;
 
 use fixpoint::{Chain, Error, Permanent, Report};
 use fixpoint_client::{
-    Act, Actor, ErrorReport, OnFailure, PlannedStep, Run, RunCause, RunState, Verb,
+    Act, Actor, ErrorReport, OnFailure, PlannedStep, RunState, Verb, WebhookEvent,
 };
 use fixpoint_trace::redact;
 use jiff::Timestamp;
-use tracing::{Span, field::Empty};
+use tracing::Span;
 
-use super::{Shared, backoff, tenure::Owned, turn::Stop};
+use super::{
+    Shared, backoff,
+    span::{close, tell_end, tell_failure},
+    tenure::Owned,
+    turn::Stop,
+};
 use crate::{
     StatusCell,
     records::{ResourceKey, Stored, key, put},
     resource::ResourceRecord,
     run::{Cause, RunEvent, RunRecord},
     store::{Action, Precondition, StoreError, Write},
+    webhook::{self, News},
 };
 
 /// How a run ends.
@@ -94,12 +100,14 @@ fn report(error: &Error) -> ErrorReport {
     }
 }
 
-/// Leaves a run as it is until an operator says so. Nothing of it is at work any more.
+/// Leaves a run as it is until an operator says so. Nothing of it is at work any more. `news` is
+/// written with it.
 pub(super) async fn pause(
     shared: &Shared,
     owned: &Owned,
     mut run: Stored<RunRecord>,
     span: Span,
+    news: Vec<Write>,
 ) -> Result<(), StoreError> {
     move_on(&mut run.record, RunEvent::Paused)?;
     // Whoever takes it up again takes it from nobody.
@@ -108,7 +116,9 @@ pub(super) async fn pause(
     span.in_scope(|| tracing::info!("run {} is paused", run.record.run.id));
     close(shared, &run.record, span).await;
     let at = key::run(&run.record.run.id);
-    owned.commit(vec![put(at, &run.record, Precondition::Version(run.version))?]).await.map(drop)
+    let mut writes = vec![put(at, &run.record, Precondition::Version(run.version))?];
+    writes.extend(news);
+    owned.commit(writes).await.map(drop)
 }
 
 fn move_on(run: &mut RunRecord, event: RunEvent) -> Result<(), StoreError> {
@@ -116,15 +126,6 @@ fn move_on(run: &mut RunRecord, event: RunEvent) -> Result<(), StoreError> {
         key: key::run(&run.run.id),
         source: illegal.into(),
     })
-}
-
-/// Ends the run's span. Whoever then sees what became of the run finds the whole trace. If the
-/// traces cannot be stored, it has become so all the same.
-async fn close(shared: &Shared, run: &RunRecord, span: Span) {
-    drop(span);
-    if shared.recorder.flush().await.is_err() {
-        tracing::error!("the trace of run {} may be incomplete", run.run.id);
-    }
 }
 
 /// Ends a run. `worked_for` is the resource as the run knew it, if it did any work.
@@ -137,38 +138,40 @@ pub(super) async fn end(
     ending: Ending,
     worked_for: Option<&ResourceRecord>,
 ) -> Result<(), StoreError> {
-    let resource = shared.records.resource(key).await?.map(|stored| stored.record);
-    if resource.is_some_and(|resource| policy(&resource, &run.record, &ending) == OnFailure::Pause)
+    let mut resource = shared.records.resource(key).await?;
+    if let Some(Stored { record, .. }) = &resource
+        && policy(record, &run.record, &ending) == Some(OnFailure::Pause)
     {
-        return halt(shared, owned, run, span, ending).await;
+        return halt(shared, owned, key, run, span, ending).await;
     }
     move_on(&mut run.record, ending.event)?;
     // Another server may have taken it up.
     run.record.server = Some(shared.tenure.server.clone());
-    run.record.run.error = ending.error;
+    run.record.run.error.clone_from(&ending.error);
     run.record.run.ended_at = Some(Timestamp::now());
     tell_end(&run.record, &span);
     close(shared, &run.record, span).await;
     loop {
-        let resource = shared.records.resource(key).await?;
         let mut record = run.record.clone();
-        let resource = resource
-            .map(|stored| follow_up(shared, key, stored, &mut record, worked_for))
-            .transpose()?
-            .unwrap_or_default();
+        let follows = match resource {
+            Some(stored) => follow_up(shared, key, stored, &mut record, &ending, worked_for)?,
+            None => Vec::new(),
+        };
         let id = &record.run.id;
         let mut writes = vec![
             put(key::run(id), &record, Precondition::Version(run.version))?,
             Write::delete(key::unfinished(key, id), Precondition::Any),
         ];
-        if resource.iter().any(|write| write.what == Action::Delete) {
+        if follows.iter().any(|write| write.what == Action::Delete) {
             writes.push(Write::delete(key::verification(key), Precondition::Any));
         }
-        writes.extend(resource);
+        writes.extend(follows);
         match owned.commit(writes).await {
             // A request changed the resource; what follows must be decided anew. If somebody else
             // ended this run, that is an error.
-            Err(StoreError::Conflict { key: at }) if at == key::resource(key) => {}
+            Err(StoreError::Conflict { key: at }) if at == key::resource(key) => {
+                resource = shared.records.resource(key).await?;
+            }
             result => {
                 result?;
                 shared.metrics.run_ended(&key.kind, record.run.state);
@@ -179,12 +182,13 @@ pub(super) async fn end(
     }
 }
 
-/// What a run's end means for its resource.
+/// What a run's end means for its resource, and for whoever wants to be told.
 fn follow_up(
     shared: &Shared,
     key: &ResourceKey,
     resource: Stored<ResourceRecord>,
     run: &mut RunRecord,
+    ending: &Ending,
     worked_for: Option<&ResourceRecord>,
 ) -> Result<Vec<Write>, StoreError> {
     let Stored { mut record, version } = resource;
@@ -198,11 +202,23 @@ fn follow_up(
         record.observed_generation = record.observed_generation.max(run.run.generation);
     }
     let mut writes = Vec::new();
-    let roll_back = roll_back(shared, &record, run);
+    let policy = policy(&record, run, ending);
+    let roll_back = match policy {
+        Some(OnFailure::RollBack) => roll_back(shared, &record, run),
+        _ => None,
+    };
+    let event = match policy {
+        Some(_) => Some(WebhookEvent::RunFailed),
+        None => (converged && run.run.rolls_back).then_some(WebhookEvent::RolledBack),
+    };
+    if let Some(event) = event {
+        let next = roll_back.as_ref().map(|run| &*run.run.id);
+        writes = tell(shared, key, run, event, next)?;
+    }
     if let Some(roll_back) = roll_back {
         record.run_id.clone_from(&roll_back.run.id);
         (record.failures, record.retry_at, record.rolled_back) = (0, None, true);
-        writes = roll_back.create(key)?;
+        writes.extend(roll_back.create(key)?);
     } else if record.run_id == run.run.id {
         record.failures = match run.run.state {
             RunState::Failed => record.failures + 1,
@@ -220,9 +236,21 @@ fn follow_up(
     Ok(writes)
 }
 
-/// What the resource's policy has to say to this end of its newest run. It has nothing to say as long
-/// as the run is tried again, and to one that is cancelled.
-fn policy(resource: &ResourceRecord, run: &RunRecord, ending: &Ending) -> OnFailure {
+/// The writes that tell of what became of a run.
+fn tell(
+    shared: &Shared,
+    key: &ResourceKey,
+    run: &RunRecord,
+    event: WebhookEvent,
+    next_run_id: Option<&str>,
+) -> Result<Vec<Write>, StoreError> {
+    let (span, run) = (run.span(), &run.run);
+    webhook::tell(shared.webhook.as_ref(), &News { event, key, run, span, steps: &[], next_run_id })
+}
+
+/// What the resource's policy has to say to this end of its newest run: to one that is not tried
+/// again, and was not cancelled.
+fn policy(resource: &ResourceRecord, run: &RunRecord, ending: &Ending) -> Option<OnFailure> {
     let for_good = match ending.event {
         RunEvent::NotConverging => true,
         RunEvent::Failed => {
@@ -231,34 +259,24 @@ fn policy(resource: &ResourceRecord, run: &RunRecord, ending: &Ending) -> OnFail
         }
         _ => false,
     };
-    if for_good && resource.run_id == run.run.id { resource.on_failure } else { OnFailure::Keep }
+    (for_good && resource.run_id == run.run.id).then_some(resource.on_failure)
 }
 
-/// The run that takes down what a failed one made, if the resource's policy wants that. What has been
+/// The run that takes down what a failed one made, if there is something to take down. What has been
 /// as wanted once is perhaps in use, and stays.
 fn roll_back(shared: &Shared, resource: &ResourceRecord, run: &RunRecord) -> Option<RunRecord> {
-    let ending = Ending { event: event_of(run.run.state)?, error: run.run.error.clone() };
-    let wanted = policy(resource, run, &ending) == OnFailure::RollBack
-        && !(resource.deleting || run.run.rolls_back)
-        && resource.observed_generation == 0;
+    let wanted = !(resource.deleting || run.run.rolls_back) && resource.observed_generation == 0;
     let kind = shared.kinds.get(resource.kind.as_str()).filter(|_| wanted)?;
     let plan = kind.plan(&resource.taken_down(), StatusCell::default()).ok()?;
-    let cause = Cause::Retry(run.span()?);
+    let cause = Cause::RollBack(run.span()?);
     Some(RunRecord::rolling_back(resource, plan.name().to_owned(), cause))
-}
-
-fn event_of(state: RunState) -> Option<RunEvent> {
-    match state {
-        RunState::Failed => Some(RunEvent::Failed),
-        RunState::NotConverging => Some(RunEvent::NotConverging),
-        _ => None,
-    }
 }
 
 /// Pauses a run that has failed for good, instead of ending it: its resource says so.
 async fn halt(
     shared: &Shared,
     owned: &Owned,
+    key: &ResourceKey,
     mut run: Stored<RunRecord>,
     span: Span,
     ending: Ending,
@@ -295,61 +313,8 @@ async fn halt(
         }
     }
     tell_failure(&run.record.run, run.record.run.outcome(), &span);
-    pause(shared, owned, run, span).await
-}
-
-/// The run's span, with the ids from its record: a run taken up again goes on in the same span.
-pub(super) fn run_span(key: &ResourceKey, run: &RunRecord) -> Span {
-    let link = run.link.map(|span| format!("{}-{}", span.trace_id, span.span_id));
-    tracing::info_span!(
-        parent: None,
-        "run",
-        otel.name = format!("run {}", key.kind),
-        fixpoint.trace_id = run.run.trace_id,
-        fixpoint.span_id = run.run.span_id,
-        fixpoint.parent_id = run.parent.map(|id| id.to_string()),
-        fixpoint.link = link,
-        fixpoint.tenant = key.tenant(),
-        fixpoint.run.id = run.run.id,
-        fixpoint.resource = run.run.resource,
-        fixpoint.generation = run.run.generation,
-        fixpoint.run.cause = run.run.cause.map(RunCause::as_str),
-        fixpoint.run.attempts = run.run.attempts,
-        fixpoint.server = run.server,
-        fixpoint.run.result = Empty,
-        error.r#type = Empty,
-        otel.status_code = Empty,
-        otel.status_description = Empty,
-    )
-}
-
-/// Marks the run's span as that of a run which went so.
-fn tell_failure(run: &Run, outcome: RunState, span: &Span) {
-    let why = run.error.as_ref().map_or("", |error| error.message.as_str());
-    span.record("error.type", outcome.as_str());
-    span.record("otel.status_code", "ERROR");
-    span.record("otel.status_description", why);
-}
-
-fn tell_end(run: &RunRecord, span: &Span) {
-    let state = run.run.state;
-    span.record("fixpoint.run.result", state.as_str());
-    let why = run.run.error.as_ref().map_or("", |error| error.message.as_str());
-    if matches!(state, RunState::Failed | RunState::NotConverging) {
-        tell_failure(&run.run, state, span);
-    }
-    span.in_scope(|| match state {
-        RunState::Converged if run.run.skipped.is_empty() => {
-            tracing::info!("run {} converged", run.run.id);
-        }
-        RunState::Converged => {
-            let left =
-                run.run.skipped.iter().map(|step| &*step.name).collect::<Vec<_>>().join(", ");
-            tracing::warn!("run {} converged without {left}, skipped", run.run.id);
-        }
-        RunState::Cancelled => tracing::info!("run {} was cancelled: {why}", run.run.id),
-        _ => tracing::error!("run {} ended {state}: {why}", run.run.id),
-    });
+    let news = tell(shared, key, &run.record, WebhookEvent::RunPaused, None)?;
+    pause(shared, owned, run, span, news).await
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 mod backoff;
 mod ending;
 mod ledger;
+mod span;
 mod takeover;
 mod tenure;
 mod turn;
@@ -47,6 +48,7 @@ use crate::{
     records::{Records, ResourceKey, owned_at, unfinished_at},
     store::{Watch, Watched},
     verify::{self, Verifier},
+    webhook::{self, Webhook},
     why::Lessons,
 };
 
@@ -68,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) tenure: Tenure,
     pub(crate) verifier: Verifier,
     pub(crate) strays: Strays,
+    /// Who is told what went wrong for good.
+    pub(crate) webhook: Option<Webhook>,
     /// Cancelled when the server is to stop.
     pub(crate) stopping: CancellationToken,
 }
@@ -126,6 +130,7 @@ impl Runner {
                 listen(shared, owners, &tell),
                 keep_taking_part(shared, &tell),
                 verify::keep_time(shared, &tell),
+                Box::pin(webhook::deliver(shared)),
             )
         });
         loop {

@@ -17,7 +17,8 @@ use tokio::{
 
 use super::{
     Shared, backoff,
-    ending::{Ending, end, pause, run_span},
+    ending::{Ending, end, pause},
+    span::run_span,
     tenure::Owned,
     work,
 };
@@ -180,7 +181,7 @@ async fn turn<'a>(
         }
         (Some(_), Some(run)) if acts.pause().is_some() => {
             let span = run_span(key, &run.record);
-            pause(shared, &held.owned, run, span).await?;
+            pause(shared, &held.owned, run, span, Vec::new()).await?;
             Ok(Next::Look)
         }
         (Some(resource), Some(run)) => {

@@ -13,8 +13,9 @@ use tracing::{Instrument, Span};
 
 use super::{
     Shared,
-    ending::{Ending, end, pause, run_span},
+    ending::{Ending, end, pause},
     ledger::{Ledger, SAVE_EVERY},
+    span::run_span,
     tenure::{Owned, working_for},
     turn::{Held, Next, Stop},
 };
@@ -113,7 +114,7 @@ pub(super) async fn execute<'a>(
         Some(Stop::Paused) if matches!(result, Err(Error::Cancelled(_))) => {
             ledger.save_status().await?;
             let run = ledger.close().await?;
-            pause(shared, owned, run, span).await?;
+            pause(shared, owned, run, span, Vec::new()).await?;
             return Ok(Next::Look);
         }
         _ => {}

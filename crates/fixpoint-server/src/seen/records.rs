@@ -65,12 +65,19 @@ impl SeenRecords {
         self.records.run_within(&self.scope, id).await
     }
 
-    /// The run as the API shows it, with what each `create` answered.
+    /// The run as the API shows it, with what each `create` answered, and what the webhook is told of
+    /// it. That is the operator's, so no tenant sees it.
     pub(crate) async fn run_with_history(&self, id: &str) -> Result<Option<Run>, StoreError> {
-        match self.run(id).await? {
-            Some(_) => self.records.run_with_history(id).await,
-            None => Ok(None),
+        if self.run(id).await?.is_none() {
+            return Ok(None);
         }
+        let mut run = self.records.run_with_history(id).await?;
+        if let Some(run) = &mut run
+            && self.scope.tenant().is_none()
+        {
+            run.notifications = self.records.notifications(id).await?;
+        }
+        Ok(run)
     }
 
     /// Runs from the newest to the oldest, of one resource or all.
@@ -99,6 +106,10 @@ impl SeenRecords {
     /// Tells that something of a run has changed, and nothing of what it is.
     pub(crate) fn watch_run(&self, id: &str) -> Watch {
         self.records.watch_run(id)
+    }
+
+    pub(crate) fn watch_notifications(&self, id: &str) -> Watch {
+        self.records.watch_notifications(id)
     }
 
     pub(crate) fn watch_acts(&self, id: &str) -> Watch {

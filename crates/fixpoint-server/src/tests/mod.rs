@@ -29,6 +29,7 @@ mod toy;
 mod traces;
 mod unusual;
 mod verify;
+mod webhook;
 mod why;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -47,7 +48,7 @@ use tower::ServiceExt;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::{
-    Access, Hosts, Server, Verifying,
+    Access, Hosts, Server, Verifying, Webhook,
     http::{self, App},
     store,
     why::Learner,
@@ -65,6 +66,7 @@ struct Setup {
     verifying: Verifying,
     /// How fast its clock goes.
     pace: Pace,
+    webhook: Option<Webhook>,
     world: Arc<World>,
 }
 
@@ -73,7 +75,7 @@ impl Setup {
     fn new(name: &str, world: Arc<World>) -> Self {
         let (access, verifying) = (Access::Anyone(Hosts::default()), Verifying::default());
         let pace = Pace::times(1000.0);
-        Self { name: name.to_owned(), access, verifying, pace, world }
+        Self { name: name.to_owned(), access, verifying, pace, webhook: None, world }
     }
 }
 
@@ -183,8 +185,8 @@ impl Harness {
         recorder: Recorder,
         writer: JoinHandle<()>,
     ) -> Self {
-        let Setup { name, access, verifying, pace, world } = setup.clone();
-        let server = Server::builder()
+        let Setup { name, access, verifying, pace, webhook, world } = setup.clone();
+        let mut server = Server::builder()
             .kind(Toys(Arc::clone(&world)))
             .runs(runs)
             .traces(traces, recorder.clone())
@@ -193,10 +195,11 @@ impl Harness {
             .max_runs(4)
             .access(access)
             .verifying(verifying)
-            .pace(pace)
-            .build()
-            .unwrap();
-        let (app, runner, learner) = server.into_parts();
+            .pace(pace);
+        if let Some(webhook) = webhook {
+            server = server.webhook(webhook);
+        }
+        let (app, runner, learner) = server.build().unwrap().into_parts();
         let runner = tokio::spawn(async { runner.run().await.unwrap() });
         let router = http::router(app.clone());
         let (learner, learning) = (Some(learner), None);

@@ -1,7 +1,7 @@
 //! What becomes of a resource whose run fails for good, by its failure policy.
 
 use axum::http::StatusCode;
-use fixpoint_client::{OnFailure, Run, RunPage, RunState, Verb, Why};
+use fixpoint_client::{OnFailure, Run, RunCause, RunPage, RunState, Verb, Why};
 use serde_json::json;
 
 use super::Harness;
@@ -55,6 +55,8 @@ async fn a_creation_that_fails_for_good_is_rolled_back_and_can_be_applied_again(
     assert_eq!(failed.state, RunState::Failed);
     let runs = server.converged("toys/car").await;
     assert_eq!((runs.len(), &*runs[0].plan, runs[0].rolls_back), (2, "break_toy", true));
+    assert_eq!(runs[0].cause, Some(RunCause::RollBack));
+    assert!(server.get("/runs").await.text.contains("rolls back</span>"));
     assert_eq!(server.world.bricks("car"), 0, "what was there is gone");
     let car = server.toy("car").await;
     assert!(car.rolled_back && !car.deleting, "{car:#?}");

@@ -99,6 +99,7 @@ fn run(state: RunState) -> RunView {
             permanent: false,
         }),
         acts: vec![],
+        notifications: vec![],
         skipped: vec![],
         unusual: None,
         retry_at: failed.then(|| at(48)),

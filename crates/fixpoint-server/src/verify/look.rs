@@ -7,7 +7,7 @@
 use std::{pin::pin, time::Duration};
 
 use fixpoint::{Chain, Context, Steps};
-use fixpoint_client::{Drift, Verification};
+use fixpoint_client::{Drift, Verification, WebhookEvent};
 use fixpoint_trace::{layer, model::SpanContext, redact};
 use jiff::Timestamp;
 use tokio::{sync::Notify, time};
@@ -28,6 +28,7 @@ use crate::{
     run::{Cause, RunRecord},
     runner::{Held, Next, Owned, Shared, show_iteration, working_for},
     store::{Precondition, StoreError, Write},
+    webhook::{self, News},
 };
 
 /// How long a look may take. A run may take longer; what only looks should not.
@@ -143,6 +144,9 @@ async fn conclude(
     let settings = &shared.verifier.settings;
     let at = layer::context(&span);
     let Case { resource: Stored { record: before, version }, run, known, .. } = case;
+    // What only waits may pass by itself.
+    let is_news = |drift: &&Drift| !drift.waits;
+    let was_told = known.drift.as_ref().filter(is_news).is_some();
     let mut mends = case.before.as_ref().map(|it| it.record.mends.clone()).unwrap_or_default();
     mend::forget_old(&mut mends, began);
     let mut shown = judge(known, began, at, looked.answer);
@@ -172,6 +176,11 @@ async fn conclude(
             writes.push(place.taken_by(&run.run.id)?);
             mended_by = Some(run.run.id);
         }
+    }
+    if let Some(drift) = shown.drift.as_ref().filter(is_news).filter(|_| !was_told) {
+        let (event, next_run_id) = (WebhookEvent::Drifted, mended_by.as_deref());
+        let news = News { event, key, run: &run.run, span: at, steps: &drift.steps, next_run_id };
+        writes.extend(webhook::tell(shared.webhook.as_ref(), &news)?);
     }
     let result = span::close(&span, key, &shown, mended_by.as_deref());
     drop(span);

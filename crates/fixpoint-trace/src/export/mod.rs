@@ -29,6 +29,7 @@ use tokio::{select, sync::watch, time::timeout};
 pub use self::{
     copying::Copying,
     counts::{Copied, Exported},
+    send::retry_after,
     settings::{Settings, SettingsError},
 };
 use self::{counts::Counts, queue::Queue, send::Sender, worker::Worker};

@@ -41,8 +41,9 @@ fn outcome(status: StatusCode, headers: &HeaderMap, answer: &Answer, now: System
     }
 }
 
-/// Seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// What an answer says in `Retry-After`, in seconds or as a date: how long to wait, but not longer
+/// than an hour.
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let said = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let after = match said.parse() {
         Ok(seconds) => Duration::from_secs(seconds),

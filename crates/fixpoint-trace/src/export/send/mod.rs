@@ -16,6 +16,7 @@ use flate2::{Compression, write::GzEncoder};
 use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
 
+pub use self::http::retry_after;
 use super::settings::{Protocol, Target};
 use crate::chain::chain;
 
