@@ -26,7 +26,7 @@ use fixpoint_aws::{
 };
 use fixpoint_client::{Api, Circuit};
 use fixpoint_server::{
-    Protocol, Server, Verifying,
+    Protocol, Server, Verifying, Webhook,
     store::{DiskStore, RunStore},
 };
 use fixpoint_trace::{
@@ -64,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) take_over_after: Option<Duration>,
     /// How solved resources are kept an eye on.
     pub(crate) verifying: Verifying,
+    /// Who is told what went wrong for good.
+    pub(crate) webhook: Option<Webhook>,
     /// How traces are kept.
     pub(crate) traces: StoreOptions,
     /// How much faster than real the world's clock goes.
@@ -133,7 +135,7 @@ impl Host {
     /// Opens the stores, connects to the cloud and binds the ports. Serves nothing yet.
     pub(crate) async fn start(options: Options) -> Result<Self> {
         let Options { listen, receivers, asking, tls, data, pace, lines, .. } = options;
-        let Options { runs, take_over_after, verifying, traces, cloud, .. } = options;
+        let Options { runs, take_over_after, verifying, webhook, traces, cloud, .. } = options;
         let secured = tls.read()?;
         // Whoever owned something under another name may still be about.
         let name = format!("{:08x}", fastrand::u32(..));
@@ -198,6 +200,9 @@ impl Host {
         server = server.access(access).verifying(verifying);
         if let Some(life) = take_over_after {
             server = server.take_over_after(life);
+        }
+        if let Some(webhook) = webhook {
+            server = server.webhook(webhook);
         }
         if let Some(tls) = secured {
             server = server.tls(tls);

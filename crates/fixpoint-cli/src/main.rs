@@ -158,6 +158,7 @@ enum Command {
     Pin(commands::pin::PinArgs),
     Unpin(commands::pin::UnpinArgs),
     Token(commands::token::Args),
+    Webhook(commands::webhook::Args),
     Completions(commands::completions::Args),
 }
 
@@ -210,6 +211,7 @@ fn run(cli: Cli, output: Output) -> Result {
         Command::Pin(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Unpin(args) => runtime()?.block_on(args.run(&session()?)),
         Command::Token(args) => runtime()?.block_on(args.run(&session()?)),
+        Command::Webhook(args) => runtime()?.block_on(args.run(&session()?)),
     }
 }
 

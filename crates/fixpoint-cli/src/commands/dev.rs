@@ -13,7 +13,7 @@ use fixpoint::Pace;
 use fixpoint_aws::sandbox::Faults;
 use fixpoint_server::Protocol;
 
-use super::{keeping::Keeping, verifying::Verification};
+use super::{keeping::Keeping, telling::Telling, verifying::Verification};
 use crate::{
     error::{CliError, Result},
     host::{self, Asking, Cloud, Host, Lines, Options, Place, Runs, TlsFiles},
@@ -61,6 +61,8 @@ pub(super) struct Shared {
     keeping: Keeping,
     #[command(flatten)]
     verification: Verification,
+    #[command(flatten)]
+    telling: Telling,
     #[command(flatten)]
     access: Access,
     #[command(flatten)]
@@ -204,6 +206,7 @@ impl Shared {
             runs,
             take_over_after,
             verifying: self.verification.verifying(),
+            webhook: self.telling.webhook()?,
             traces: self.keeping.options().await?,
             pace: Pace::times(self.time_scale),
             cloud,

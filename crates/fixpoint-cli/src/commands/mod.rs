@@ -29,11 +29,13 @@ mod running;
 pub(crate) mod runs;
 pub(crate) mod search;
 pub(crate) mod serve;
+mod telling;
 pub(crate) mod token;
 pub(crate) mod trace;
 pub(crate) mod upload;
 pub(crate) mod verify;
 mod verifying;
+pub(crate) mod webhook;
 pub(crate) mod why;
 
 /// Follows runs until nothing more happens by itself, and says how each ended; an error if one did not converge.

@@ -81,6 +81,11 @@ impl Args {
         }
         let mut rows: Vec<Vec<String>> = runs.iter().map(row).collect();
         let mut head = vec!["RUN", "RESOURCE", "STATE", "STEPS", "STARTED", "TOOK", "TRACE"];
+        if runs.iter().any(|run| run.cause != Some(RunCause::Request)) {
+            head.push("CAUSE");
+            let causes = runs.iter().map(|run| run.cause.map_or("not known", RunCause::as_str));
+            rows.iter_mut().zip(causes).for_each(|(row, cause)| row.push(cause.to_owned()));
+        }
         if runs.iter().any(|run| run.unusual.is_some()) {
             head.push("UNUSUAL");
             let unusual = runs.iter().map(|run| run.unusual.clone().unwrap_or_default());
@@ -140,6 +145,11 @@ fn whole(run: &Run, paint: Paint) -> String {
             .map(|step| format!("skipped     {} by {}", paint.busy(&step.name), step.why)),
     );
     lines.extend(run.acts.iter().map(|act| format!("{}  {act}", time(act.at))));
+    for told in &run.notifications {
+        let at = told.attempted_at.unwrap_or(told.at);
+        let next = told.next_attempt_at.map(|at| format!("; again at {}", time(at)));
+        lines.push(format!("{}  webhook: {told}{}", time(at), next.unwrap_or_default()));
+    }
     if let Some(unusual) = &run.unusual {
         lines.push(format!("unusual     {}", paint.busy(unusual)));
     }

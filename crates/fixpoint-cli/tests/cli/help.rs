@@ -2,7 +2,7 @@
 
 use crate::support::fixpoint;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "demo",
     "dev",
     "serve",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 24] = [
     "operations",
     "pin",
     "unpin",
+    "webhook",
     "completions",
 ];
 

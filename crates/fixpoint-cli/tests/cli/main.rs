@@ -22,4 +22,5 @@ mod secrets;
 mod several;
 mod support;
 mod tls;
+mod webhook;
 mod why;

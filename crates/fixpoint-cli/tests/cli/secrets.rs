@@ -7,9 +7,10 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
+    sync::{Arc, Mutex},
 };
 
 use serde_json::{Value, json};
@@ -50,6 +51,27 @@ fn send(url: &str, head: &str, body: &str) -> String {
     answer
 }
 
+/// A webhook that takes nothing, and repeats in its answer all that it is sent. What it was sent is
+/// in the second.
+fn parrot() -> (SocketAddr, Arc<Mutex<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, heard) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(String::new())));
+    let hears = Arc::clone(&heard);
+    // It ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+            let head = head.join("\n");
+            *hears.lock().unwrap() += &head;
+            let length = head.len();
+            let status = format!("HTTP/1.1 500 {CANARY}\r\ncontent-length: {length}\r\n\r\n");
+            let _gone = (&stream).write_all((status + &head).as_bytes());
+        }
+    });
+    (address, heard)
+}
+
 /// Every file under the folder, with what is in it.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
@@ -64,13 +86,25 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
+fn holds(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|w| w == word.as_bytes())
+}
+
 #[test]
 fn a_planted_secret_is_found_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     // Port 9 is the discard service's: what is to be copied stays in its queue on disk.
     let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")];
-    let dev = Dev::start_in(data, &["--time-scale", "600"], &environment);
+    let (address, heard) = parrot();
+    let url = format!("http://{CANARY}a:{CANARY}b@{address}/hooks/{CANARY}c?key={CANARY}d");
+    let secret = folder.path().with_extension("webhook-secret");
+    // Base64, in which the word is to be found as well.
+    fs::write(&secret, format!("whsec_{CANARY}{}", "a".repeat(30))).unwrap();
+    let flags = ["--webhook", &url, "--webhook-secret-file", secret.to_str().unwrap()];
+    let flags = [&flags[..], &["--time-scale", "600"]].concat();
+    let dev = Dev::start_in(data, &flags, &environment);
+    fs::remove_file(&secret).unwrap();
 
     // What AWS says when it refuses: one message after another, on the first call of each creation.
     let mut seen = Vec::new();
@@ -115,6 +149,15 @@ fn a_planted_secret_is_found_nowhere() {
         assert!(send(&dev.url, &head, &body).starts_with("HTTP/1.1 "), "{head}");
     }
 
+    // What the webhook was sent and answered.
+    let tested = dev.fixpoint(&["webhook", "test"]);
+    assert!(tested.contains("did not take the ping\n  it answered 500"), "{tested}");
+    assert!(tested.contains("webhook-signature"), "{tested}");
+    seen.push(("webhook test".to_owned(), tested.into_bytes()));
+    let heard = heard.lock().unwrap().clone();
+    assert!(heard.contains(&format!("/hooks/{CANARY}c?key={CANARY}d")), "{heard}");
+    assert!(heard.contains("authorization: Basic "), "{heard}");
+
     // Everything there is to look at, as people and programs do.
     let said = dev.fixpoint(&["runs", "-o", "json", "--limit", "100"]);
     let runs: Value = serde_json::from_str(said.split_once("stdout\n").unwrap().1).unwrap();
@@ -156,6 +199,9 @@ fn a_planted_secret_is_found_nowhere() {
     let mut trace = command();
     trace.env("FIXPOINT_URL", &dev.url).args(["trace", "plant-0", "--format", "otlp-protobuf"]);
     seen.push(("a file".to_owned(), trace.output().unwrap().stdout));
+    let notified = seen.iter().filter(|(path, _)| path.starts_with("/v1/runs/"));
+    let notified = notified.filter(|(_, bytes)| holds(bytes, "\"notifications\""));
+    assert!(notified.count() >= messages().len(), "the webhook is told of each");
     assert!(dev.terminate().contains("exit status: 0"));
 
     let stored = files(data);
@@ -163,7 +209,6 @@ fn a_planted_secret_is_found_nowhere() {
         let part = data.join(part).display().to_string();
         assert!(stored.iter().any(|(path, _)| path.starts_with(&part)), "{part}: {stored:?}");
     }
-    let holds = |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|w| w == word.as_bytes());
     for (place, bytes) in stored.iter().chain(&seen) {
         assert!(!holds(bytes, CANARY), "{place} holds a planted secret");
     }

@@ -18,6 +18,7 @@ pub(crate) fn command() -> Command {
         .env_remove("FIXPOINT_URL")
         .env_remove("RUST_LOG")
         .env_remove("NO_COLOR");
+    command.env_remove("FIXPOINT_WEBHOOK").env_remove("FIXPOINT_WEBHOOK_SECRET");
     command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").stdin(Stdio::null());
     command
 }

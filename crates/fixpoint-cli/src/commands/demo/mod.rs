@@ -75,6 +75,7 @@ impl Args {
             runs: Runs::Folder,
             take_over_after: None,
             verifying: Verifying::default(),
+            webhook: None,
             traces: fixpoint_trace::store::engine::Options::default(),
             pace: Pace::times(TIMES),
             cloud: Cloud::Sandbox(Faults::default()),
