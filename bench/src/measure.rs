@@ -1,4 +1,4 @@
-//! Times gathered and told: median, the 99th percentile and the longest.
+//! Times gathered and told: median, the 99th and the 99.9th percentile, and the longest.
 
 use std::{fmt, time::Duration};
 
@@ -15,6 +15,8 @@ pub struct Summary {
     pub p50: f64,
     /// 99 of a hundred took no longer.
     pub p99: f64,
+    /// 999 of a thousand took no longer.
+    pub p999: f64,
     /// The longest.
     pub max: f64,
 }
@@ -33,11 +35,12 @@ impl Times {
     /// What they amount to.
     pub fn summary(mut self) -> Summary {
         self.0.sort_unstable();
-        let rank = |percent: usize| {
-            let place = (self.0.len() * percent).div_ceil(100).max(1) - 1;
+        let rank = |per_mille: usize| {
+            let place = (self.0.len() * per_mille).div_ceil(1000).max(1) - 1;
             self.0.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e3)
         };
-        Summary { count: self.0.len(), p50: rank(50), p99: rank(99), max: rank(100) }
+        let [p50, p99, p999, max] = [500, 990, 999, 1000].map(rank);
+        Summary { count: self.0.len(), p50, p99, p999, max }
     }
 }
 
@@ -56,7 +59,10 @@ mod tests {
         let mut times = Times::default();
         (1..=200).rev().for_each(|ms| times.add(Duration::from_millis(ms)));
         let summary = times.summary();
-        assert_eq!(summary, Summary { count: 200, p50: 100.0, p99: 198.0, max: 200.0 });
+        assert_eq!(
+            summary,
+            Summary { count: 200, p50: 100.0, p99: 198.0, p999: 200.0, max: 200.0 }
+        );
         assert_eq!(Times::default().summary(), Summary::default());
     }
 }

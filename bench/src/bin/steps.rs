@@ -4,13 +4,7 @@
 //! is as `fixpoint serve` has it, with traces, log lines, profiles and the API, through which each
 //! workflow is asked for and followed to its end. The kind is the only thing that `serve` has not.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use async_trait::async_trait;
 use clap::Parser;
@@ -18,25 +12,16 @@ use fixpoint::{BoxError, Context, Plan, Step, Steps, Together};
 use fixpoint_bench::{
     errors::exit_code,
     rounds::{Begins, Failure, Shape, Workflow, play},
+    whole::Whole,
 };
 use fixpoint_client::{Client, RunState};
 use fixpoint_server::{
-    Access, Hosts, Invalid, Kind, ResourceRef, Server, StatusCell,
+    Invalid, Kind, ResourceRef, StatusCell,
     store::{DiskStore, EtcdOptions, EtcdStore, RunStore},
-};
-use fixpoint_trace::{
-    layer::{JsonLines, RecordLayer},
-    record::Recorder,
-    store::{
-        TraceStore,
-        engine::{Engine, Options},
-    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::{net::TcpListener, sync::oneshot};
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Run steps that do nothing, as standard input asks for
 #[derive(Debug, Parser)]
@@ -62,38 +47,12 @@ async fn run(args: Args) -> Result<(), Failure> {
             Arc::new(EtcdStore::open(EtcdOptions { endpoints, prefix, ..rest }).await?)
         }
     };
-    let traces: Arc<dyn TraceStore> =
-        Arc::new(Engine::open(args.data.join("traces"), Options::default())?);
-    let (recorder, writer) = Recorder::new(Arc::clone(&traces));
-    // Answers go to standard output.
-    tracing_subscriber::registry()
-        .with(EnvFilter::new("info"))
-        .with(RecordLayer::new(recorder.clone(), Default::default()))
-        .with(JsonLines::to(io::stderr()))
-        .try_init()?;
-    let (stop_writing, written) = oneshot::channel();
-    let writing = tokio::spawn(writer.run(async move { drop::<Result<(), _>>(written.await) }));
-
     let begins = Begins::default();
-    let server = Server::builder()
-        .kind(Chains(begins.clone()))
-        .runs(runs)
-        .traces(traces, recorder)
-        .access(Access::Anyone(Hosts::default()))
-        .build()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let client = Client::new(&format!("http://{}", listener.local_addr()?))?;
-    let (stop, stopped) = oneshot::channel();
-    let serving = tokio::spawn(server.run(listener, async move {
-        drop::<Result<(), _>>(stopped.await);
-    }));
-
+    let chains = Chains(begins.clone());
+    let server = Whole::start(&args.data, runs, |server, _| server.kind(chains)).await?;
+    let client = Client::new(&server.url)?;
     let played = play(begins, move |workflow| converge(client.clone(), workflow)).await;
-    // Whoever listened may have ended by itself, which its result tells.
-    let _ = stop.send(());
-    serving.await??;
-    let _ = stop_writing.send(());
-    writing.await?;
+    server.stop().await?;
     played
 }
 
