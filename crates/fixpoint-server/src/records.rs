@@ -10,6 +10,7 @@
 //! | `runs/<run>` | [`RunRecord`] |
 //! | `iterations/<run>/<number>` | [`Iteration`] |
 //! | `unfinished/<kind>/<name>/<run>` | empty; there until the run has ended |
+//! | `ended/<state>/<run>` | empty; for listing by the state that the run ended in |
 //! | `runs-of/<kind>/<name>/<run>` | empty; for listing by resource |
 //! | `runs-in/<trace>/<run>` | empty; for finding a run by its trace |
 //! | `acts/<run>/<number>` | what operators did to the run (`acts.rs`) |
@@ -70,6 +71,8 @@ impl fmt::Display for ResourceKey {
 
 /// The keys, each in one place.
 pub(crate) mod key {
+    use fixpoint_client::RunState;
+
     use super::ResourceKey;
     use crate::access::Scope;
 
@@ -84,6 +87,9 @@ pub(crate) mod key {
     }
     pub(crate) fn unfinished(resource: &ResourceKey, run: &str) -> String {
         format!("unfinished/{resource}/{run}")
+    }
+    pub(crate) fn ended(state: RunState, run: &str) -> String {
+        format!("ended/{state}/{run}")
     }
     pub(crate) fn run_of(resource: &ResourceKey, run: &str) -> String {
         format!("runs-of/{resource}/{run}")
@@ -315,17 +321,19 @@ impl Records {
         limit: usize,
     ) -> Result<Page<Run>, StoreError> {
         // A tenant's have a list of their own: how many others have would show in the time it takes.
-        let (prefix, whole) = match of {
-            Of::Resource(resource) => (key::run_of(resource, ""), false),
-            Of::Scope(scope) => match scope.tenant() {
-                Some(tenant) => (key::run_by(tenant, ""), false),
-                None => (key::run(""), true),
+        let (prefix, whole) = match (of, state) {
+            (Of::Resource(resource), _) => (key::run_of(resource, ""), false),
+            (Of::Scope(scope), state) => match (scope.tenant(), state) {
+                (Some(tenant), _) => (key::run_by(tenant, ""), false),
+                (None, Some(state)) if state.is_final() => (key::ended(state, ""), false),
+                (None, Some(state)) => return self.open_runs(state, before, limit).await,
+                (None, None) => (key::run(""), true),
             },
         };
         let mut after = before.map(|id| format!("{prefix}{id}"));
         let mut items = Vec::new();
         loop {
-            // State has no index: it changes often, and what is looked for is mostly recent.
+            // Of one resource's or one tenant's, those in another state are left out one by one.
             let scan =
                 Scan::prefix(&*prefix).descending().after(after.take()).limit(limit.max(100));
             let listing = self.store.list(&scan).await?;
@@ -349,6 +357,29 @@ impl Records {
                 return Ok(Page { items, more: false });
             }
         }
+    }
+
+    /// The runs of all resources that are in a state from which they go on, the newest first.
+    async fn open_runs(
+        &self,
+        state: RunState,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Run>, StoreError> {
+        let mut ids = self.with_unfinished_runs().await?;
+        ids.retain(|(_, id)| before.is_none_or(|before| &**id < before));
+        ids.sort_unstable_by(|(_, a), (_, b)| b.cmp(a));
+        let mut items = Vec::new();
+        for (_, id) in ids {
+            let Some(stored) = self.run(&id).await? else { continue };
+            if stored.record.run.state == state {
+                if items.len() == limit {
+                    return Ok(Page { items, more: true });
+                }
+                items.push(stored.record.run);
+            }
+        }
+        Ok(Page { items, more: false })
     }
 
     /// The runs whose spans are in this trace, oldest first.

@@ -161,6 +161,7 @@ pub(super) async fn end(
         let mut writes = vec![
             put(key::run(id), &record, Precondition::Version(run.version))?,
             Write::delete(key::unfinished(key, id), Precondition::Any),
+            Write::put(key::ended(record.run.state, id), "", Precondition::Any),
         ];
         if follows.iter().any(|write| write.what == Action::Delete) {
             writes.push(Write::delete(key::verification(key), Precondition::Any));
