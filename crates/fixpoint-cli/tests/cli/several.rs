@@ -219,7 +219,7 @@ fn an_etcd_that_is_not_there_is_told_with_what_to_do() {
         "exit 1",
         "error: etcd cannot be used",
         &format!("because: the run store could not read: etcd at http://{free} did not answer"),
-        "Hint: is it running? `etcdctl endpoint health` says how it is",
+        "Hint: is it running without TLS (with it: etcds://)? `etcdctl endpoint health` says how it is",
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }

@@ -100,3 +100,61 @@ fn certificates_that_cannot_be_used_are_told_before_anything_starts() {
 fn log(data: &Path) -> String {
     fs::read_to_string(data.join("log.jsonl")).unwrap()
 }
+
+#[cfg(feature = "etcd")]
+#[test]
+fn a_server_shows_etcd_its_certificate_and_says_what_etcd_does_not_like() {
+    use fixpoint_server::store::testing::Etcd;
+
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let [ca, certificate, key] = certificates(data, "etcd");
+    let [other_ca, other, other_key] = certificates(data, "other");
+    let arguments = ["--cert-file", &certificate, "--key-file", &key, "--trusted-ca-file", &ca];
+    let arguments = [&arguments[..], &["--client-cert-auth"]].concat();
+    let etcd = Etcd::start_with(1, "https", &arguments).unwrap();
+    let serve = |scheme: &str, more: &[&str]| {
+        let runs = format!("{scheme}://{}/tls", etcd.addresses());
+        let cloud =
+            ["--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:9", "--auth", "off"];
+        let arguments = [&cloud[..], &["--runs", &runs], more].concat();
+        arguments.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // What the first server wrote would be there for a second.
+    let known = ["--etcd-ca", &ca, "--etcd-cert", &certificate, "--etcd-key", &key];
+    let arguments = serve("etcds", &known);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let server = Dev::serve(data, &arguments, &[]);
+    let said = server.fixpoint(&["get"]);
+    assert!(said.starts_with("exit 0"), "{said}");
+    assert!(server.terminate().contains("exit status: 0"));
+
+    let refused = |arguments: Vec<String>| {
+        let mut command = crate::support::command();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
+        let said = crate::support::run(command.env("FIXPOINT_ETCD_PASSWORD", "Canary7hunter2"));
+        assert!(!said.starts_with("exit 0") && !said.contains("Canary7"), "{said}");
+        said
+    };
+    for (scheme, more, hint) in [
+        (
+            "etcds",
+            ["--etcd-ca", &other_ca, "--etcd-cert", &certificate, "--etcd-key", &key],
+            "--etcd-ca",
+        ),
+        (
+            "etcds",
+            ["--etcd-ca", &ca, "--etcd-cert", &other, "--etcd-key", &other_key],
+            "--etcd-cert",
+        ),
+        ("etcd", ["--etcd-ca", &ca, "--etcd-cert", &certificate, "--etcd-key", &key], "etcds://"),
+    ] {
+        let said = refused(serve(scheme, &more));
+        assert!(said.contains(hint), "{hint}: {said}");
+    }
+    let said = refused(serve("etcds", &["--etcd-ca", &ca]));
+    assert!(said.contains("--etcd-cert"), "{said}");
+    let as_user = [&known[..], &["--etcd-user", "fixpoint"]].concat();
+    let said = refused(serve("etcds", &as_user));
+    assert!(said.contains("--etcd-user"), "{said}");
+}

@@ -20,6 +20,7 @@ const START: Duration = Duration::from_secs(30);
 /// A cluster of etcd's, ended and removed when it is dropped.
 #[derive(Debug)]
 pub struct Etcd {
+    scheme: &'static str,
     members: Vec<Member>,
     folder: PathBuf,
 }
@@ -37,6 +38,14 @@ impl Etcd {
     /// # Errors
     /// If there is no command `etcd`, or it does not answer in time.
     pub fn start(count: usize) -> io::Result<Self> {
+        Self::start_with(count, "http", &[])
+    }
+
+    /// The same, for clients that come by `http` or `https`, with more of etcd's own arguments.
+    ///
+    /// # Errors
+    /// As in [`Etcd::start`].
+    pub fn start_with(count: usize, scheme: &'static str, more: &[&str]) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("fixpoint-etcd-{:016x}", fastrand::u64(..)));
         std::fs::create_dir_all(&folder)?;
         // All ports are held until all are known, or two members might get the same one.
@@ -55,16 +64,17 @@ impl Etcd {
             let arguments = [
                 ["--name", &format!("m{n}")],
                 ["--data-dir", &data],
-                ["--listen-client-urls", &url(client)],
-                ["--advertise-client-urls", &url(client)],
+                ["--listen-client-urls", &format!("{scheme}://127.0.0.1:{client}")],
+                ["--advertise-client-urls", &format!("{scheme}://127.0.0.1:{client}")],
                 ["--listen-peer-urls", &url(peer)],
                 ["--initial-advertise-peer-urls", &url(peer)],
                 ["--initial-cluster", &cluster.join(",")],
             ];
-            let arguments = arguments.into_iter().flatten().map(str::to_owned).collect();
+            let arguments = arguments.iter().flatten().chain(more);
+            let arguments = arguments.map(|&argument| argument.to_owned()).collect();
             Member { arguments, client: *client, process: None }
         });
-        let mut etcd = Self { members: members.collect(), folder };
+        let mut etcd = Self { scheme, members: members.collect(), folder };
         for member in 0..count {
             etcd.spawn(member)?;
         }
@@ -104,7 +114,7 @@ impl Etcd {
 
     /// How to reach it, with keys of one's own.
     pub fn options(&self, prefix: &str) -> EtcdOptions {
-        let endpoint = |member: &Member| format!("http://127.0.0.1:{}", member.client);
+        let endpoint = |member: &Member| format!("{}://127.0.0.1:{}", self.scheme, member.client);
         EtcdOptions {
             endpoints: self.members.iter().map(endpoint).collect(),
             prefix: prefix.to_owned(),

@@ -4,6 +4,7 @@
 //! dropping the harness is a crash. Nothing is ended, flushed or told to stop.
 
 mod access;
+pub(crate) mod authority;
 mod bad_requests;
 mod diff;
 mod idempotency;

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use fixpoint_trace::{record::Recorder, store as trace_store};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -15,30 +14,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::toy::Toys;
+use super::{authority::Authority, toy::Toys};
 use crate::{Access, Hosts, Protocol, Receivers, Server, Tls, TlsError, store};
-
-/// An authority and what it signs.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A certificate for a name, and its key, in PEM.
-    fn sign(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-}
 
 /// A server with the certificate, on its API's port and OTLP's by gRPC.
 async fn serve(tls: Tls) -> (SocketAddr, SocketAddr) {
@@ -88,6 +65,9 @@ async fn ask(
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     let agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
     if protocol == "h2" {
+        // Whether it talks to us shows when it has said something.
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
+        stream.read_exact(&mut [0; 9]).await?;
         return Ok((String::new(), agreed));
     }
     let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
@@ -133,12 +113,14 @@ async fn with_a_client_ca_only_clients_that_it_signed_for_are_talked_to() {
     let (certificate, key) = authority.sign("localhost");
     let ca = clients.pem();
     let tls = Tls::from_pem(certificate.as_bytes(), key.as_bytes(), Some(ca.as_bytes())).unwrap();
-    let (api, _) = serve(tls).await;
-    let known = clients.sign("client.example");
-    let ask = async |shown| ask(api, &authority, shown, "http/1.1").await;
-    assert_eq!(ask(Some(&known)).await.unwrap().0, "HTTP/1.1 200 OK");
-    assert!(ask(None).await.is_err());
-    assert!(ask(Some(&other.sign("client.example"))).await.is_err());
+    let (api, grpc) = serve(tls).await;
+    let (known, unknown) = (clients.sign("client.example"), other.sign("client.example"));
+    for (address, protocol) in [(api, "http/1.1"), (grpc, "h2")] {
+        let ask = async |shown| ask(address, &authority, shown, protocol).await;
+        assert!(ask(Some(&known)).await.is_ok());
+        assert!(ask(None).await.is_err());
+        assert!(ask(Some(&unknown)).await.is_err());
+    }
 }
 
 #[test]

@@ -80,10 +80,12 @@ impl Place {
         let store = EtcdStore::open(options).await.map_err(|why| {
             let unreachable = matches!(why, StoreError::Unreachable { .. });
             let error = CliError::because("etcd cannot be used", why);
-            if unreachable {
-                error.hint("is it running? `etcdctl endpoint health` says how it is")
-            } else {
-                error
+            // One that wants TLS hangs up on those who come without, and does not say why.
+            let how = if self.tls { "" } else { " without TLS (with it: etcds://)" };
+            match unreachable {
+                true => error
+                    .hint(format!("is it running{how}? `etcdctl endpoint health` says how it is")),
+                false => error,
             }
         })?;
         Ok(Runs::Shared(std::sync::Arc::new(store)))

@@ -81,7 +81,11 @@ impl Lease for Kept {
                 match self.renew().await {
                     Ok(()) => break,
                     Err(Failure::LeaseLost) => return self.lose(),
-                    Err(Failure::Passing(error) | Failure::Refused(error)) => {
+                    Err(
+                        Failure::Passing(error)
+                        | Failure::Untrusted(error)
+                        | Failure::Refused(error),
+                    ) => {
                         not_renewed(&*error);
                         rest(AGAIN).await;
                     }

@@ -31,21 +31,29 @@ pub(super) struct Listener {
 impl Listener {
     /// Listens until nobody wants to hear any more.
     pub(super) async fn run(mut self) {
-        let mut failing = false;
+        let (mut failing, mut signed_in) = (false, false);
         loop {
-            match self.follow(&mut failing).await {
-                Ok(()) => {}
-                Err(Failure::Passing(error)) => self.note(&mut failing, &*error),
-                Err(Failure::Refused(error)) => {
+            let refused = match self.follow(&mut failing).await {
+                Ok(()) | Err(Failure::LeaseLost) => false,
+                Err(Failure::Passing(error)) => {
                     self.note(&mut failing, &*error);
-                    rest(ATTEMPT).await;
+                    false
                 }
-                Err(Failure::LeaseLost) => {}
-            }
+                Err(Failure::Refused(error) | Failure::Untrusted(error)) => {
+                    self.note(&mut failing, &*error);
+                    true
+                }
+            };
             if self.tell.is_closed() {
                 return;
             }
-            rest(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
+            // It may merely have forgotten who this is.
+            signed_in = refused && !signed_in && self.members.sign_in().await.is_ok();
+            match (signed_in, refused) {
+                (true, _) => {}
+                (false, true) => rest(ATTEMPT).await,
+                (false, false) => rest(PAUSE.mul_f64(0.5 + fastrand::f64())).await,
+            }
         }
     }
 
@@ -77,15 +85,16 @@ impl Listener {
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(Failure::Passing(error.into())),
             };
-            if std::mem::take(failing) {
-                tracing::info!("changes under {} are heard of again", self.prefix);
-            }
             if heard.canceled() {
                 if heard.compact_revision() > 0 {
                     self.from = heard.compact_revision();
                     self.missed().await;
+                    return Ok(());
                 }
-                return Ok(());
+                return Err(Failure::Refused(heard.cancel_reason().into()));
+            }
+            if std::mem::take(failing) {
+                tracing::info!("changes under {} are heard of again", self.prefix);
             }
             self.pass_on(&heard).await;
         }

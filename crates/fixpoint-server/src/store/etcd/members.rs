@@ -154,10 +154,15 @@ impl Members {
             Ok(Err(error)) => Failure::of(error),
             Err(_elapsed) => Failure::Passing(format!("no answer within {at_most:?}").into()),
         };
-        if let Failure::Passing(_) = failure {
+        if let Failure::Passing(_) | Failure::Untrusted(_) = failure {
             self.move_on(at);
         }
         Err(failure)
+    }
+
+    /// Has etcd told anew who this is; requests do that by themselves, watches do not.
+    pub(super) async fn sign_in(&self) -> Result<(), Failure> {
+        self.ask_once(ATTEMPT, async move |client: Client| client.refresh_token().await).await
     }
 
     /// Asks the members in turn until one answers, for as long as there is hope.
@@ -167,13 +172,23 @@ impl Members {
         question: impl Fn(Client) -> F,
     ) -> Result<T, StoreError> {
         let until = Instant::now() + PATIENCE;
-        let (mut tried, mut pause) = (0, PAUSE);
+        let (mut tried, mut untrusted, mut pause) = (0, 0, PAUSE);
         loop {
             let source = match self.ask_once(ATTEMPT, &question).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::LeaseLost) => return Err(StoreError::LeaseLost),
                 Err(Failure::Refused(source)) => return Err(StoreError::Engine { what, source }),
-                Err(Failure::Passing(source)) => source,
+                Err(Failure::Untrusted(source)) => {
+                    untrusted += 1;
+                    if untrusted == self.members.len() {
+                        return Err(StoreError::Engine { what, source });
+                    }
+                    source
+                }
+                Err(Failure::Passing(source)) => {
+                    untrusted = 0;
+                    source
+                }
             };
             tried += 1;
             if Instant::now() + pause > until {
@@ -210,6 +225,8 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 pub(super) enum Failure {
     /// Another member may, or the same one later.
     Passing(Source),
+    /// It and this process do not trust each other. One that is set up otherwise may.
+    Untrusted(Source),
     /// It would not help to ask again.
     Refused(Source),
     /// The lease that was named is not there.
@@ -229,9 +246,14 @@ impl Failure {
         let status = match &error {
             Error::GRpcStatus(status) => status,
             Error::LeaseKeepAliveError(_) => return Self::LeaseLost,
-            Error::TransportError(_) | Error::IoError(_) | Error::WatchError(_) => {
-                return Self::Passing(error.into());
+            // Nothing was sent yet: what was given is none.
+            Error::TransportError(_) => {
+                let hint = "; PEM is wanted of --etcd-ca, --etcd-cert and --etcd-key";
+                return Self::Refused(
+                    Refused { said: told(error.to_string(), &error), hint }.into(),
+                );
             }
+            Error::IoError(_) | Error::WatchError(_) => return Self::Passing(error.into()),
             _ => return Self::Refused(error.into()),
         };
         let (code, said) = (status.code(), status.message());
@@ -241,9 +263,17 @@ impl Failure {
                 "; compact and defragment it, then disarm the alarm: etcdctl alarm disarm"
             }
             Code::PermissionDenied => "; the user needs the role to read and write the prefix",
-            Code::Unauthenticated => "; give --etcd-user and FIXPOINT_ETCD_PASSWORD",
-            Code::InvalidArgument if said.contains("user name is empty") => {
-                "; give --etcd-user and FIXPOINT_ETCD_PASSWORD"
+            Code::Unauthenticated => SIGN_IN,
+            Code::InvalidArgument if said.contains("user name is empty") => SIGN_IN,
+            Code::InvalidArgument if said.contains("authentication failed") => {
+                "; --etcd-user and FIXPOINT_ETCD_PASSWORD must be those that etcd knows"
+            }
+            Code::FailedPrecondition if said.contains("authentication is not enabled") => {
+                "; it knows no users: leave --etcd-user away"
+            }
+            // Users or roles were changed in this very moment.
+            Code::InvalidArgument if said.contains("revision of auth store is old") => {
+                return Self::Passing(error.into());
             }
             Code::Unavailable
             | Code::DeadlineExceeded
@@ -251,17 +281,38 @@ impl Failure {
             | Code::Aborted
             | Code::Unknown
             | Code::Internal
-            | Code::ResourceExhausted => return Self::Passing(told(status).into()),
+            | Code::ResourceExhausted => {
+                let said = told(said.to_owned(), status);
+                return match distrust(&said) {
+                    Some(hint) => Self::Untrusted(Refused { said, hint }.into()),
+                    None => Self::Passing(said.into()),
+                };
+            }
             _ => "",
         };
         Self::Refused(Refused { said: said.to_owned(), hint }.into())
     }
 }
 
-/// What a status says, with the cause that tonic only hints at: "connection refused".
-fn told(status: &tonic::Status) -> String {
-    let mut said = status.message().to_owned();
-    let mut next = std::error::Error::source(status);
+const SIGN_IN: &str = "; give --etcd-user and FIXPOINT_ETCD_PASSWORD";
+
+/// What can be done, if no connection was made since one side does not trust the other.
+fn distrust(said: &str) -> Option<&'static str> {
+    let alert = |names: &[&str]| names.iter().any(|name| said.contains(name));
+    if said.contains("invalid peer certificate") {
+        Some("; --etcd-ca names the authority that signed its certificate")
+    } else if alert(&["CertificateRequired", "BadCertificate", "UnknownCA", "HandshakeFailure"]) {
+        Some("; show it a certificate that it trusts, with --etcd-cert and --etcd-key")
+    } else if said.contains("InvalidContentType") {
+        Some("; it does not speak TLS: name it by etcd://")
+    } else {
+        None
+    }
+}
+
+/// What was said, with the causes that tonic only hints at: "connection refused".
+fn told(said: String, error: &(dyn std::error::Error + 'static)) -> String {
+    let (mut said, mut next) = (said, error.source());
     while let Some(cause) = next {
         let text = cause.to_string();
         if !said.contains(&text) {

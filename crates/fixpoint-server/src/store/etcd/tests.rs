@@ -1,5 +1,7 @@
 //! The store against real etcds: one, three of which one dies, and one whose answers get lost.
 
+mod guarded;
+
 use std::{
     sync::{
         Arc,
