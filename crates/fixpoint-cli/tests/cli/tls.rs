@@ -152,8 +152,6 @@ fn a_server_shows_etcd_its_certificate_and_says_what_etcd_does_not_like() {
         let said = refused(serve(scheme, &more));
         assert!(said.contains(hint), "{hint}: {said}");
     }
-    let said = refused(serve("etcds", &["--etcd-ca", &ca]));
-    assert!(said.contains("--etcd-cert"), "{said}");
     let as_user = [&known[..], &["--etcd-user", "fixpoint"]].concat();
     let said = refused(serve("etcds", &as_user));
     assert!(said.contains("--etcd-user"), "{said}");

@@ -80,8 +80,11 @@ impl Place {
         let store = EtcdStore::open(options).await.map_err(|why| {
             let unreachable = matches!(why, StoreError::Unreachable { .. });
             let error = CliError::because("etcd cannot be used", why);
-            // One that wants TLS hangs up on those who come without, and does not say why.
-            let how = if self.tls { "" } else { " without TLS (with it: etcds://)" };
+            // Whoever is not talked to may be hung up on, without a word of why.
+            let how = match self.tls {
+                true => " with TLS (without: etcd://), and does it trust --etcd-cert",
+                false => " without TLS (with it: etcds://)",
+            };
             match unreachable {
                 true => error
                     .hint(format!("is it running{how}? `etcdctl endpoint health` says how it is")),

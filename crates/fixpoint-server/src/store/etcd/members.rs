@@ -303,8 +303,6 @@ fn distrust(said: &str) -> Option<&'static str> {
         Some("; --etcd-ca names the authority that signed its certificate")
     } else if alert(&["CertificateRequired", "BadCertificate", "UnknownCA", "HandshakeFailure"]) {
         Some("; show it a certificate that it trusts, with --etcd-cert and --etcd-key")
-    } else if said.contains("InvalidContentType") {
-        Some("; it does not speak TLS: name it by etcd://")
     } else {
         None
     }
