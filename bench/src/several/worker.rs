@@ -55,7 +55,7 @@ pub async fn serve(part: Part, prefix: &str, kind: impl Kind, scheduler: Schedul
         .take_over_after(Duration::from_secs(part.life))
         .build()?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, part.port)).await?;
-    Ok(server.run(listener, std::future::pending()).await?)
+    Ok(Box::pin(server.run(listener, std::future::pending())).await?)
 }
 
 /// A server that this program started. Ends with this.

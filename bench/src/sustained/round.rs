@@ -198,7 +198,8 @@ impl Played {
     /// In a line.
     pub fn line(&self) -> String {
         let Self { round, all, spans, .. } = self;
-        let held = self.broke().map_or("holds".to_owned(), |why| format!("does not hold: {why}"));
+        let held =
+            self.broke().map_or_else(|| "holds".to_owned(), |why| format!("does not hold: {why}"));
         format!("{:.1} runs/s, {spans:.0} spans/s, {all}: {held}", round.runs)
     }
 }
