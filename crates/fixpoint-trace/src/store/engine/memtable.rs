@@ -346,6 +346,12 @@ impl Memtable {
         Ok(found.map(|&trace| self.traces[trace as usize].id).collect())
     }
 
+    /// The traces of which a span failed.
+    pub(super) fn failed(&self) -> HashSet<TraceId> {
+        let failed = self.spans.iter().filter(|row| row.status == 2);
+        failed.map(|row| self.traces[row.trace as usize].id).collect()
+    }
+
     /// Brings the index of words up to date, so that no search has to.
     pub(super) fn index_words(&self) -> io::Result<()> {
         self.words.lock().unwrap_or_else(PoisonError::into_inner).catch_up(self)

@@ -83,7 +83,7 @@ impl State {
         let mut last = None;
         let since = query.since.and_then(earliest);
         for place in [bound(query), since].into_iter().flatten() {
-            let some = word_of(&query.filter).is_some();
+            let some = word_of(&query.filter).is_some() || of_failed(&query.filter);
             for id in self.across(place, some).map_err(|why| failed(why.into()))? {
                 let offer = Offer { place: (place.0, id), sure: false, summary: None };
                 if seen.insert(id) {
@@ -131,6 +131,7 @@ impl State {
         for table in &self.tables {
             let among = match &word {
                 Some(word) => Some(read(table).find(word, false)?),
+                None if of_failed(&query.filter) => Some(read(table).failed()),
                 None => None,
             };
             open.push(Source::new(Offers::Table { table, among, from: bound }));
@@ -288,5 +289,14 @@ fn word_of(query: &Query) -> Option<String> {
             }
             _ => None,
         }
+    })
+}
+
+/// Whether only a trace with a span that failed can match.
+fn of_failed(query: &Query) -> bool {
+    let [only] = query.any.as_slice() else { return false };
+    let failed = Literal::Text("error".to_owned());
+    only.span.iter().any(|condition| {
+        condition.field == Field::Status && condition.op == Op::Equal && condition.value == failed
     })
 }
