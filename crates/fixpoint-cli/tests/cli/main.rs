@@ -9,6 +9,7 @@ mod access;
 mod client;
 mod crash;
 mod diff;
+mod disk;
 mod drift;
 mod errors;
 mod export;
