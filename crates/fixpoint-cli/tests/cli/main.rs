@@ -7,6 +7,7 @@
 
 mod access;
 mod client;
+mod clock;
 mod crash;
 mod diff;
 mod disk;
