@@ -15,6 +15,7 @@ mod drift;
 mod errors;
 mod export;
 mod help;
+mod hostile;
 mod layers;
 mod operate;
 mod receive;
