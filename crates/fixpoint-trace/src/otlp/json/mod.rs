@@ -56,7 +56,10 @@ fn json(document: &impl Serialize) -> Json {
 /// If the shape is not OTLP's, or a span is not valid.
 pub fn from_json(json: &Json) -> Result<Trace, FormatError> {
     let mut trace = Trace::default();
-    let mut take = |span| Ok(trace.spans.push(span?));
+    let mut take = |span| {
+        trace.spans.push(span?);
+        Ok(())
+    };
     let all = RawValue::from_string(json.to_string()).and_then(|json| spans(&json, &mut take));
     all.map_err(|error| FormatError::new("OTLP spans", error))?;
     trace.sort();
@@ -69,7 +72,10 @@ pub fn from_json(json: &Json) -> Result<Trace, FormatError> {
 /// If the shape is not OTLP's, or a line is not valid.
 pub fn logs_from_json(json: &Json) -> Result<Vec<LogRecord>, FormatError> {
     let mut lines = Vec::new();
-    let mut take = |log| Ok(lines.push(log?));
+    let mut take = |log| {
+        lines.push(log?);
+        Ok(())
+    };
     let all = RawValue::from_string(json.to_string()).and_then(|json| logs(&json, &mut take));
     all.map_err(|error| FormatError::new("OTLP logs", error))?;
     lines.sort_by_key(|log: &LogRecord| log.time);
