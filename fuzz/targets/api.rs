@@ -6,7 +6,7 @@
 #![no_main]
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
@@ -104,25 +104,38 @@ fn ask(request: &[u8]) -> u16 {
     let mut answer = Vec::new();
     let mut part = [0; 16_384];
     let (head, length) = loop {
-        let read = stream.read(&mut part).expect("an answer in time");
+        let read = read(&mut stream, &mut part);
         assert!(read > 0, "no answer to {}", String::from_utf8_lossy(request));
         answer.extend(&part[..read]);
         let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        break (head.clone(), length.and_then(|length| Some(end + 4 + length.parse::<usize>().ok()?)));
+        break (
+            head.clone(),
+            length.and_then(|length| Some(end + 4 + length.parse::<usize>().ok()?)),
+        );
     };
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     // An answer whose end is not known, or that closes the connection, is not read on.
     if let (Some(length), false) = (length, head.contains("connection: close")) {
         while answer.len() < length {
-            let read = stream.read(&mut part).expect("the rest in time");
+            let read = read(&mut stream, &mut part);
             assert!(read > 0, "an answer that breaks off");
             answer.extend(&part[..read]);
         }
         *connection = Some(stream);
     }
     status
+}
+
+/// Reads on after the fuzzer's own timer, which interrupts it every second.
+fn read(stream: &mut TcpStream, part: &mut [u8]) -> usize {
+    loop {
+        match stream.read(part) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.expect("an answer in time"),
+        }
+    }
 }
 
 fn connect() -> TcpStream {

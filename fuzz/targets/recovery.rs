@@ -18,7 +18,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime")
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_time().build().expect("a runtime")
 });
 
 /// A store with a segment, and a log that is not sealed.

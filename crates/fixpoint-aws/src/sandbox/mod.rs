@@ -27,7 +27,7 @@ mod wire;
 mod world;
 mod xml;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -107,6 +107,8 @@ struct State {
     /// Earlier worlds, each with the time at which it was changed.
     history: VecDeque<(Time, World)>,
     buckets: Buckets,
+    /// How often each operation was asked for since the sandbox was opened.
+    calls: BTreeMap<String, u64>,
     /// Chance that is no part of the world: request ids and latencies.
     dice: Dice,
 }
@@ -130,6 +132,7 @@ impl Sandbox {
             world: world.unwrap_or_else(|| World::new(seed)),
             history: VecDeque::new(),
             buckets: Buckets::default(),
+            calls: BTreeMap::new(),
             dice: Dice::new(chance),
         };
         let (state, armed) = (Mutex::new(state), Mutex::new(Armed::new(faults)));
@@ -151,12 +154,15 @@ impl Sandbox {
         lock(&self.0.armed).fired().to_vec()
     }
 
-    /// Counts and lists what is alive: by kind, and by the tag `fixpoint:cluster` and kind.
+    /// Counts and lists what is alive: by kind, and by the tag `fixpoint:cluster` and kind. Counts
+    /// the requests that have come since the sandbox was opened, too, by operation.
     pub fn inventory(&self) -> serde_json::Value {
         let now = self.0.clock.now();
         let mut state = lock(&self.0.state);
         state.world.settle(now);
-        inventory::list(&state.world, now)
+        let mut list = inventory::list(&state.world, now);
+        list["calls"] = serde_json::json!(state.calls);
+        list
     }
 
     async fn serve(self, request: HttpRequest) -> Response {
@@ -167,6 +173,7 @@ impl Sandbox {
             Err(refusal) => return wire::refuse(None, &refusal, &id),
         };
         let operation = request.operation();
+        *lock(&shared.state).calls.entry(operation.clone()).or_insert(0) += 1;
         let (service, now) = (request.service, shared.clock.now());
         let (fault, throttling) = {
             let mut armed = lock(&shared.armed);

@@ -72,7 +72,7 @@ async fn a_fast_world_reaches_in_a_second_what_takes_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_inventory_counts_by_kind_and_by_cluster() {
+async fn the_inventory_counts_by_kind_and_by_cluster_and_knows_what_was_asked() {
     let cloud = Cloud::fresh();
     let net = network(&cloud).await;
     let tagged = format!(
@@ -87,7 +87,10 @@ async fn the_inventory_counts_by_kind_and_by_cluster() {
     let terminate = format!("TerminateInstances&InstanceId.1={}", made.get("instanceId"));
     cloud.ec2(terminate).await.ok();
     cloud.pass(31).await;
-    assert_eq!(cloud.sandbox.inventory()["counts"]["instance"], 1);
+    let inventory = cloud.sandbox.inventory();
+    assert_eq!(inventory["counts"]["instance"], 1);
+    assert_eq!(inventory["calls"]["EC2.RunInstances"], 1);
+    assert_eq!(inventory["calls"]["EC2.TerminateInstances"], 1);
 }
 
 #[tokio::test(start_paused = true)]

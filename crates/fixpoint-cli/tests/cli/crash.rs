@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use fixpoint_client::{Client, Run, RunState};
 use serde_json::{Value, json};
 
-use crate::support::Dev;
+use crate::support::{Dev, pause};
 
 /// How often the server is killed, as the issue asks.
 const KILLS: u32 = 10;
@@ -99,9 +99,4 @@ async fn ended_trace(client: &Client, id: &str) -> fixpoint_client::Trace {
         pause(Duration::from_millis(100)).await;
     }
     client.trace(id).await.unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test has no run that could be cancelled")]
-async fn pause(duration: Duration) {
-    tokio::time::sleep(duration).await;
 }

@@ -7,12 +7,15 @@
 
 mod access;
 mod client;
+mod clock;
 mod crash;
 mod diff;
+mod disk;
 mod drift;
 mod errors;
 mod export;
 mod help;
+mod hostile;
 mod layers;
 mod operate;
 mod receive;

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use fixpoint_client::Client;
@@ -12,8 +13,15 @@ use regex::Regex;
 
 /// The command under test, with an environment that cannot colour what it says.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fixpoint"));
+    through(&[])
+}
+
+/// The command, started by another that takes its arguments last and makes room for it.
+fn through(starter: &[&str]) -> Command {
+    let words = [starter, &[env!("CARGO_BIN_EXE_fixpoint")]].concat();
+    let mut command = Command::new(words[0]);
     command
+        .args(&words[1..])
         .env_remove("FIXPOINT_TOKEN")
         .env_remove("FIXPOINT_URL")
         .env_remove("RUST_LOG")
@@ -57,6 +65,23 @@ pub(crate) fn same(text: &str) -> String {
     })
 }
 
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Returns when it has been seen.
+pub(crate) async fn until(what: &str, seen: impl AsyncFn() -> bool) {
+    let since = Instant::now();
+    while !seen().await {
+        assert!(since.elapsed() < PATIENCE, "not in time: {what}");
+        pause(Duration::from_millis(20)).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no run that could be cancelled")]
+pub(crate) async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
 /// A server that a test started; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Dev {
@@ -74,18 +99,29 @@ impl Dev {
 
     /// The same, with variables in its environment.
     pub(crate) fn start_in(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::start_as("dev", data, args, environment)
+        Self::start_as("dev", &[], data, args, environment)
+    }
+
+    /// `fixpoint dev`, by way of another command, which must become it.
+    pub(crate) fn start_through(starter: &[&str], data: &Path, args: &[&str]) -> Self {
+        Self::start_as("dev", starter, data, args, &[])
     }
 
     /// `fixpoint serve`, on somebody else's AWS.
     #[cfg(feature = "etcd")]
     pub(crate) fn serve(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::start_as("serve", data, args, environment)
+        Self::start_as("serve", &[], data, args, environment)
     }
 
-    fn start_as(name: &str, data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
+    fn start_as(
+        name: &str,
+        starter: &[&str],
+        data: &Path,
+        args: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let log = File::options().create(true).append(true).open(data.join("log.jsonl")).unwrap();
-        let mut child = command()
+        let mut child = through(starter)
             .args([name, "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
             .args(["--otlp-grpc", "off", "--zipkin", "off", "--data"])
             .arg(data)

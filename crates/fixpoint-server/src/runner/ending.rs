@@ -148,7 +148,8 @@ pub(super) async fn end(
     // Another server may have taken it up.
     run.record.server = Some(shared.tenure.server.clone());
     run.record.run.error.clone_from(&ending.error);
-    run.record.run.ended_at = Some(Timestamp::now());
+    // The clock may have been set back meanwhile.
+    run.record.run.ended_at = Some(Timestamp::now().max(run.record.run.created_at));
     tell_end(&run.record, &span);
     close(shared, &run.record, span).await;
     loop {

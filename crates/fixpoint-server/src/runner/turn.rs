@@ -31,7 +31,7 @@ use crate::{
     verify,
 };
 
-/// How long to wait when the run store fails: twice this at first, at most that.
+/// How long to wait when a store fails: twice this at first, at most that.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 const STORE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -41,6 +41,8 @@ pub(crate) enum Next {
     Look,
     /// Look when this time comes, or when woken.
     At(Timestamp),
+    /// Spans cannot be stored just now. Look again after a pause, a longer one each time.
+    Later,
     /// Nothing more is to be done here; a wake starts a new task.
     Rest,
 }
@@ -88,6 +90,10 @@ pub(super) async fn look_after(shared: Arc<Shared>, resource: ResourceKey, look:
             Err(StoreError::LeaseLost) => {
                 held = None;
                 continue;
+            }
+            Ok(Next::Later) => {
+                pause = (pause * 2).min(STORE_PAUSE_MAX);
+                pause
             }
             Err(error) => {
                 let error: &(dyn StdError + 'static) = &error;

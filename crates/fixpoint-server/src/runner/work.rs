@@ -1,12 +1,13 @@
 //! A run at work: it is taken up, its plan is executed, and reasons to stop are listened for.
 //!
 //! Not here: whose the resource is (`turn.rs`), what is written down meanwhile (`ledger.rs`), and
-//! how a run ends (`ending.rs`). The surprise: a run does not end because the run store failed or
+//! how a run ends (`ending.rs`). The surprise: a run does not end because a store failed or
 //! because the resource went to another server. It is left as it is, for whoever takes it up.
 
 use std::{error::Error as StdError, sync::Arc};
 
 use fixpoint::{Context, Error, Permanent, Plan, Report};
+use fixpoint_trace::record::NotDurable;
 use tokio::{sync::Notify, time};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
@@ -100,6 +101,10 @@ pub(super) async fn execute<'a>(
         left(shared, owned, &span, &id);
         return Err(error);
     }
+    if result.as_ref().is_err_and(is_untraced) {
+        left(shared, owned, &span, &id);
+        return Ok(Next::Later);
+    }
     match stop {
         Some(Stop::Lost) => {
             left(shared, owned, &span, &id);
@@ -133,6 +138,17 @@ pub(super) async fn execute<'a>(
         shared.strays.add(&id);
     }
     ended.map(|()| Next::Look)
+}
+
+/// Whether the plan was stopped since its spans could not be stored. Like a record that cannot be
+/// saved, that is not the run's own end.
+fn is_untraced(error: &Error) -> bool {
+    let steps = error.failed_steps();
+    std::iter::once(error).chain(steps).any(|error| {
+        let error: &(dyn StdError + 'static) = error;
+        let mut causes = std::iter::successors(Some(error), |cause| (*cause).source());
+        causes.any(|cause| cause.is::<NotDurable>())
+    })
 }
 
 /// Tells of a run that another server, or this one before it was started again, had taken up.

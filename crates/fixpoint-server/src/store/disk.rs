@@ -5,8 +5,10 @@
 //! One committer thread takes all transactions that wait, checks their preconditions in turn
 //! and writes them as one batch with one sync (group commit).
 
+mod committer;
+mod opened;
+
 use std::{
-    collections::HashMap,
     path::Path,
     sync::{
         Arc,
@@ -19,48 +21,29 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::Keyspace;
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Action, Change, Entry, Lease, LeaseId, Listing, Precondition, RunStore, Scan, StoreError,
-    Version, Watch, Write, check, lease::Held, watch::WATCH_BUFFER,
+use self::{
+    committer::{Commit, Committer, Request},
+    opened::Entries,
 };
-
-/// Reopening replays the journal; at 64 MiB that stays below a second.
-const MAX_JOURNAL: u64 = 64 << 20;
-
-/// How many transactions share one sync at most. Enough to make the sync's cost vanish.
-const MAX_GROUP: usize = 256;
-
-/// Where the database notes its own revision, so that versions never repeat after a restart.
-const REVISION: &str = "revision";
+use super::{
+    Change, Entry, Lease, Listing, RunStore, Scan, StoreError, Version, Watch, Write, check,
+    lease::Held, watch::WATCH_BUFFER,
+};
 
 /// Keeps everything in a directory. Dropping it finishes what was begun.
 ///
 /// Its leases hold until their handles are dropped. What hung on those of a process that died is
 /// removed when the directory is opened again: nobody else could have had it open.
 pub struct DiskStore {
-    entries: Keyspace,
+    entries: Entries,
     changes: broadcast::Sender<Arc<Vec<Change>>>,
     requests: Option<mpsc::Sender<Request>>,
     committer: Option<thread::JoinHandle<()>>,
     leases: AtomicI64,
-}
-
-/// What the committer is asked for.
-enum Request {
-    Commit(Commit),
-    Begin(LeaseId, CancellationToken),
-    End(LeaseId),
-    /// Nobody will ask for anything more.
-    Close,
-}
-
-struct Commit {
-    writes: Vec<Write>,
-    answer: oneshot::Sender<Result<Version, StoreError>>,
 }
 
 impl std::fmt::Debug for DiskStore {
@@ -75,34 +58,10 @@ impl DiskStore {
     /// # Errors
     /// If the directory cannot be used, or another process has it open.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let engine = |error| match error {
-            fjall::Error::Locked => {
-                StoreError::engine("be opened", "another Fixpoint server is using this folder")
-            }
-            other => StoreError::engine("be opened", other),
-        };
-        let database =
-            Database::builder(directory).max_journaling_size(MAX_JOURNAL).open().map_err(engine)?;
-        let keyspace =
-            |name| database.keyspace(name, KeyspaceCreateOptions::default).map_err(engine);
-        let (entries, meta) = (keyspace("entries")?, keyspace("meta")?);
-        let revision = match meta.get(REVISION).map_err(engine)? {
-            Some(bytes) => decode(REVISION, &bytes)?.0,
-            None => 0,
-        };
-        let changes = broadcast::Sender::new(WATCH_BUFFER);
+        let (entries, changes) = (Entries::default(), broadcast::Sender::new(WATCH_BUFFER));
         let (requests, waiting) = mpsc::channel();
-        let mut committer = Committer {
-            database: database.clone(),
-            entries: entries.clone(),
-            leased: keyspace("leased")?,
-            meta,
-            revision,
-            changes: changes.clone(),
-            leases: HashMap::new(),
-            attached: HashMap::new(),
-        };
-        committer.drop_leased().map_err(engine)?;
+        let directory = directory.as_ref().to_owned();
+        let committer = Committer::open(directory, entries.clone(), changes.clone())?;
         let committer = thread::Builder::new()
             .name("run-store".to_owned())
             .spawn(move || committer.run(&waiting))
@@ -141,8 +100,8 @@ impl Drop for DiskStore {
 impl RunStore for DiskStore {
     // Reads run on the caller's thread: records are small and the newest are in memory.
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let found = self.entries.get(key).map_err(|e| StoreError::engine("read", e))?;
-        found.map(|bytes| entry(key.to_owned(), &bytes)).transpose()
+        let read = |entries: &Keyspace| entries.get(key).map_err(|e| StoreError::engine("read", e));
+        self.entries.read(read)?.map(|bytes| entry(key.to_owned(), &bytes)).transpose()
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Version, StoreError> {
@@ -154,11 +113,13 @@ impl RunStore for DiskStore {
     }
 
     async fn list(&self, scan: &Scan) -> Result<Listing, StoreError> {
-        let range = self.entries.range(scan.bounds());
-        let entries = match scan.descending {
-            false => collect(range.take(scan.limit + 1)),
-            true => collect(range.rev().take(scan.limit + 1)),
-        };
+        let entries = self.entries.read(|entries| {
+            let range = entries.range(scan.bounds());
+            match scan.descending {
+                false => collect(range.take(scan.limit + 1)),
+                true => collect(range.rev().take(scan.limit + 1)),
+            }
+        });
         Ok(Listing::page(entries?, scan.limit))
     }
 
@@ -201,144 +162,6 @@ fn decode<'a>(key: &str, bytes: &'a [u8]) -> Result<(Version, &'a [u8]), StoreEr
 fn entry(key: String, bytes: &[u8]) -> Result<Entry, StoreError> {
     let (version, value) = decode(&key, bytes)?;
     Ok(Entry { value: Bytes::copy_from_slice(value), version, key })
-}
-
-/// The only writer.
-struct Committer {
-    database: Database,
-    entries: Keyspace,
-    /// The keys that hang on a lease, so that they are found after a crash.
-    leased: Keyspace,
-    meta: Keyspace,
-    revision: Version,
-    changes: broadcast::Sender<Arc<Vec<Change>>>,
-    leases: HashMap<LeaseId, CancellationToken>,
-    /// The same as in `leased`, each with its lease.
-    attached: HashMap<String, LeaseId>,
-}
-
-impl Committer {
-    fn run(mut self, waiting: &mpsc::Receiver<Request>) {
-        while let Ok(first) = waiting.recv() {
-            let mut group = Vec::new();
-            for request in std::iter::once(first).chain(waiting.try_iter()).take(MAX_GROUP) {
-                match request {
-                    Request::Commit(commit) => group.push(commit),
-                    Request::Begin(lease, ended) => drop(self.leases.insert(lease, ended)),
-                    Request::End(lease) => {
-                        self.commit(std::mem::take(&mut group));
-                        self.end(lease);
-                    }
-                    Request::Close => return self.commit(group),
-                }
-            }
-            self.commit(group);
-        }
-    }
-
-    /// Removes what hung on the leases of a process that is gone.
-    fn drop_leased(&mut self) -> Result<(), fjall::Error> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
-        for guard in self.leased.iter() {
-            let key = guard.key()?;
-            batch.remove(&self.entries, &*key);
-            batch.remove(&self.leased, &*key);
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.revision += 1;
-        batch.insert(&self.meta, REVISION, encode(self.revision, &[]));
-        batch.commit()
-    }
-
-    fn end(&mut self, lease: LeaseId) {
-        let Some(ended) = self.leases.remove(&lease) else { return };
-        ended.cancel();
-        let attached = self.attached.iter().filter(|(_, of)| **of == lease);
-        let delete = |(key, _): (&String, _)| Write::delete(&**key, Precondition::Any);
-        let writes: Vec<_> = attached.map(delete).collect();
-        if !writes.is_empty() {
-            // Nobody asks what became of it: if it failed, so will every other write.
-            self.commit(vec![Commit { writes, answer: oneshot::channel().0 }]);
-        }
-    }
-
-    /// Commits a group with one sync. A transaction sees those before it in the same group.
-    fn commit(&mut self, group: Vec<Commit>) {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
-        let mut pending: HashMap<String, Option<Version>> = HashMap::new();
-        let mut accepted = Vec::with_capacity(group.len());
-        for Commit { writes, answer } in group {
-            if let Err(error) = self.check(&writes, &pending) {
-                let _caller_gone = answer.send(Err(error));
-                continue;
-            }
-            self.revision += 1;
-            let version = self.revision;
-            let mut changes = Vec::with_capacity(writes.len());
-            for Write { key, what, .. } in writes {
-                let (value, lease) = match what {
-                    Action::Put(value, lease) => (Some(value), lease),
-                    Action::Delete => (None, None),
-                    Action::Check => continue,
-                };
-                match &value {
-                    Some(value) => {
-                        batch.insert(&self.entries, key.as_str(), encode(version, value));
-                    }
-                    None => batch.remove(&self.entries, key.as_str()),
-                }
-                if let Some(lease) = lease {
-                    batch.insert(&self.leased, key.as_str(), []);
-                    self.attached.insert(key.clone(), lease);
-                } else if self.attached.remove(&key).is_some() {
-                    batch.remove(&self.leased, key.as_str());
-                }
-                pending.insert(key.clone(), value.is_some().then_some(version));
-                changes.push(Change { key, value, version });
-            }
-            accepted.push((version, changes, answer));
-        }
-        if accepted.is_empty() {
-            return;
-        }
-        batch.insert(&self.meta, REVISION, encode(self.revision, &[]));
-        let result = batch.commit().map_err(Arc::new);
-        for (version, changes, answer) in accepted {
-            let result = match &result {
-                Ok(()) => {
-                    let _nobody_watches = self.changes.send(Arc::new(changes));
-                    Ok(version)
-                }
-                Err(error) => Err(StoreError::engine("commit", Arc::clone(error))),
-            };
-            let _caller_gone = answer.send(result);
-        }
-    }
-
-    fn check(
-        &self,
-        writes: &[Write],
-        pending: &HashMap<String, Option<Version>>,
-    ) -> Result<(), StoreError> {
-        for write in writes {
-            let found = match pending.get(&write.key) {
-                Some(found) => *found,
-                None => match self.entries.get(&write.key) {
-                    Ok(bytes) => bytes.map(|b| decode(&write.key, &b).map(|d| d.0)).transpose()?,
-                    Err(error) => return Err(StoreError::engine("read", error)),
-                },
-            };
-            write.expect(found)?;
-            if let Action::Put(_, Some(lease)) = write.what
-                && !self.leases.contains_key(&lease)
-            {
-                return Err(StoreError::LeaseLost);
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 
 use std::str::FromStr;
 
-use serde_json::{Error, Value as Json, json};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Error, value::RawValue};
 
-use super::{Decoded, FormatError};
+use super::{Decoded, FormatError, raw};
 use crate::{jaeger, model::Trace, otlp, store::Signal, zipkin};
 
 /// A format of files.
@@ -72,7 +73,7 @@ pub fn detect(file: &[u8]) -> Option<Format> {
     if decode_protobuf(file).is_some() {
         return Some(Format::OtlpProtobuf);
     }
-    documents(file).next()?.ok().as_ref().and_then(format_of)
+    documents(file).next()?.ok().and_then(format_of)
 }
 
 /// Reads a file of any [`Format`].
@@ -90,7 +91,7 @@ pub fn decode_any(file: &[u8]) -> Result<(Format, Decoded), FormatError> {
     let mut all: Option<(Format, Decoded)> = None;
     for document in documents(file) {
         let document = document.map_err(|error| failed(error.into()))?;
-        let format = format_of(&document).ok_or_else(|| failed(UnknownFormat.into()))?;
+        let format = format_of(document).ok_or_else(|| failed(UnknownFormat.into()))?;
         let decoded = decode(format, document).map_err(|error| failed(error.into()))?;
         all.get_or_insert_with(|| (format, Decoded::default())).1.append(decoded);
     }
@@ -98,47 +99,57 @@ pub fn decode_any(file: &[u8]) -> Result<(Format, Decoded), FormatError> {
 }
 
 /// The JSON documents of a file; none if it does not look like JSON.
-fn documents(file: &[u8]) -> impl Iterator<Item = Result<Json, Error>> {
+fn documents(file: &[u8]) -> impl Iterator<Item = Result<&RawValue, Error>> {
     let first = file.iter().find(|byte| !byte.is_ascii_whitespace());
     let json = matches!(first, Some(b'{' | b'['));
     serde_json::Deserializer::from_slice(if json { file } else { &[] }).into_iter()
 }
 
-fn format_of(document: &Json) -> Option<Format> {
-    let has = |name| document.get(name).is_some();
-    match document {
-        Json::Array(_) => Some(Format::Zipkin),
-        Json::Object(_) if has("resourceSpans") || has("resourceLogs") || has("result") => {
-            Some(Format::OtlpJson)
-        }
-        Json::Object(_) if has("data") || has("spans") => Some(Format::Jaeger),
-        _ => None,
-    }
+/// What a document begins with, if it is an object.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Begins<'a> {
+    resource_spans: Option<IgnoredAny>,
+    resource_logs: Option<IgnoredAny>,
+    /// Jaeger's API, version 3, puts an envelope around OTLP.
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    data: Option<IgnoredAny>,
+    spans: Option<IgnoredAny>,
 }
 
-fn decode(format: Format, mut document: Json) -> Result<Decoded, Error> {
+fn format_of(document: &RawValue) -> Option<Format> {
+    if document.get().starts_with('[') {
+        return Some(Format::Zipkin);
+    }
+    let begins: Begins<'_> = raw::object(document).ok()?;
+    let otlp = [begins.resource_spans.is_some(), begins.resource_logs.is_some()];
+    if otlp.contains(&true) || begins.result.is_some() {
+        return Some(Format::OtlpJson);
+    }
+    (begins.data.is_some() || begins.spans.is_some()).then_some(Format::Jaeger)
+}
+
+fn decode(format: Format, document: &RawValue) -> Result<Decoded, Error> {
+    raw::check_depth(document)?;
     match format {
         Format::Zipkin => {
             // The answer for several traces is a list of lists.
-            let lists = document.as_array().is_some_and(|all| all.iter().any(Json::is_array));
-            if !lists {
+            let lists: Vec<&RawValue> = serde_json::from_str(document.get())?;
+            if !lists.iter().any(|list| list.get().starts_with('[')) {
                 return zipkin::decode_document(document);
             }
             let mut decoded = Decoded::default();
-            for list in document.as_array_mut().into_iter().flatten() {
-                decoded.append(zipkin::decode_document(list.take())?);
+            for list in lists {
+                decoded.append(zipkin::decode_document(list)?);
             }
             Ok(decoded)
         }
         Format::Jaeger => jaeger::decode_document(document),
         Format::OtlpJson | Format::OtlpProtobuf => {
-            // Jaeger's API, version 3, puts an envelope around it.
-            if let Some(inner) = document.get_mut("result") {
-                document = inner.take();
-            }
-            let logs = document.get_mut("resourceLogs").map(Json::take).unwrap_or_default();
+            let document = raw::object::<Begins<'_>>(document)?.result.unwrap_or(document);
             let mut decoded = otlp::decode_document(Signal::Traces, document)?;
-            decoded.append(otlp::decode_document(Signal::Logs, json!({"resourceLogs": logs}))?);
+            decoded.append(otlp::decode_document(Signal::Logs, document)?);
             Ok(decoded)
         }
     }

@@ -37,17 +37,7 @@ fn whole(number: f64) -> Option<i128> {
     (number.fract() == 0.0 && number.abs() < 2_f64.powi(64)).then_some(number as i128)
 }
 
-/// A document that is an object, without its nulls: one is as good as nothing, wherever a field
-/// may stand.
-pub(crate) fn object(mut json: Json) -> Result<Json, serde_json::Error> {
-    if !json.is_object() {
-        return Err(serde_json::Error::custom("not a JSON object"));
-    }
-    drop_nulls(&mut json);
-    Ok(json)
-}
-
-/// Takes out the nulls.
+/// Takes out the nulls: one is as good as nothing, wherever a field may stand.
 pub(crate) fn drop_nulls(json: &mut Json) {
     match json {
         Json::Object(fields) => {

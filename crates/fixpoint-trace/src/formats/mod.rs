@@ -6,9 +6,13 @@
 
 mod file;
 pub(crate) mod lenient;
+pub(crate) mod raw;
 pub(crate) mod tags;
 
-pub use self::file::{Format, UnknownFormat, decode_any, detect};
+pub use self::{
+    file::{Format, UnknownFormat, decode_any, detect},
+    raw::cost,
+};
 use std::sync::Arc;
 
 use crate::{

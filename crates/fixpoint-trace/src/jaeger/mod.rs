@@ -12,14 +12,11 @@ mod tag;
 mod wire;
 mod write;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde::Serialize;
+use serde_json::{Value as Json, value::RawValue};
 
 use crate::{
-    formats::{
-        Decoded, FormatError,
-        lenient::{Int, object},
-    },
+    formats::{Decoded, FormatError, lenient::Int, raw},
     model::{Record, Span, Trace},
     otlp,
 };
@@ -51,24 +48,21 @@ pub fn to_json(traces: &[Trace]) -> Json {
 /// # Errors
 /// If it is none. Spans that are not valid are only counted.
 pub fn decode(json: &[u8]) -> Result<Decoded, FormatError> {
-    serde_json::from_slice(json)
+    raw::document(json)
         .and_then(decode_document)
         .map_err(|error| FormatError::new("Jaeger spans", error))
 }
 
-/// The same, of JSON that was parsed before.
-pub(crate) fn decode_document(json: Json) -> Result<Decoded, serde_json::Error> {
-    let json = object(json)?;
-    let traces = if json.get("spans").is_some() {
-        vec![wire::Trace::<Json>::deserialize(json)?]
-    } else {
-        wire::Answer::deserialize(json)?.data
-    };
+/// The same, of a document among others.
+pub(crate) fn decode_document(document: &RawValue) -> Result<Decoded, serde_json::Error> {
+    let file: read::File<'_> = raw::object(document)?;
+    let traces = if file.spans.is_some() { vec![document] } else { file.data.unwrap_or_default() };
     let mut decoded = Decoded::default();
     for trace in traces {
-        let mut processes = read::Processes::new(trace.processes);
-        for span in trace.spans {
-            match wire::Span::deserialize(span).map(|span| read::span(span, &mut processes)) {
+        let trace: read::File<'_> = raw::object(trace)?;
+        let mut processes = read::Processes::new(raw::parse(trace.processes)?);
+        for span in trace.spans.into_iter().flatten() {
+            match raw::parse(Some(span)).map(|span| read::span(span, &mut processes)) {
                 Ok(Ok(span)) => decoded.accept(Record::Span(span)),
                 Ok(Err(why)) => decoded.reject(why),
                 Err(why) => decoded.reject(why),

@@ -6,6 +6,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{
     CHILD_OF, EVENT, EVENT_DROPPED, KIND, OPEN, REF_TYPE, tag,
@@ -22,6 +24,18 @@ use crate::{
     },
     semconv,
 };
+
+/// An answer with several traces, or one trace.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct File<'a> {
+    #[serde(borrow)]
+    pub(super) data: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    pub(super) spans: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    pub(super) processes: Option<&'a RawValue>,
+}
 
 /// The processes of a trace, as resources that their spans share.
 #[derive(Debug)]

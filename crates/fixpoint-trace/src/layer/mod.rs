@@ -5,6 +5,7 @@
 //! crates is turned off for the whole process as soon as one of the two layers is installed,
 //! whatever `RUST_LOG` says, because at its finer levels it prints bodies and credentials.
 
+mod clock;
 mod fields;
 mod lines;
 mod noise;
@@ -26,7 +27,7 @@ use tracing_subscriber::{
 };
 
 pub use self::lines::JsonLines;
-use self::{fields::Fields, noise::is_noise, owner::Owner};
+use self::{clock::Clock, fields::Fields, noise::is_noise, owner::Owner};
 use crate::{
     model::{self, Resource, SpanContext, SpanId, TraceId},
     record::{Line, Message, Opening, Recorder},
@@ -112,6 +113,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
         if let Some(owner) = &owner {
             fields.extend(owner.field());
         }
+        let clock = span.parent().and_then(Clock::nearest).unwrap_or_else(Clock::start);
         let above = span.parent().and_then(nearest);
         let trace_id = ids.trace.or_else(|| Some(above?.trace_id)).unwrap_or_else(TraceId::random);
         let context = SpanContext { trace_id, span_id: ids.span.unwrap_or_else(SpanId::random) };
@@ -124,6 +126,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
             return;
         }
         extensions.insert(context);
+        extensions.insert(clock);
         if let Some(owner) = owner {
             extensions.insert(owner);
         }
@@ -133,7 +136,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
             parent: parent.filter(|&parent| parent != context.span_id),
             reopens: ids.span.is_some(),
             name: span.metadata().name(),
-            time: model::now(),
+            time: clock.now(),
             fields,
             resource: self.resource.clone(),
         }));
@@ -168,7 +171,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
         fields.extend(owner.and_then(|owner| owner.field()));
         self.recorder.push(Message::Line(Box::new(Line {
             context: cx.event_span(event).and_then(nearest),
-            time: model::now(),
+            time: cx.event_span(event).and_then(Clock::nearest).map_or_else(model::now, Clock::now),
             level: lines::level(*metadata.level()),
             target: metadata.target(),
             message,
@@ -179,7 +182,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
 
     fn on_close(&self, id: Id, cx: Context<'_, S>) {
         if let Some(context) = own(&cx, &id) {
-            self.recorder.push(Message::Close { context, time: model::now() });
+            let time = cx.span(&id).and_then(Clock::nearest).map_or_else(model::now, Clock::now);
+            self.recorder.push(Message::Close { context, time });
         }
     }
 }

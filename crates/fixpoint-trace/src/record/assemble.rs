@@ -65,6 +65,32 @@ impl Assembly {
         self.batch.drain(..).flatten().collect()
     }
 
+    /// Takes a batch back that could not be stored: the next one begins with it.
+    pub(super) fn put_back(&mut self, records: Vec<Record>) {
+        for (place, record) in records.iter().enumerate() {
+            if let Record::Span(span) = record {
+                self.places.insert(span.context(), place);
+            }
+        }
+        self.batch = records.into_iter().map(Some).collect();
+    }
+
+    /// Drops what is behind the first `limit` records of the batch. Returns how many that were.
+    pub(super) fn shorten(&mut self, limit: usize) -> usize {
+        let lost = self.batch.len().saturating_sub(limit);
+        self.batch.truncate(limit);
+        self.places.retain(|_, place| *place < limit);
+        lost
+    }
+
+    /// A span as the batch has it, whether it is open or not.
+    pub(super) fn kept(&self, context: SpanContext) -> Option<Span> {
+        match self.batch.get(*self.places.get(&context)?)? {
+            Some(Record::Span(span)) => Some(span.clone()),
+            _ => self.open.get(&context).cloned(),
+        }
+    }
+
     fn open(&mut self, opening: Opening) {
         let Opening { context, parent, name, time, fields, resource, .. } = opening;
         let span = self.open.entry(context).or_insert_with(|| Span {

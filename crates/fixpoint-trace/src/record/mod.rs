@@ -8,9 +8,19 @@
 mod assemble;
 mod queue;
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::{pending, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
-use tokio::{select, sync::oneshot, time::timeout};
+use tokio::{
+    select,
+    sync::oneshot,
+    time::{Instant, sleep_until, timeout},
+};
 
 pub(crate) use self::queue::{Field, Line, Message, Opening};
 use self::{assemble::Assembly, queue::Queue};
@@ -22,6 +32,10 @@ const DEFAULT_LIMIT: usize = 64 << 20;
 const LINGER: Duration = Duration::from_millis(1);
 /// How many messages are stored at once.
 const BATCH: usize = 4096;
+/// How many records are kept while the store refuses them, as it does while the disk is full.
+const KEPT: usize = 8 * BATCH;
+/// How long a store that refused is left alone.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Takes records from any thread and hands them to the [`Writer`], without ever blocking.
 ///
@@ -32,10 +46,10 @@ pub struct Recorder {
     queue: Arc<Queue>,
 }
 
-/// Not everything recorded so far is durable: the store failed, or nobody runs the writer.
-#[derive(Debug, thiserror::Error)]
-#[error("records were lost before they were durable")]
-pub struct Lost;
+/// Not everything recorded so far is durable: the store refuses it, or nobody runs the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what was recorded so far could not be stored")]
+pub struct NotDurable;
 
 impl Recorder {
     /// A recorder, and the writer that must be run for it to have an effect.
@@ -47,7 +61,7 @@ impl Recorder {
     pub fn with_limit(store: Arc<dyn TraceStore>, limit: usize) -> (Self, Writer) {
         let queue = Arc::new(Queue::new(limit));
         let writer =
-            Writer { queue: queue.clone(), store, assembly: Assembly::default(), failing: false };
+            Writer { queue: queue.clone(), store, assembly: Assembly::default(), refused: None };
         (Self { queue }, writer)
     }
 
@@ -60,14 +74,14 @@ impl Recorder {
     /// Returns when everything recorded before the call is durable.
     ///
     /// # Errors
-    /// [`Lost`] if a record since the last flush could not be stored, or if no writer runs.
-    pub async fn flush(&self) -> Result<(), Lost> {
+    /// [`NotDurable`] if the store refuses records just now, or if no writer runs.
+    pub async fn flush(&self) -> Result<(), NotDurable> {
         let (done, durable) = oneshot::channel();
         self.queue.push(Message::Flush(done));
-        durable.await.map_err(|_| Lost)
+        durable.await.map_err(|_| NotDurable)
     }
 
-    /// How many records were lost so far: too many waited, or the store refused them.
+    /// How many records were lost so far: too many waited, or the store refused them for too long.
     pub fn dropped(&self) -> u64 {
         self.queue.dropped()
     }
@@ -83,8 +97,8 @@ pub struct Writer {
     queue: Arc<Queue>,
     store: Arc<dyn TraceStore>,
     assembly: Assembly,
-    /// The store refused the last batch; said once, not for every batch.
-    failing: bool,
+    /// When the store refused the last batch, if it did. The batch is kept.
+    refused: Option<Instant>,
 }
 
 impl Writer {
@@ -94,14 +108,16 @@ impl Writer {
         let mut stopping = false;
         loop {
             let messages = if stopping { self.queue.close() } else { self.queue.take() };
-            if !messages.is_empty() {
+            if !messages.is_empty() || self.may_try_again() {
                 self.store_all(messages).await;
             } else if stopping {
-                return;
+                return self.give_up().await;
             } else {
+                let again = self.refused.map(|at| at + PAUSE);
                 select! {
                     // Only a flush wakes it a second time: it ends the lingering early.
                     () = self.queue.filled() => drop(timeout(LINGER, self.queue.filled()).await),
+                    () = until(again) => {}
                     () = &mut shutdown => stopping = true,
                 }
             }
@@ -120,12 +136,19 @@ impl Writer {
                 Message::Open(opening) if opening.reopens => self.reopen(opening).await,
                 message => self.assembly.take(message),
             }
-            if self.assembly.len() >= BATCH {
-                self.commit().await;
+            match self.refused {
+                None if self.assembly.len() >= BATCH => self.commit().await,
+                Some(_) if self.assembly.len() >= KEPT + BATCH => {
+                    let lost = self.assembly.shorten(KEPT);
+                    self.queue.lost(lost as u64);
+                }
+                _ => {}
             }
         }
-        self.commit().await;
-        if !self.failing {
+        if self.refused.is_none() || self.may_try_again() {
+            self.commit().await;
+        }
+        if self.refused.is_none() {
             for done in flushes {
                 // Whoever asked may have gone.
                 let _ = done.send(());
@@ -136,8 +159,12 @@ impl Writer {
     /// Opens a span that may have been stored by this process or another before.
     async fn reopen(&mut self, opening: Opening) {
         if !self.assembly.knows(opening.context) {
-            self.commit().await;
-            if let Ok(Some(trace)) = self.store.trace(opening.context.trace_id).await
+            if self.refused.is_none() {
+                self.commit().await;
+            }
+            if let Some(kept) = self.assembly.kept(opening.context) {
+                self.assembly.adopt(kept);
+            } else if let Ok(Some(trace)) = self.store.trace(opening.context.trace_id).await
                 && let Some(stored) =
                     trace.spans.into_iter().find(|span| span.span_id == opening.context.span_id)
             {
@@ -152,17 +179,42 @@ impl Writer {
         if records.is_empty() {
             return;
         }
-        let count = records.len();
-        match self.store.append(records).await {
-            Ok(()) => self.failing = false,
+        // A copy, since the store does not give back what it refuses.
+        match self.store.append(records.clone()).await {
+            Ok(()) => {
+                if self.refused.take().is_some() {
+                    tracing::info!("traces are being stored again");
+                }
+            }
             Err(error) => {
-                self.queue.lost(count as u64);
-                if !std::mem::replace(&mut self.failing, true) {
+                self.assembly.put_back(records);
+                // Said once, not for every batch.
+                if self.refused.replace(Instant::now()).is_none() {
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, lost = count, "traces are not being stored");
+                    tracing::error!(error, "traces are not being stored; they are kept for now");
                 }
             }
         }
+    }
+
+    /// Whether there is something that the store refused, and it was left alone for long enough.
+    fn may_try_again(&self) -> bool {
+        self.refused.is_some_and(|at| at.elapsed() >= PAUSE)
+    }
+
+    /// Tries once more to store what was refused, and counts what is still refused then.
+    async fn give_up(mut self) {
+        self.commit().await;
+        let lost = self.assembly.finish().len();
+        self.queue.lost(lost as u64);
+    }
+}
+
+/// Returns then; without a time, never.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
     }
 }
 

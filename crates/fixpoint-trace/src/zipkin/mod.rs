@@ -15,11 +15,10 @@ mod wire;
 mod write;
 
 use prost::Message;
-use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, value::RawValue};
 
 use crate::{
-    formats::{Decoded, FormatError, lenient::drop_nulls},
+    formats::{Decoded, FormatError, raw},
     model::{self, Trace},
 };
 
@@ -52,16 +51,15 @@ const NO_TIMESTAMP: &str = "zipkin.no_timestamp";
 /// # Errors
 /// If it is none. Spans that are not valid are only counted.
 pub fn decode(json: &[u8]) -> Result<Decoded, FormatError> {
-    serde_json::from_slice(json)
+    raw::document(json)
         .and_then(decode_document)
         .map_err(|error| FormatError::new("Zipkin spans in JSON", error))
 }
 
-/// The same, of JSON that was parsed before.
-pub(crate) fn decode_document(mut json: Json) -> Result<Decoded, serde_json::Error> {
-    drop_nulls(&mut json);
-    let spans = Vec::<Json>::deserialize(json)?.into_iter().map(wire::Span::deserialize);
-    Ok(collect(spans))
+/// The same, of a document among others.
+pub(crate) fn decode_document(document: &RawValue) -> Result<Decoded, serde_json::Error> {
+    let spans: Vec<&RawValue> = serde_json::from_str(document.get())?;
+    Ok(collect(spans.into_iter().map(|span| raw::parse(Some(span)))))
 }
 
 /// Reads `zipkin.proto3.ListOfSpans`.

@@ -18,9 +18,23 @@ use crate::{
     semconv,
 };
 
+/// How many annotations a request may hold: one takes two bytes on the wire, and a hundred here.
+const MAX_ANNOTATIONS: usize = 512 << 10;
+
+/// Why a span is not valid.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Invalid {
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    #[error("the request holds more than {MAX_ANNOTATIONS} annotations")]
+    Annotations,
+}
+
 /// Reads the spans of one request.
 #[derive(Debug)]
 pub(super) struct Reader {
+    /// How many annotations it may still hold.
+    annotations: usize,
     /// Spans of one service share their resource.
     resources: HashMap<String, Arc<Resource>>,
     /// When the request came.
@@ -29,10 +43,12 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(now: UnixNanos) -> Self {
-        Self { resources: HashMap::new(), now }
+        Self { annotations: MAX_ANNOTATIONS, resources: HashMap::new(), now }
     }
 
-    pub(super) fn span(&mut self, span: wire::Span) -> Result<Span, InvalidId> {
+    pub(super) fn span(&mut self, span: wire::Span) -> Result<Span, Invalid> {
+        let left = self.annotations.checked_sub(span.annotations.len());
+        self.annotations = left.ok_or(Invalid::Annotations)?;
         let trace_id = lenient::trace_id(&span.trace_id)?;
         let id = lenient::span_id(&span.id)?;
         let mut attributes: Attributes =

@@ -15,6 +15,7 @@ mod other_readers;
 mod otlp_proto;
 mod queries;
 mod recording;
+mod refused;
 mod stores;
 mod tempo;
 mod wire;

@@ -1,7 +1,7 @@
 //! OTLP in protobuf: everything comes back, and another implementation reads and writes the same.
 
 use fixpoint_trace::{
-    model::{LogRecord, Record, Span},
+    model::{Attributes, LogRecord, Record, Span, Value},
     otlp::{self, Decoded},
     store::Signal,
 };
@@ -35,6 +35,27 @@ fn logs(decoded: Decoded) -> Vec<LogRecord> {
         Record::Span(span) => panic!("no line: {span:?}"),
     };
     decoded.records.into_iter().map(log).collect()
+}
+
+/// A field of a message, with a length of one byte.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, content.len().try_into().unwrap()], content].concat()
+}
+
+#[test]
+fn of_a_value_that_is_said_to_be_several_the_last_counts() {
+    let (text, list, map) = (field(1, b"b"), field(5, b""), field(6, b""));
+    for (said, wanted) in [
+        ([&text[..], &list], Value::Array(vec![])),
+        ([&text[..], &map], Value::Map(Attributes::new())),
+        ([&map[..], &text], Value::String("b".into())),
+        ([&list[..], &[2 << 3, 1]], Value::Bool(true)),
+    ] {
+        let body = field(5, &said.concat());
+        let request = field(1, &field(2, &field(2, &body)));
+        let read = logs(otlp::decode(Signal::Logs, &request).unwrap());
+        assert_eq!(read[0].body, wanted);
+    }
 }
 
 #[test]

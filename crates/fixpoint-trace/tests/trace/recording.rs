@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use fixpoint_trace::{
     layer::{self, JsonLines, RecordLayer},
     model::{
@@ -15,20 +14,20 @@ use fixpoint_trace::{
     record::Recorder,
     semconv,
     store::{
-        LogQuery, StoreError, TracePage, TraceQuery, TraceStore, TraceSummary,
+        LogQuery, TraceQuery, TraceStore,
         engine::{Engine, Options},
         memory::MemoryStore,
     },
     testing::tree,
 };
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 use tracing::{Instrument, error, info, info_span};
 use tracing_subscriber::layer::SubscriberExt;
 
 /// A process that records: everything emitted in `run` is stored when it returns.
-struct Process<S> {
+pub(crate) struct Process<S> {
     store: Arc<S>,
-    recorder: Recorder,
+    pub(crate) recorder: Recorder,
     stop: oneshot::Sender<()>,
     writer: tokio::task::JoinHandle<()>,
     lines: Lines,
@@ -49,7 +48,7 @@ impl Write for Lines {
 }
 
 impl<S: TraceStore + 'static> Process<S> {
-    fn start(store: Arc<S>) -> Self {
+    pub(crate) fn start(store: Arc<S>) -> Self {
         fixpoint_trace::testing::watch_all_places();
         let (recorder, writer) = Recorder::new(store.clone());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -57,7 +56,7 @@ impl<S: TraceStore + 'static> Process<S> {
         Self { store, recorder, stop, writer, lines: Lines::default() }
     }
 
-    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + 'static {
+    pub(crate) fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + 'static {
         let service = Value::String("test".into());
         let resource = Resource::from([(semconv::SERVICE_NAME.to_owned(), service)]);
         tracing_subscriber::registry()
@@ -85,7 +84,7 @@ impl<S: TraceStore + 'static> Process<S> {
         String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.writer.await.unwrap();
     }
@@ -420,14 +419,6 @@ async fn records_beyond_the_limit_are_dropped_and_counted_but_never_an_end() {
     assert_eq!(u64::from(summary.logs) + dropped, 100);
 }
 
-#[tokio::test]
-async fn a_store_that_refuses_is_told_to_whoever_flushes() {
-    let process = Process::start(Arc::new(Refusing(MemoryStore::default())));
-    tracing::subscriber::with_default(process.subscriber(), || drop(info_span!("lost")));
-    assert!(process.recorder.flush().await.is_err());
-    assert_eq!(process.recorder.dropped(), 1);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tasks_at_the_same_time_keep_their_spans_apart() {
     let process = in_memory();
@@ -455,45 +446,6 @@ async fn tasks_at_the_same_time_keep_their_spans_apart() {
 fn page_span() -> Span {
     let context = SpanContext { trace_id: TraceId::random(), span_id: SpanId::random() };
     Span::new(context, "late", 1)
-}
-
-#[derive(Debug)]
-struct Refusing(MemoryStore);
-
-#[async_trait]
-impl TraceStore for Refusing {
-    async fn append(&self, _: Vec<Record>) -> Result<(), StoreError> {
-        Err(StoreError::new("store records", "disk full"))
-    }
-
-    async fn trace(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
-        self.0.trace(id).await
-    }
-
-    async fn search(&self, query: &TraceQuery) -> Result<TracePage, StoreError> {
-        self.0.search(query).await
-    }
-
-    async fn find(
-        &self,
-        id: &str,
-        tenant: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<TraceSummary>, StoreError> {
-        self.0.find(id, tenant, limit).await
-    }
-
-    async fn open_spans(&self) -> Result<Vec<Span>, StoreError> {
-        self.0.open_spans().await
-    }
-
-    fn follow(&self) -> broadcast::Receiver<Arc<Vec<Record>>> {
-        self.0.follow()
-    }
-
-    async fn logs(&self, query: &LogQuery) -> Result<Vec<LogRecord>, StoreError> {
-        self.0.logs(query).await
-    }
 }
 
 #[tokio::test]

@@ -54,7 +54,15 @@ impl Room {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) bytes: Bytes,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
+}
+
+impl Held {
+    /// Takes as much room as it takes together with what is made of it.
+    pub(super) fn grow(&mut self, bytes: usize, room: &Room) -> Result<(), Refusal> {
+        self.place.merge(room.take(bytes.saturating_sub(self.place.num_permits()))?);
+        Ok(())
+    }
 }
 
 /// How a body is compressed.
@@ -121,7 +129,7 @@ async fn gather(
         place.merge(room.take(data.len())?);
         bytes.extend_from_slice(&data);
     }
-    Ok(Held { bytes: bytes.freeze(), _place: place })
+    Ok(Held { bytes: bytes.freeze(), place })
 }
 
 /// Decompresses a body. Nothing waits in here, so there are never more decoders, with the windows
@@ -159,7 +167,7 @@ fn expand(mut decoder: impl Read, limit: usize, room: &Room) -> Result<Held, Ref
         if read < STEP {
             // Gives back what the last step did not use.
             drop(place.split(place.num_permits() - bytes.len()));
-            return Ok(Held { bytes: bytes.into(), _place: place });
+            return Ok(Held { bytes: bytes.into(), place });
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{body::Body, http::request::Parts};
 use fixpoint::Chain;
 use fixpoint_trace::{
-    formats::{Decoded, FormatError},
+    formats::{self, Decoded, FormatError},
     otlp,
     store::{Accepted, Signal, TraceStore},
 };
@@ -95,7 +95,12 @@ impl Intake {
         sent: Sent,
         decode: impl FnOnce(&[u8]) -> Result<Decoded, FormatError>,
     ) -> Result<Accepted, Refusal> {
-        let Sent { held, whose } = sent;
+        let Sent { mut held, whose } = sent;
+        let cost = formats::cost(&held.bytes);
+        if cost > self.limits.in_flight {
+            return Err(Refusal::TooMuch(self.limits.in_flight));
+        }
+        held.grow(cost, &self.room)?;
         let mut decoded = decode(&held.bytes)?;
         if let Some(tenant) = whose.tenant() {
             decoded.give_to(tenant);

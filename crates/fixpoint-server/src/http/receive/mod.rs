@@ -73,7 +73,8 @@ pub struct Limits {
     /// The bytes of a span or a log line as it comes; a larger one is left out of the request
     /// that it comes in, and its sender told. 1 MiB.
     pub record: usize,
-    /// The bytes of all requests that are not yet stored, together. 128 MiB.
+    /// The bytes of all requests that are not yet stored, together; of JSON, what it takes once it
+    /// is read. 128 MiB.
     pub in_flight: usize,
 }
 

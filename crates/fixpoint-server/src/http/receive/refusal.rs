@@ -27,6 +27,8 @@ pub(super) enum Refusal {
     Encoding(String),
     #[error("the request is larger than {0} bytes; send fewer spans at a time")]
     TooLarge(usize),
+    #[error("the request takes more than {0} bytes once it is read; send fewer spans at a time")]
+    TooMuch(usize),
     #[error("the request took more than {} s to come", .0.as_secs())]
     Slow(Duration),
     #[error("the request broke off before its end")]
@@ -58,7 +60,7 @@ impl Refusal {
         match self {
             Self::MediaType(..) => "media-type",
             Self::Encoding(_) => "encoding",
-            Self::TooLarge(_) => "too-large",
+            Self::TooLarge(_) | Self::TooMuch(_) => "too-large",
             Self::Slow(_) => "slow",
             Self::Broken => "broken",
             Self::Malformed(_) => "malformed",
@@ -72,7 +74,7 @@ impl Refusal {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::MediaType(..) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_) | Self::TooMuch(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Overloaded | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -86,7 +88,7 @@ impl Refusal {
         match self {
             Self::MediaType(..) | Self::Broken | Self::Malformed(_) => Code::InvalidArgument,
             Self::Encoding(_) => Code::Unimplemented,
-            Self::TooLarge(_) => Code::ResourceExhausted,
+            Self::TooLarge(_) | Self::TooMuch(_) => Code::ResourceExhausted,
             Self::Slow(_) => Code::DeadlineExceeded,
             Self::Overloaded | Self::Store(_) => Code::Unavailable,
             Self::Closed { status, .. } => match *status {

@@ -27,8 +27,8 @@ use super::{
 };
 use crate::http::{App, Problem};
 
-/// A file may be larger than what a program sends at a time; two of the largest fit at once.
-const LIMITS: Limits = Limits { request: 64 << 20, record: 1 << 20, in_flight: 256 << 20 };
+/// A file may be larger than what a program sends at a time; one of the largest fits in JSON.
+const LIMITS: Limits = Limits { request: 64 << 20, record: 1 << 20, in_flight: 384 << 20 };
 
 /// What a file may be said to be.
 const TYPES: [&str; 4] = [

@@ -11,11 +11,11 @@ mod write;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Error, Value as Json};
+use serde::Serialize;
+use serde_json::{Error, Value as Json, value::RawValue};
 
 use crate::{
-    formats::{Decoded, FormatError, lenient::object},
+    formats::{Decoded, FormatError, raw},
     model::{LogRecord, Record, Resource, Scope, Span, Trace},
     store::Signal,
 };
@@ -55,10 +55,13 @@ fn json(document: &impl Serialize) -> Json {
 /// # Errors
 /// If the shape is not OTLP's, or a span is not valid.
 pub fn from_json(json: &Json) -> Result<Trace, FormatError> {
-    let spans = spans(json.clone())
-        .and_then(|spans| spans.into_iter().collect::<Result<Vec<_>, _>>())
-        .map_err(|error| FormatError::new("OTLP spans", error))?;
-    let mut trace = Trace { spans, ..Trace::default() };
+    let mut trace = Trace::default();
+    let mut take = |span| {
+        trace.spans.push(span?);
+        Ok(())
+    };
+    let all = RawValue::from_string(json.to_string()).and_then(|json| spans(&json, &mut take));
+    all.map_err(|error| FormatError::new("OTLP spans", error))?;
     trace.sort();
     Ok(trace)
 }
@@ -68,11 +71,15 @@ pub fn from_json(json: &Json) -> Result<Trace, FormatError> {
 /// # Errors
 /// If the shape is not OTLP's, or a line is not valid.
 pub fn logs_from_json(json: &Json) -> Result<Vec<LogRecord>, FormatError> {
-    let mut logs = logs(json.clone())
-        .and_then(|logs| logs.into_iter().collect::<Result<Vec<_>, _>>())
-        .map_err(|error| FormatError::new("OTLP logs", error))?;
-    logs.sort_by_key(|log| log.time);
-    Ok(logs)
+    let mut lines = Vec::new();
+    let mut take = |log| {
+        lines.push(log?);
+        Ok(())
+    };
+    let all = RawValue::from_string(json.to_string()).and_then(|json| logs(&json, &mut take));
+    all.map_err(|error| FormatError::new("OTLP logs", error))?;
+    lines.sort_by_key(|log: &LogRecord| log.time);
+    Ok(lines)
 }
 
 /// Reads an OTLP export request in JSON, or a file of `TracesData` or `LogsData`.
@@ -84,57 +91,78 @@ pub fn decode_json(signal: Signal, request: &[u8]) -> Result<Decoded, FormatErro
         Signal::Traces => "OTLP spans in JSON",
         Signal::Logs => "OTLP logs in JSON",
     };
-    serde_json::from_slice(request)
-        .and_then(|json| decode_document(signal, json))
+    raw::document(request)
+        .and_then(|document| decode_document(signal, document))
         .map_err(|error| FormatError::new(what, error))
 }
 
-/// The same, of a document that was parsed before.
-pub(crate) fn decode_document(signal: Signal, json: Json) -> Result<Decoded, Error> {
+/// The same, of a document among others.
+pub(crate) fn decode_document(signal: Signal, document: &RawValue) -> Result<Decoded, Error> {
     let mut decoded = Decoded::default();
-    let mut take = |record: Result<Record, Error>| match record {
-        Ok(record) => decoded.accept(record),
-        Err(why) => decoded.reject(why),
+    let mut take = |record: Result<Record, Error>| {
+        match record {
+            Ok(record) => decoded.accept(record),
+            Err(why) => decoded.reject(why),
+        }
+        Ok(())
     };
     match signal {
-        Signal::Traces => {
-            spans(json)?.into_iter().for_each(|span| take(span.map(Record::Span)));
-        }
-        Signal::Logs => logs(json)?.into_iter().for_each(|log| take(log.map(Record::Log))),
+        Signal::Traces => spans(document, &mut |span| take(span.map(Record::Span)))?,
+        Signal::Logs => logs(document, &mut |log| take(log.map(Record::Log)))?,
     }
     Ok(decoded)
 }
 
-fn spans(json: Json) -> Result<Vec<Result<Span, Error>>, Error> {
-    let mut spans = Vec::new();
-    for group in read::TracesData::deserialize(object(json)?)?.resource_spans {
-        let resource = group.resource.read().map(Arc::new);
-        for scoped in group.scope_spans {
+/// Hands over one span after the other.
+fn spans(
+    document: &RawValue,
+    take: &mut dyn FnMut(Result<Span, Error>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let traces: read::TracesData<'_> = raw::object(document)?;
+    for group in traces.resource_spans.into_iter().flatten() {
+        let group: read::ResourceSpans<'_> = raw::object(group)?;
+        let resource = resource(group.resource);
+        for scoped in group.scope_spans.into_iter().flatten() {
+            let scoped: read::ScopeSpans<'_> = raw::object(scoped)?;
             let around = Around::of(&resource, scoped.scope);
-            spans.extend(scoped.spans.into_iter().map(|span| {
-                let around = around.as_ref().map_err(again)?;
-                let (resource, scope) = (around.resource.clone(), around.scope.clone());
-                Ok(Span { resource, scope, ..read::span(span)? })
-            }));
+            for span in scoped.spans.into_iter().flatten() {
+                let read = |around: &Around| {
+                    let (resource, scope) = (around.resource.clone(), around.scope.clone());
+                    Ok(Span { resource, scope, ..read::span(span)? })
+                };
+                take(around.as_ref().map_err(again).and_then(read))?;
+            }
         }
     }
-    Ok(spans)
+    Ok(())
 }
 
-fn logs(json: Json) -> Result<Vec<Result<LogRecord, Error>>, Error> {
-    let mut logs = Vec::new();
-    for group in read::LogsData::deserialize(object(json)?)?.resource_logs {
-        let resource = group.resource.read().map(Arc::new);
-        for scoped in group.scope_logs {
+/// Likewise, of log lines.
+fn logs(
+    document: &RawValue,
+    take: &mut dyn FnMut(Result<LogRecord, Error>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let logs: read::LogsData<'_> = raw::object(document)?;
+    for group in logs.resource_logs.into_iter().flatten() {
+        let group: read::ResourceLogs<'_> = raw::object(group)?;
+        let resource = resource(group.resource);
+        for scoped in group.scope_logs.into_iter().flatten() {
+            let scoped: read::ScopeLogs<'_> = raw::object(scoped)?;
             let around = Around::of(&resource, scoped.scope);
-            logs.extend(scoped.log_records.into_iter().map(|log| {
-                let around = around.as_ref().map_err(again)?;
-                let (resource, scope) = (around.resource.clone(), around.scope.clone());
-                Ok(LogRecord { resource, scope, ..read::log(log)? })
-            }));
+            for log in scoped.log_records.into_iter().flatten() {
+                let read = |around: &Around| {
+                    let (resource, scope) = (around.resource.clone(), around.scope.clone());
+                    Ok(LogRecord { resource, scope, ..read::log(log)? })
+                };
+                take(around.as_ref().map_err(again).and_then(read))?;
+            }
         }
     }
-    Ok(logs)
+    Ok(())
+}
+
+fn resource(raw: Option<&RawValue>) -> Result<Arc<Resource>, Error> {
+    raw::parse::<read::Resource>(raw)?.read().map(Arc::new)
 }
 
 /// What the records of a group share.
@@ -144,9 +172,12 @@ struct Around {
 }
 
 impl Around {
-    fn of(resource: &Result<Arc<Resource>, Error>, scope: read::Scope) -> Result<Self, Error> {
+    fn of(
+        resource: &Result<Arc<Resource>, Error>,
+        scope: Option<&RawValue>,
+    ) -> Result<Self, Error> {
         let resource = resource.as_ref().map_err(again)?.clone();
-        Ok(Self { resource, scope: Arc::new(scope.read()?) })
+        Ok(Self { resource, scope: Arc::new(raw::parse::<read::Scope>(scope)?.read()?) })
     }
 }
 

@@ -7,11 +7,11 @@
 //! <https://protobuf.dev/programming-guides/json/>
 
 use serde::{Deserialize, de::Error as _};
-use serde_json::{Error, Value as Json};
+use serde_json::{Error, value::RawValue};
 
 use super::scalar::{Base64, Double, Number, Whole, kind, severity, status_code};
 use crate::{
-    formats::lenient::Int,
+    formats::{lenient::Int, raw},
     model::{self, Attributes, Dropped, SpanContext, SpanId, Status, Value},
     otlp::proto::{Invalid, MAX_DEPTH},
 };
@@ -19,43 +19,53 @@ use crate::{
 /// `TracesData`, or an `ExportTraceServiceRequest`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct TracesData {
-    pub(super) resource_spans: Vec<ResourceSpans>,
+pub(super) struct TracesData<'a> {
+    #[serde(borrow)]
+    pub(super) resource_spans: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct ResourceSpans {
-    pub(super) resource: Resource,
-    pub(super) scope_spans: Vec<ScopeSpans>,
+pub(super) struct ResourceSpans<'a> {
+    #[serde(borrow)]
+    pub(super) resource: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) scope_spans: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct ScopeSpans {
-    pub(super) scope: Scope,
-    pub(super) spans: Vec<Json>,
+pub(super) struct ScopeSpans<'a> {
+    #[serde(borrow)]
+    pub(super) scope: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) spans: Option<Vec<&'a RawValue>>,
 }
 
 /// `LogsData`, or an `ExportLogsServiceRequest`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct LogsData {
-    pub(super) resource_logs: Vec<ResourceLogs>,
+pub(super) struct LogsData<'a> {
+    #[serde(borrow)]
+    pub(super) resource_logs: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct ResourceLogs {
-    pub(super) resource: Resource,
-    pub(super) scope_logs: Vec<ScopeLogs>,
+pub(super) struct ResourceLogs<'a> {
+    #[serde(borrow)]
+    pub(super) resource: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) scope_logs: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct ScopeLogs {
-    pub(super) scope: Scope,
-    pub(super) log_records: Vec<Json>,
+pub(super) struct ScopeLogs<'a> {
+    #[serde(borrow)]
+    pub(super) scope: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) log_records: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,8 +96,8 @@ impl Scope {
 }
 
 /// The span, but for its resource and scope.
-pub(super) fn span(json: Json) -> Result<model::Span, Error> {
-    let span = Span::deserialize(json)?;
+pub(super) fn span(raw: &RawValue) -> Result<model::Span, Error> {
+    let span: Span = raw::parse(Some(raw))?;
     let context = SpanContext {
         trace_id: span.trace_id.parse().map_err(Error::custom)?,
         span_id: span.span_id.parse().map_err(Error::custom)?,
@@ -127,8 +137,8 @@ fn parent(id: &str) -> Result<Option<SpanId>, Error> {
 
 /// The line, but for its resource and scope. Ids that are not valid mean that it belongs to no
 /// trace, and if it says only when it was collected it was written then, as OTLP has it.
-pub(super) fn log(json: Json) -> Result<model::LogRecord, Error> {
-    let log = LogRecord::deserialize(json)?;
+pub(super) fn log(raw: &RawValue) -> Result<model::LogRecord, Error> {
+    let log: LogRecord = raw::parse(Some(raw))?;
     let observed = log.observed_time_unix_nano.0;
     Ok(model::LogRecord {
         time: Some(log.time_unix_nano.0).filter(|&time| time != 0).unwrap_or(observed),

@@ -142,10 +142,6 @@ impl<'a> ValueView<'a> {
         let mut value = Self::Empty;
         for field in Fields::of(message) {
             value = match field? {
-                (1, Bytes(bytes)) => Self::Str(text(bytes)?),
-                (2, Varint(number)) => Self::Bool(number != 0),
-                (3, Varint(number)) => Self::Int(number as i64),
-                (4, Fixed64(bits)) => Self::Double(f64::from_bits(bits)),
                 (5, Bytes(list)) => {
                     for item in items(list) {
                         Self::parse(item?, depth + 1)?;
@@ -158,11 +154,22 @@ impl<'a> ValueView<'a> {
                     }
                     Self::Nested(message)
                 }
-                (7, Bytes(bytes)) => Self::Bytes(bytes),
-                _ => value,
+                field => Self::plain(field)?.unwrap_or(value),
             }
         }
         Ok(value)
+    }
+
+    /// What a field of an `AnyValue` says, unless that is several values, or nothing.
+    fn plain((number, field): (u64, Field<'a>)) -> Result<Option<Self>, Invalid> {
+        Ok(Some(match (number, field) {
+            (1, Bytes(bytes)) => Self::Str(text(bytes)?),
+            (2, Varint(number)) => Self::Bool(number != 0),
+            (3, Varint(number)) => Self::Int(number as i64),
+            (4, Fixed64(bits)) => Self::Double(f64::from_bits(bits)),
+            (7, Bytes(bytes)) => Self::Bytes(bytes),
+            _ => return Ok(None),
+        }))
     }
 }
 
@@ -192,8 +199,11 @@ fn nested(message: &[u8], depth: usize) -> Result<Value, Invalid> {
                 });
                 value = Value::Map(pairs.collect::<Result<_, _>>()?);
             }
-            (1..=4 | 7, _) => value = ValueView::parse(message, depth)?.to_value()?,
-            _ => {}
+            field => {
+                if let Some(plain) = ValueView::plain(field)? {
+                    value = plain.to_value()?;
+                }
+            }
         }
     }
     Ok(value)
