@@ -58,7 +58,7 @@ enum Role {
 }
 
 /// The first rate that is tried, in runs a second.
-const FIRST: f64 = 4.0;
+const FIRST: f64 = 16.0;
 
 /// How often the gap between a rate that holds and one that does not is halved.
 const HALVINGS: u32 = 3;
