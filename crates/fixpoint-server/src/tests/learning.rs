@@ -24,6 +24,7 @@ use crate::store;
 struct Gated {
     inner: MemoryStore,
     gate: Semaphore,
+    asked: AtomicUsize,
     read: AtomicUsize,
 }
 
@@ -32,6 +33,7 @@ impl Gated {
         Arc::new(Self {
             inner: MemoryStore::default(),
             gate: Semaphore::new(0),
+            asked: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
         })
     }
@@ -45,13 +47,17 @@ impl Gated {
     }
 
     async fn have_read(&self, traces: usize) {
-        let polling = async {
-            while self.read.load(SeqCst) < traces {
-                pause().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, polling).await.expect("they are read in time");
+        comes_to(&self.read, traces).await;
     }
+}
+
+async fn comes_to(count: &AtomicUsize, traces: usize) {
+    let polling = async {
+        while count.load(SeqCst) < traces {
+            pause().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, polling).await.expect("they are read in time");
 }
 
 #[async_trait]
@@ -65,6 +71,7 @@ impl TraceStore for Gated {
     }
 
     async fn traces(&self, ids: &[TraceId]) -> Result<Vec<Option<Trace>>, StoreError> {
+        self.asked.fetch_add(ids.len(), SeqCst);
         let _open = self.gate.acquire().await.unwrap();
         let found = self.inner.traces(ids).await?;
         self.read.fetch_add(found.len(), SeqCst);
@@ -146,6 +153,25 @@ async fn a_run_that_converged_is_read_before_anybody_asks() {
     let answer = why(&server, &last).await;
     assert_eq!((answer.baseline.good, unread(&answer)), (3, None));
     assert_eq!(server.app.explainer.size().profiles, 1);
+}
+
+#[tokio::test]
+async fn an_answer_for_which_nobody_could_look_in_time_says_so() {
+    let (runs, traces) = (Arc::default(), Gated::new());
+    let mut server = server(&runs, &traces);
+    traces.open();
+    server.learn();
+    let last = toys(&server, 0..4).await;
+    traces.have_read(4).await;
+    traces.close().await;
+    assert_eq!(unread(&why(&server, &last).await), None);
+    // The fifth is being read, and until it is nobody else looks.
+    toys(&server, 4..5).await;
+    comes_to(&traces.asked, 5).await;
+    let answer = why(&server, &last).await;
+    let said = "not all good runs of build_toy have been looked through yet; ask again in a moment";
+    assert!(answer.unknown.iter().any(|text| text == said), "{:?}", answer.unknown);
+    assert_eq!(answer.baseline.good, 3);
 }
 
 #[tokio::test]

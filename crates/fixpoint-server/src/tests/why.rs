@@ -11,7 +11,7 @@ use tokio::time;
 use super::{Harness, PATIENCE, pause};
 use crate::{
     records::{key, put},
-    store::Precondition,
+    store::{Precondition, Write},
 };
 
 impl Harness {
@@ -141,8 +141,9 @@ async fn a_run_that_was_asked_for_earlier_and_converged_later_counts_as_well() {
     let stored = server.app.records.whole().run(&run.id).await.unwrap().unwrap();
     let mut late = stored.record;
     late.run.id = "run-0".to_owned();
+    let mark = Write::put(key::ended(late.run.state, "run-0"), "", Precondition::Absent);
     let write = put(key::run("run-0"), &late, Precondition::Absent).unwrap();
-    server.app.records.whole().commit(vec![write]).await.unwrap();
+    server.app.records.whole().commit(vec![write, mark]).await.unwrap();
     assert_eq!(server.why(&run.id).await.baseline.good, 3);
 }
 

@@ -284,7 +284,7 @@ impl Case {
             ));
         } else if held.unread.is_none() {
             unknown.push(format!(
-                "the good {what}s of {of} have not been looked through yet; ask again in a moment"
+                "not all good {what}s of {of} have been looked through yet; ask again in a moment"
             ));
         } else if good == 0 {
             unknown.push(format!(

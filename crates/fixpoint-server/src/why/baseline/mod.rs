@@ -177,6 +177,14 @@ pub(super) struct Held {
     pub(super) unread: Option<usize>,
 }
 
+impl Held {
+    /// What there is when time is up: that nothing was left when somebody looked before does not mean
+    /// that nothing is now.
+    fn out_of_time(self) -> Self {
+        Self { unread: self.unread.filter(|unread| *unread > 0), ..self }
+    }
+}
+
 /// The profiles of good ones, and where they come from. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Baselines {
@@ -205,12 +213,16 @@ impl Baselines {
     pub(super) async fn of_plan(&self, of: &Of) -> Result<Held, Unexplained> {
         let slot = self.kept.slot(of);
         let until = Instant::now() + PATIENCE;
-        match timeout_at(until, self.reader.catch_up(&slot, self.reader.runs(of, &slot))).await {
-            Ok(read) => read?,
-            Err(_elapsed) => self.lessons.tell(News::Plan(of.clone())),
-        }
+        let in_time = timeout_at(until, self.reader.catch_up(&slot, self.reader.runs(of, &slot)));
+        let held = match in_time.await {
+            Ok(read) => read.map(|()| slot.held())?,
+            Err(_elapsed) => {
+                self.lessons.tell(News::Plan(of.clone()));
+                slot.held().out_of_time()
+            }
+        };
         self.kept.trim(of);
-        Ok(slot.held())
+        Ok(held)
     }
 
     /// The good traces of the operation of a trace, those before all that are near it in time.
@@ -222,11 +234,15 @@ impl Baselines {
         let of = Of::operation(scope, near);
         let slot = self.kept.slot(&of);
         let until = Instant::now() + PATIENCE;
-        match timeout_at(until, self.reader.catch_up(&slot, self.reader.near(scope, near))).await {
-            Ok(read) => read?,
-            Err(_elapsed) => self.lessons.tell(News::Near(scope.clone(), Box::new(near.clone()))),
-        }
+        let in_time = timeout_at(until, self.reader.catch_up(&slot, self.reader.near(scope, near)));
+        let held = match in_time.await {
+            Ok(read) => read.map(|()| slot.held())?,
+            Err(_elapsed) => {
+                self.lessons.tell(News::Near(scope.clone(), Box::new(near.clone())));
+                slot.held().out_of_time()
+            }
+        };
         self.kept.trim(&of);
-        Ok(slot.held())
+        Ok(held)
     }
 }
