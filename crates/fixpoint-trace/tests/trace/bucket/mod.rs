@@ -293,9 +293,10 @@ async fn a_crash_in_any_call_to_the_bucket_loses_nothing_and_doubles_nothing() {
     let (seen, kept, watched) = (Arc::clone(&known), Arc::clone(&crashes), Arc::downgrade(&shaky));
     // Before each call and, one call later, after it.
     shaky.set(move |_| {
+        // First: more may be acknowledged while the folder is copied.
+        let acknowledged = seen.lock().unwrap().len();
         let bucket = watched.upgrade().unwrap().inner.fork();
-        let crash =
-            Crash { folder: copy(&taking), bucket, acknowledged: seen.lock().unwrap().len() };
+        let crash = Crash { folder: copy(&taking), bucket, acknowledged };
         kept.lock().unwrap().push(crash);
         Fate::Done
     });
