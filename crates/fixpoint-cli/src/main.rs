@@ -22,7 +22,7 @@ use crate::{
     output::{Color, Format, Output},
 };
 
-/// What is freed is given back: of a server that was busy, glibc's keeps three times what is in use.
+/// Of a server that was busy, glibc's keeps nearly three times what is in use.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
