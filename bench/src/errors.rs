@@ -7,8 +7,11 @@ use std::{
     process::ExitCode,
 };
 
+/// What went wrong, for whoever started the program.
+pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
 /// The exit code of a program; what went wrong is told on stderr, with its causes.
-pub fn exit_code(result: Result<ExitCode, Box<dyn Error + Send + Sync>>) -> ExitCode {
+pub fn exit_code(result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         // Nobody may be listening any more.
         let _ = writeln!(io::stderr(), "error: {}", chain(&*error));

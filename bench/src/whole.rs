@@ -4,7 +4,7 @@
 //! Not here: the kind that it serves, and where resources and runs are kept. The surprise: log lines go
 //! to standard error, since what the programs answer goes to standard output.
 
-use std::{error::Error, io, net::Ipv4Addr, path::Path, sync::Arc};
+use std::{io, net::Ipv4Addr, path::Path, sync::Arc};
 
 use fixpoint_server::{Access, Builder, Hosts, Server, store::RunStore};
 use fixpoint_trace::{
@@ -18,7 +18,7 @@ use fixpoint_trace::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use crate::errors::Result;
 
 /// A server that serves.
 #[derive(Debug)]

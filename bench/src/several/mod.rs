@@ -13,10 +13,9 @@ pub mod mills;
 pub mod worker;
 pub mod world;
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
-/// What went wrong, for whoever started the program.
-pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+pub use crate::errors::Result;
 
 /// Waits.
 pub async fn rest(pause: Duration) {

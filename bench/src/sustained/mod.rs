@@ -10,7 +10,4 @@ pub mod asking;
 pub mod plants;
 pub mod round;
 
-use std::error::Error;
-
-/// What went wrong, for whoever started the program.
-pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+pub use crate::errors::Result;

@@ -21,6 +21,11 @@ pub(super) struct Guarded {
 
 impl Guarded {
     pub(super) async fn new() -> Self {
+        Self::with(Setup::new("first", Arc::default())).await
+    }
+
+    /// One that is set up so, but for who gets in.
+    pub(super) async fn with(setup: Setup) -> Self {
         let runs: Arc<dyn store::RunStore> = Arc::new(store::MemoryStore::new());
         let mut admin = String::new();
         let keep = |secret: &str| {
@@ -29,7 +34,7 @@ impl Guarded {
         };
         first_token(&runs, false, keep).await.unwrap().expect("a first token");
         let traces = Arc::new(trace_store::memory::MemoryStore::default());
-        let harness = Harness::asking(Access::Tokens, runs, traces, Arc::default());
+        let harness = Harness::whole(Setup { access: Access::Tokens, ..setup }, runs, traces);
         Self { harness, admin }
     }
 

@@ -145,15 +145,6 @@ impl Harness {
         Self::whole(Setup::new("first", world), runs, traces)
     }
 
-    fn asking(
-        access: Access,
-        runs: Arc<dyn store::RunStore>,
-        traces: Arc<dyn trace_store::TraceStore>,
-        world: Arc<World>,
-    ) -> Self {
-        Self::whole(Setup { access, ..Setup::new("first", world) }, runs, traces)
-    }
-
     fn whole(
         setup: Setup,
         runs: Arc<dyn store::RunStore>,

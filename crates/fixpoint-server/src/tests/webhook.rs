@@ -22,7 +22,6 @@ use sha2::{Digest, Sha256};
 use std::sync::{Mutex, MutexGuard};
 
 use super::{access, restart::crash, *};
-use crate::first_token;
 
 const KEY: &[u8] = b"thirty-two bytes, as one has it.";
 
@@ -504,17 +503,8 @@ async fn a_ping_is_sent_on_an_administrators_word_and_its_answer_shown() {
 #[tokio::test]
 async fn a_tenants_run_is_told_to_the_operator_and_a_tenant_sees_nothing_of_that() {
     let receiver = Receiver::new().await;
-    let runs: Arc<dyn store::RunStore> = Arc::new(store::MemoryStore::new());
-    let mut admin = String::new();
-    let keep = |secret: &str| {
-        secret.clone_into(&mut admin);
-        Ok(())
-    };
-    first_token(&runs, false, keep).await.unwrap().expect("a first token");
-    let traces = Arc::new(trace_store::memory::MemoryStore::default());
     let setup = with(receiver.webhook(), "first", &Arc::default());
-    let harness = Harness::whole(Setup { access: Access::Tokens, ..setup }, runs, traces);
-    let server = access::Guarded { harness, admin };
+    let server = access::Guarded::with(setup).await;
     let acme = server.token_of(json!({"name": "a", "role": "operator", "tenant": "acme"})).await;
     {
         let mut world = server.harness.world.state();
