@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(decoded) = decoded else { return };
     RUNTIME.block_on(async {
         let store = MemoryStore::default();
-        let Ok(()) = store.append(decoded.records).await else { return };
+        let Ok(()) = store.append(&decoded.records).await else { return };
         for summary in store.search(&Default::default()).await.expect("a list").items {
             let trace = store.trace(summary.trace_id).await.expect("an answer").expect("a trace");
             assert_eq!(trace.spans.len(), summary.spans as usize);

@@ -28,7 +28,7 @@ static SOUND: LazyLock<TempDir> = LazyLock::new(|| {
     RUNTIME.block_on(async {
         let store = Engine::open(folder.path(), Options::default()).expect("a store");
         for n in 0..40 {
-            store.append(trace(n)).await.expect("room");
+            store.append(&trace(n)).await.expect("room");
             if n == 30 {
                 store.settle().await.expect("a segment");
             }

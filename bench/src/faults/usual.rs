@@ -83,7 +83,7 @@ pub async fn keep(good: Vec<Outcome>) -> Result<Past, Failure> {
     for outcome in good {
         let Trace { spans, logs, .. } = outcome.trace;
         let spans = spans.into_iter().map(Record::Span);
-        engine.append(spans.chain(logs.into_iter().map(Record::Log)).collect()).await?;
+        engine.append(&spans.chain(logs.into_iter().map(Record::Log)).collect::<Vec<_>>()).await?;
         records.extend(outcome.records);
     }
     engine.settle().await?;

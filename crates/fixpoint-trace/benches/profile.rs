@@ -101,7 +101,7 @@ async fn stored(folder: &Path, traces: &[Trace]) -> Result<Engine, StoreError> {
     for trace in traces {
         let spans = trace.spans.iter().cloned().map(Record::Span);
         let logs = trace.logs.iter().cloned().map(Record::Log);
-        engine.append(spans.chain(logs).collect()).await?;
+        engine.append(&spans.chain(logs).collect::<Vec<_>>()).await?;
     }
     engine.settle().await?;
     Ok(engine)

@@ -193,7 +193,7 @@ pub(crate) struct Traces {
 
 #[async_trait]
 impl TraceStore for Traces {
-    async fn append(&self, records: Vec<Record>) -> Result<(), traces::StoreError> {
+    async fn append(&self, records: &[Record]) -> Result<(), traces::StoreError> {
         if self.moments.full.load(Relaxed) {
             return Err(traces::StoreError::new("append", full()));
         }

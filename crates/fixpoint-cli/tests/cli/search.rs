@@ -60,7 +60,7 @@ pub(crate) struct Searched {
 impl Searched {
     pub(crate) async fn new() -> Self {
         let traces = Arc::new(memory::MemoryStore::default());
-        traces.append(records()).await.unwrap();
+        traces.append(&records()).await.unwrap();
         let (recorder, writer) = Recorder::new(Arc::clone(&traces) as _);
         tokio::spawn(writer.run(std::future::pending()));
         let sandbox = Some(Sandbox::open(SandboxOptions::default()).unwrap());

@@ -54,7 +54,7 @@ pub(super) async fn take_over(shared: &Shared) -> Result<Vec<ResourceKey>, Takeo
     }
     if !lost.is_empty() {
         tracing::warn!("{} spans were left open by a server that died", lost.len());
-        traces.append(lost).await?;
+        traces.append(&lost).await?;
     }
     drop_old_keys(records).await?;
 
@@ -78,7 +78,7 @@ pub(super) async fn settle(shared: &Shared, run: &str) -> Result<(), TakeoverErr
     let Some(at) = run.span().filter(|_| run.run.state.is_final()) else { return Ok(()) };
     let Some(trace) = traces.trace(at.trace_id).await? else { return Ok(()) };
     if let Some(span) = trace.spans.into_iter().find(|span| span.span_id == at.span_id) {
-        traces.append(vec![Record::Span(as_told(span, &run))]).await?;
+        traces.append(&[Record::Span(as_told(span, &run))]).await?;
     }
     Ok(())
 }

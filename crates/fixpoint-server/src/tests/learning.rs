@@ -62,7 +62,7 @@ async fn comes_to(count: &AtomicUsize, traces: usize) {
 
 #[async_trait]
 impl TraceStore for Gated {
-    async fn append(&self, records: Vec<Record>) -> Result<(), StoreError> {
+    async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
         self.inner.append(records).await
     }
 

@@ -157,7 +157,7 @@ async fn an_open_span_of_another_program_is_left_to_it() {
         resource: Arc::new([("service.name".to_owned(), "shop".into())].into()),
         ..Span::new(context, "checkout", 1)
     };
-    server.app.traces.whole().append(vec![Record::Span(theirs.clone())]).await.unwrap();
+    server.app.traces.whole().append(&[Record::Span(theirs.clone())]).await.unwrap();
     crash(server).await;
     let server = Harness::open(directory.path(), Arc::default());
     // The server has taken over once it works.

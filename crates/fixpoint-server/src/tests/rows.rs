@@ -51,7 +51,7 @@ async fn sample() -> Harness {
     line.span_id = Some(orphan.span_id);
     let records =
         vec![Record::Span(run), Record::Span(call), Record::Span(orphan), Record::Log(line)];
-    server.app.traces.whole().append(records).await.unwrap();
+    server.app.traces.whole().append(&records).await.unwrap();
     server
 }
 
@@ -133,7 +133,7 @@ async fn many_rows_are_packed_for_those_who_can_unpack_them() {
         poll.span_id = format!("{n:016x}").parse().unwrap();
         Record::Span(poll)
     });
-    server.app.traces.whole().append(polls.collect()).await.unwrap();
+    server.app.traces.whole().append(&polls.collect::<Vec<_>>()).await.unwrap();
     let path = format!("/v1/traces/{TRACE}/rows");
     let request = Request::get(&path).header("accept-encoding", "br, gzip").body(Body::empty());
     let answer = server.router.clone().oneshot(request.unwrap()).await.unwrap();

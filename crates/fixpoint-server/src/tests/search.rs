@@ -46,7 +46,7 @@ impl Harness {
         self.app
             .traces
             .whole()
-            .append(spans.into_iter().map(Record::Span).collect())
+            .append(&spans.into_iter().map(Record::Span).collect::<Vec<_>>())
             .await
             .unwrap();
     }

@@ -167,7 +167,13 @@ async fn a_run_that_is_in_the_middle_of_a_step_as_others_were_is_not_unusual() {
             span.end = None;
         }
     }
-    server.app.traces.whole().append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
+    server
+        .app
+        .traces
+        .whole()
+        .append(&spans.into_iter().map(Record::Span).collect::<Vec<_>>())
+        .await
+        .unwrap();
     under_way.run.id = "run-9".to_owned();
     under_way.run.trace_id = trace_id.to_string();
     under_way.run.state = RunState::Running;
@@ -220,7 +226,13 @@ async fn shop(server: &Harness, number: u64, is_bad: bool, end: Status) -> Trace
     if is_bad {
         spans.remove(2);
     }
-    server.app.traces.whole().append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
+    server
+        .app
+        .traces
+        .whole()
+        .append(&spans.into_iter().map(Record::Span).collect::<Vec<_>>())
+        .await
+        .unwrap();
     trace_id
 }
 

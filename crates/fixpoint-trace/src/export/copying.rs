@@ -59,8 +59,8 @@ impl Queues {
 
 #[async_trait]
 impl<S: TraceStore> TraceStore for Copying<S> {
-    async fn append(&self, records: Vec<Record>) -> Result<(), StoreError> {
-        let outgoing = outgoing::of_records(&records);
+    async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
+        let outgoing = outgoing::of_records(records);
         self.store.append(records).await?;
         self.copy(outgoing).await;
         Ok(())

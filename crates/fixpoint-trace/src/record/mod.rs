@@ -179,8 +179,7 @@ impl Writer {
         if records.is_empty() {
             return;
         }
-        // A copy, since the store does not give back what it refuses.
-        match self.store.append(records.clone()).await {
+        match self.store.append(&records).await {
             Ok(()) => {
                 if self.refused.take().is_some() {
                     tracing::info!("traces are being stored again");

@@ -79,11 +79,11 @@ impl MemoryStore {
 
 #[async_trait]
 impl TraceStore for MemoryStore {
-    async fn append(&self, records: Vec<Record>) -> Result<(), StoreError> {
+    async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
         let mut all = self.records();
-        all.extend(records.iter().cloned());
+        all.extend_from_slice(records);
         // Nobody may be following.
-        let _ = self.followers.send(Arc::new(records));
+        let _ = self.followers.send(Arc::new(records.to_vec()));
         Ok(())
     }
 

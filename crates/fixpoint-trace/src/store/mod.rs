@@ -34,14 +34,14 @@ const FOLLOW: usize = 1024;
 #[async_trait]
 pub trait TraceStore: Send + Sync + std::fmt::Debug {
     /// Stores the records, in order. Returns when they survive the death of the process.
-    async fn append(&self, records: Vec<Record>) -> Result<(), StoreError>;
+    async fn append(&self, records: &[Record]) -> Result<(), StoreError>;
 
     /// Stores what an OTLP export request in protobuf holds, as it came. Returns when that
     /// survives the death of the process. What is not valid is left out and told.
     async fn append_otlp(&self, signal: Signal, request: Bytes) -> Result<Accepted, StoreError> {
         let decoded = otlp::decode(signal, &request)
             .map_err(|error| StoreError::new("read a request", error).with_fault(Fault::Request))?;
-        self.append(decoded.records).await?;
+        self.append(&decoded.records).await?;
         Ok(decoded.accepted)
     }
 

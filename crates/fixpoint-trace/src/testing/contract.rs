@@ -457,7 +457,7 @@ fn log(span: Option<&Span>, time: UnixNanos, message: &str) -> LogRecord {
 }
 
 async fn append<const N: usize>(store: &impl TraceStore, records: [Record; N]) {
-    store.append(records.into()).await.expect("stores");
+    store.append(&records).await.expect("stores");
 }
 
 async fn trace(store: &impl TraceStore, id: TraceId) -> Trace {

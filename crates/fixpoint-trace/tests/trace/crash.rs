@@ -177,8 +177,8 @@ async fn store_until_killed(folder: &Path) -> ! {
 
 async fn append(store: &Engine, id: TraceId) {
     let spans = spans(id).into_iter().map(Record::Span);
-    let records = spans.chain([Record::Log(line(id))]).collect();
-    store.append(records).await.unwrap();
+    let records: Vec<Record> = spans.chain([Record::Log(line(id))]).collect();
+    store.append(&records).await.unwrap();
 }
 
 /// The spans in one request, the line in another, as a sender does.

@@ -79,12 +79,12 @@ async fn what_is_too_old_is_removed_but_for_pinned_traces() {
     let [old, pinned, new] = [(); 3].map(|()| TraceId::random());
     {
         let store = Engine::open(folder.path(), sealing(10)).unwrap();
-        store.append(records(old, now() - 3 * HOUR, 4)).await.unwrap();
-        store.append(records(pinned, now() - 2 * HOUR, 4)).await.unwrap();
+        store.append(&records(old, now() - 3 * HOUR, 4)).await.unwrap();
+        store.append(&records(pinned, now() - 2 * HOUR, 4)).await.unwrap();
         let line = LogRecord::new(now() - 2 * HOUR, Level::Info, "of no trace");
-        store.append(vec![Record::Log(line)]).await.unwrap();
+        store.append(&[Record::Log(line)]).await.unwrap();
         store.settle().await.unwrap();
-        store.append(records(new, now(), 4)).await.unwrap();
+        store.append(&records(new, now(), 4)).await.unwrap();
         store.settle().await.unwrap();
         store.pin(pinned, true).await.unwrap();
     }
@@ -117,7 +117,7 @@ async fn what_is_too_much_is_removed_oldest_first_but_for_pinned_traces() {
     let traces: Vec<TraceId> = (0..60).map(|_| TraceId::random()).collect();
     store.pin(traces[0], true).await.unwrap();
     for (n, &trace) in (0..).zip(&traces) {
-        store.append(records(trace, now() - HOUR + n * SECOND, 10)).await.unwrap();
+        store.append(&records(trace, now() - HOUR + n * SECOND, 10)).await.unwrap();
     }
     store.settle().await.unwrap();
     let total = traces.len() as u64 * 11;
@@ -148,7 +148,7 @@ async fn lines_of_no_trace_outlive_merging() {
     let store = Engine::open(folder.path(), sealing(2)).unwrap();
     for n in 0..40 {
         let line = LogRecord::new(n + 1, Level::Info, n.to_string());
-        store.append(vec![Record::Log(line)]).await.unwrap();
+        store.append(&[Record::Log(line)]).await.unwrap();
     }
     store.settle().await.unwrap();
     let messages: Vec<String> = store
@@ -223,7 +223,7 @@ async fn a_damaged_file_of_a_segment_gives_errors_and_never_a_panic() {
             if let (Record::Span(span), 0) = (&mut records[0], n % 7) {
                 span.status = Status::Error("refused".into());
             }
-            store.append(records).await.unwrap();
+            store.append(&records).await.unwrap();
         }
         store.settle().await.unwrap();
     }
@@ -293,7 +293,7 @@ async fn a_copy_made_while_the_store_is_written_to_has_what_was_acknowledged_bef
         async move {
             while !done.load(Relaxed) {
                 let id = TraceId::random();
-                store.append(records(id, SECOND, SPANS)).await.unwrap();
+                store.append(&records(id, SECOND, SPANS)).await.unwrap();
                 known.lock().unwrap().push(id);
             }
         }
@@ -339,8 +339,8 @@ async fn a_search_is_exact_over_pages_while_spans_arrive_and_segments_are_sealed
         let mut going_on: Vec<TraceQuery> = Vec::new();
         for step in 0..40 {
             let batch = some_batch(&mut random, &mut known, &mut time);
-            memory.append(batch.clone()).await.unwrap();
-            disk.append(batch).await.unwrap();
+            memory.append(&batch).await.unwrap();
+            disk.append(&batch).await.unwrap();
             if random.u8(..12) == 0 {
                 disk.settle().await.unwrap();
             }
@@ -472,7 +472,7 @@ async fn store_on_a_full_disk(folder: &Path) {
     for n in 0..30 {
         let id = TraceId::random();
         // Every fifth is larger than a file can be.
-        let stored = store.append(bulky(id, if n % 5 == 4 { 60 } else { 5 })).await;
+        let stored = store.append(&bulky(id, if n % 5 == 4 { 60 } else { 5 })).await;
         println!("{} {id}", if stored.is_ok() { "kept" } else { "refused" });
     }
 }
@@ -514,7 +514,7 @@ async fn store_some(folder: &Path) -> BTreeSet<TraceId> {
     let store = Engine::open(folder, Options::default()).unwrap();
     let ids: BTreeSet<TraceId> = (0..5).map(|_| TraceId::random()).collect();
     for &id in &ids {
-        store.append(bulky(id, 5)).await.unwrap();
+        store.append(&bulky(id, 5)).await.unwrap();
     }
     ids
 }

@@ -37,7 +37,7 @@ async fn other_readers() {
     let options = Options { seal_records: 12, ..Options::default() };
     let store = Engine::open(&folder, options).unwrap();
     for batch in records.chunks(6) {
-        store.append(batch.to_vec()).await.unwrap();
+        store.append(batch).await.unwrap();
     }
     store.settle().await.unwrap();
     let stats = store.stats().await.unwrap();

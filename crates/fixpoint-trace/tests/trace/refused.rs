@@ -31,7 +31,7 @@ struct Refusing {
 
 #[async_trait]
 impl TraceStore for Refusing {
-    async fn append(&self, records: Vec<Record>) -> Result<(), StoreError> {
+    async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
         match self.full.load(Relaxed) {
             true => Err(StoreError::new("store records", "disk full")),
             false => self.inner.append(records).await,

@@ -57,14 +57,14 @@ async fn a_store_on_disk_that_is_opened_again_has_everything() {
     let Record::Span(first) = &records[0] else { panic!("a span comes first") };
     let before = {
         let store = Engine::open(folder.path(), Options::default()).unwrap();
-        store.append(records.clone()).await.unwrap();
+        store.append(&records).await.unwrap();
         everything(&store).await
     };
     let store = Engine::open(folder.path(), Options::default()).unwrap();
     assert_eq!(everything(&store).await, before);
     assert_eq!(store.find(&first.span_id.to_string(), None, 10).await.unwrap().len(), 1);
     // Lines of the same moment do not replace those of the life before.
-    store.append(records).await.unwrap();
+    store.append(&records).await.unwrap();
     let lines = store.logs(&LogQuery::default()).await.unwrap().len();
     assert_eq!(lines, 2 * before.2.len());
 }
@@ -90,9 +90,9 @@ async fn the_stores_agree_about_any_records() {
         let mut records = some_records(seed);
         while !records.is_empty() {
             let batch: Vec<_> = records.drain(..records.len().min(7)).collect();
-            memory.append(batch.clone()).await.unwrap();
-            disk.append(batch.clone()).await.unwrap();
-            sealed.append(batch).await.unwrap();
+            memory.append(&batch).await.unwrap();
+            disk.append(&batch).await.unwrap();
+            sealed.append(&batch).await.unwrap();
         }
         let expected = everything(&memory).await;
         assert_eq!(everything(&disk).await, expected, "seed {seed}");

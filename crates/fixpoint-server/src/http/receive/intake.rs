@@ -114,7 +114,7 @@ impl Intake {
         let mut accepted = decoded.accepted;
         accepted.accepted = accepted.accepted.saturating_sub(too_large);
         if !decoded.records.is_empty() {
-            self.store.append(decoded.records).await?;
+            self.store.append(&decoded.records).await?;
         }
         Ok(self.count(signal, accepted, too_large))
     }

@@ -66,7 +66,7 @@ fn spans() -> Vec<Record> {
 
 async fn server() -> Harness {
     let traces = Arc::new(MemoryStore::default());
-    traces.append(spans()).await.unwrap();
+    traces.append(&spans()).await.unwrap();
     Harness::with(Arc::new(store::MemoryStore::new()), traces, Arc::default())
 }
 

@@ -180,7 +180,7 @@ impl Refusing {
 
 #[async_trait]
 impl TraceStore for Refusing {
-    async fn append(&self, _: Vec<Record>) -> Result<(), StoreError> {
+    async fn append(&self, _: &[Record]) -> Result<(), StoreError> {
         self.refuse()
     }
 

@@ -40,7 +40,7 @@ fn shop(number: u64, spans: u64, status: Status) -> Vec<Span> {
 }
 
 async fn append(traces: &Engine, spans: Vec<Span>) {
-    traces.append(spans.into_iter().map(Record::Span).collect()).await.unwrap();
+    traces.append(&spans.into_iter().map(Record::Span).collect::<Vec<_>>()).await.unwrap();
 }
 
 /// What is learned of the shop's operation: how many traces, and how many spans.

@@ -233,8 +233,8 @@ impl Shared {
 
 #[async_trait]
 impl TraceStore for Engine {
-    async fn append(&self, records: Vec<Record>) -> Result<(), StoreError> {
-        let arrived = Arrived::of_records(&records)?;
+    async fn append(&self, records: &[Record]) -> Result<(), StoreError> {
+        let arrived = Arrived::of_records(records)?;
         // What this process does is not turned away: it waits for room.
         self.shared.room().await;
         write::commit(&self.shared, arrived).await

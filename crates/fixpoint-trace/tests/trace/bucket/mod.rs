@@ -66,7 +66,7 @@ fn records(trace_id: TraceId, start: u64) -> Vec<Record> {
 async fn store_some(store: &Engine, count: u64, known: &mut Vec<TraceId>) {
     for _ in 0..count {
         let id = TraceId::random();
-        store.append(records(id, (known.len() as u64 + 1) * SECOND)).await.unwrap();
+        store.append(&records(id, (known.len() as u64 + 1) * SECOND)).await.unwrap();
         known.push(id);
     }
 }

@@ -60,7 +60,7 @@ impl Copy {
     }
 
     async fn append(&self, records: impl IntoIterator<Item = Record>) {
-        self.store.append(records.into_iter().collect()).await.unwrap();
+        self.store.append(&records.into_iter().collect::<Vec<_>>()).await.unwrap();
     }
 
     fn now(&self, signal: Signal) -> Copied {
