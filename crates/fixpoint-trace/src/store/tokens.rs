@@ -6,7 +6,11 @@
 use std::borrow::Cow;
 
 use crate::{
-    model::{Attributes, Record, Value},
+    model::{Attributes, Record, Resource, Scope, Value},
+    otlp::{
+        proto::Invalid,
+        view::{AttributesView, ValueView},
+    },
     semconv,
 };
 
@@ -33,8 +37,7 @@ pub(super) fn words(record: &Record, found: &mut impl FnMut(&str)) {
             found(&span.trace_id.to_string());
             found(&span.span_id.to_string());
             attribute_words(&span.attributes, found);
-            attribute_words(&span.resource, found);
-            attribute_words(&span.scope.attributes, found);
+            origin_words(&span.resource, &span.scope, found);
         }
         Record::Log(log) => {
             if let Some(trace_id) = log.trace_id {
@@ -43,6 +46,26 @@ pub(super) fn words(record: &Record, found: &mut impl FnMut(&str)) {
             attribute_words(&log.attributes, found);
         }
     }
+}
+
+/// The words of what spans come from.
+pub(super) fn origin_words(resource: &Resource, scope: &Scope, found: &mut impl FnMut(&str)) {
+    attribute_words(resource, found);
+    attribute_words(&scope.attributes, found);
+}
+
+/// The same as [`words`] of attributes as they lie in a message.
+pub(super) fn view_words(
+    attributes: &AttributesView<'_>,
+    found: &mut impl FnMut(&str),
+) -> Result<(), Invalid> {
+    for &(name, value) in attributes {
+        match value {
+            ValueView::Str(text) => text_words(name, text, found),
+            value => value_words(name, &value.to_value()?, found),
+        }
+    }
+    Ok(())
 }
 
 fn attribute_words(attributes: &Attributes, found: &mut impl FnMut(&str)) {

@@ -22,6 +22,24 @@ pub fn encode_logs(logs: &[&LogRecord]) -> Vec<u8> {
     request(logs, |log| (&log.resource, &log.scope), write_log)
 }
 
+/// `Span` or `LogRecord` messages as they were read, as an export request: groups of one resource
+/// and scope.
+pub(crate) fn encode_messages<'a, M: IntoIterator<Item = &'a [u8]>>(
+    groups: impl IntoIterator<Item = (&'a Resource, &'a Scope, M)>,
+) -> Vec<u8> {
+    let mut out = Writer::default();
+    for (resource, scope, messages) in groups {
+        out.message(1, |out| {
+            write_resource(out, resource);
+            out.message(2, |out| {
+                write_scope(out, scope);
+                messages.into_iter().for_each(|message| out.member_bytes(2, message));
+            });
+        });
+    }
+    out.finish()
+}
+
 /// A span as a `Span` message.
 pub(crate) fn encode_span(span: &Span) -> Vec<u8> {
     let mut out = Writer::default();
@@ -44,16 +62,10 @@ fn request<T>(
     let mut out = Writer::default();
     for group in records.chunk_by(|a, b| origin(a).0 == origin(b).0) {
         out.message(1, |out| {
-            let resource = origin(group[0]).0;
-            if !resource.is_empty() {
-                out.message(1, |out| write_attributes(out, 1, resource));
-            }
+            write_resource(out, origin(group[0]).0);
             for scoped in group.chunk_by(|a, b| origin(a).1 == origin(b).1) {
                 out.message(2, |out| {
-                    let scope = origin(scoped[0]).1;
-                    if *scope != Scope::default() {
-                        out.message(1, |out| write_scope(out, scope));
-                    }
+                    write_scope(out, origin(scoped[0]).1);
                     for record in scoped {
                         out.message(2, |out| write(out, record));
                     }
@@ -64,10 +76,20 @@ fn request<T>(
     out.finish()
 }
 
+fn write_resource(out: &mut Writer, resource: &Resource) {
+    if !resource.is_empty() {
+        out.message(1, |out| write_attributes(out, 1, resource));
+    }
+}
+
 fn write_scope(out: &mut Writer, scope: &Scope) {
-    out.bytes(1, scope.name.as_bytes());
-    out.bytes(2, scope.version.as_bytes());
-    write_attributes(out, 3, &scope.attributes);
+    if *scope != Scope::default() {
+        out.message(1, |out| {
+            out.bytes(1, scope.name.as_bytes());
+            out.bytes(2, scope.version.as_bytes());
+            write_attributes(out, 3, &scope.attributes);
+        });
+    }
 }
 
 fn write_span(out: &mut Writer, span: &Span) {

@@ -17,7 +17,7 @@ mod wire;
 mod within;
 
 pub(crate) use self::{
-    encode::{encode_log, encode_span},
+    encode::{encode_log, encode_messages, encode_span},
     parse::{event, link, owned, resource, scope, value},
     walk::{Place, Visitor, walk},
 };

@@ -27,6 +27,9 @@ const HEADER: usize = 12;
 /// sync has to wait for the file system's own log as well, which takes several times as long.
 const AHEAD: u64 = 4 << 20;
 
+/// How much is read at once by whoever reads what lies one behind the other.
+const READ_AHEAD: u64 = 64 << 10;
+
 /// One file of the write-ahead log.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -36,6 +39,13 @@ pub(super) struct Journal {
     len: AtomicU64,
     /// How long the file is; zeros follow what was written.
     room: AtomicU64,
+}
+
+/// What was read of a log, for whoever reads what lies one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    from: u64,
+    bytes: Vec<u8>,
 }
 
 /// Where a frame's payload lies.
@@ -161,6 +171,28 @@ impl Journal {
     /// Reads a piece of a payload.
     pub(super) fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         read_at(&self.file, into, offset)
+    }
+
+    /// Reads a piece of a payload, and what follows it ahead.
+    pub(super) fn read_ahead<'a>(
+        &self,
+        offset: u64,
+        len: u32,
+        ahead: &'a mut Ahead,
+    ) -> io::Result<&'a [u8]> {
+        let start = match offset.checked_sub(ahead.from).and_then(|at| usize::try_from(at).ok()) {
+            Some(start) if start + len as usize <= ahead.bytes.len() => start,
+            _ => {
+                // What is not written yet would be read as zeros.
+                let end = self.len().min(offset + READ_AHEAD).max(offset + u64::from(len));
+                ahead.from = offset;
+                ahead.bytes.clear();
+                ahead.bytes.resize((end - offset) as usize, 0);
+                self.read(offset, &mut ahead.bytes).inspect_err(|_| ahead.bytes.clear())?;
+                0
+            }
+        };
+        Ok(&ahead.bytes[start..start + len as usize])
     }
 
     /// How many bytes it holds.

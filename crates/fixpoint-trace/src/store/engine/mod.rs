@@ -33,7 +33,6 @@ mod stats;
 mod tend;
 #[cfg(test)]
 mod tests;
-mod words;
 mod write;
 
 use std::{

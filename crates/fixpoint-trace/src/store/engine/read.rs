@@ -152,7 +152,9 @@ impl State {
             }
         }
         for table in &self.tables {
-            maybe.extend(read(table).find(word, beginning).map_err(|why| unreadable(why.into()))?);
+            maybe.extend(
+                Memtable::find(table, word, beginning).map_err(|why| unreadable(why.into()))?,
+            );
         }
         let mut found = Vec::new();
         for &id in sure.union(&maybe) {

@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     State,
+    memtable::Memtable,
     read::{Place, Places},
     write::read,
 };
@@ -130,7 +131,7 @@ impl State {
         let (mut open, word, bound) = (Vec::new(), word_of(&query.filter), bound(query));
         for table in &self.tables {
             let among = match &word {
-                Some(word) => Some(read(table).find(word, false)?),
+                Some(word) => Some(Memtable::find(table, word, false)?),
                 None if of_failed(&query.filter) => Some(read(table).failed()),
                 None => None,
             };

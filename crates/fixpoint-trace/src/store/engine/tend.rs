@@ -138,7 +138,7 @@ impl Shared {
         // Nothing comes either while too much waits to be sealed.
         let idle = self.state().tables.len() == 1 && read(&table).idle() > ROUND;
         if idle {
-            read(&table).index_words()?;
+            Memtable::index_words(&table)?;
         }
         Ok(())
     }

@@ -125,8 +125,13 @@ impl Shared {
         let journal = Journal::create(&self.folder, read(&old).journal().number() + 1)?;
         let mut table = Memtable::new(journal);
         let going_on = read(&old).going_on(moves)?;
-        for (records, whole) in [(going_on.whole, true), (going_on.open, false)] {
-            let requests = Arrived::of_records(&records).map_err(io::Error::other)?;
+        for (requests, whole) in [(going_on.whole, true), (going_on.open, false)] {
+            let look = |(signal, request)| Arrived::look_through(signal, request);
+            let requests: Vec<Arrived> = requests
+                .into_iter()
+                .map(look)
+                .collect::<Result<_, _>>()
+                .map_err(io::Error::other)?;
             let frames = requests.iter().map(|request| (request.signal, &*request.request));
             let places = table.journal().append(frames, whole)?;
             for (request, place) in requests.iter().zip(places) {

@@ -1,25 +1,32 @@
 //! What has come and is not sealed yet: places in the write-ahead log, by trace and by span.
 //!
 //! A span costs some 150 bytes here, whatever its size; its own bytes are read from the log when
-//! they are wanted. Not here: finding by words (`words.rs`). The surprise: a span that comes again
+//! they are wanted. Not here: finding by words (`words.rs`), or what moves on when the log is full
+//! (`moving.rs`). The surprise: a span that comes again
 //! takes the place of what came before, so a trace is read as it now is, not as it went.
+
+mod moving;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
+use self::words::{Extent, Words};
 use super::{
     arrived::{Arrived, LightSpan, Located},
-    journal::{Frame, Journal},
-    words::Words,
+    journal::{Ahead, Frame, Journal},
+    write::read,
 };
 use crate::{
     model::{
-        Kind, LogRecord, Record, Resource, Scope, Span, SpanContext, SpanId, Status, Trace,
-        TraceId, UnixNanos, Value,
+        Kind, LogRecord, Resource, Scope, Span, SpanContext, SpanId, Status, Trace, TraceId,
+        UnixNanos, Value,
     },
     otlp::{
         proto,
@@ -28,9 +35,6 @@ use crate::{
     semconv,
     store::{Columns, rollup::Rollup},
 };
-
-/// A trace of which something came this short a while ago is taken to be going on.
-const FRESH: Duration = Duration::from_secs(5);
 
 /// How many spans are looked at to say which attributes are in use.
 const SAMPLE: u32 = 2_000;
@@ -57,7 +61,9 @@ pub(super) struct Memtable {
     since: Option<Instant>,
     /// and the last, in milliseconds after the first.
     last: u32,
-    words: Mutex<Words>,
+    /// Spans that came again, in the order in which they did.
+    repeats: Vec<u32>,
+    words: Arc<Mutex<Words>>,
 }
 
 /// What produced a span or line.
@@ -125,7 +131,8 @@ impl Memtable {
             moved_in: Arc::default(),
             since: None,
             last: 0,
-            words: Mutex::default(),
+            repeats: Vec::new(),
+            words: Arc::default(),
         }
     }
 
@@ -181,7 +188,7 @@ impl Memtable {
         let context = SpanContext { trace_id: span.trace_id, span_id: span.span_id };
         if let Some(&known) = self.span_of.get(&context) {
             self.spans[known as usize] = row;
-            self.words.get_mut().unwrap_or_else(PoisonError::into_inner).changed(known);
+            self.repeats.push(known);
         } else {
             let known = number(self.spans.len());
             self.spans.push(row);
@@ -316,6 +323,32 @@ impl Memtable {
         })
     }
 
+    /// Shows a span as it lies in the log.
+    fn show_span(
+        &self,
+        row: u32,
+        ahead: &mut Ahead,
+        show: impl FnOnce(&SpanView<'_>, Place) -> Result<(), proto::Invalid>,
+    ) -> io::Result<()> {
+        let place = self.spans[row as usize].place;
+        let bytes = self.journal.read_ahead(place.at, place.len, ahead)?;
+        let shown = SpanView::parse(bytes, &mut Spare::default());
+        shown.and_then(|span| show(&span, place)).map_err(invalid)
+    }
+
+    /// Shows a log line likewise.
+    fn show_log(
+        &self,
+        row: u32,
+        ahead: &mut Ahead,
+        show: impl FnOnce(&LogView<'_>, Place) -> Result<(), proto::Invalid>,
+    ) -> io::Result<()> {
+        let place = self.logs[row as usize].place;
+        let bytes = self.journal.read_ahead(place.at, place.len, ahead)?;
+        let shown = LogView::parse(bytes, &mut Spare::default());
+        shown.and_then(|log| show(&log, place)).map_err(invalid)
+    }
+
     fn read<T>(
         &self,
         place: Place,
@@ -323,8 +356,7 @@ impl Memtable {
     ) -> io::Result<T> {
         let mut bytes = vec![0; place.len as usize];
         self.journal.read(place.at, &mut bytes)?;
-        parse(&bytes, &self.origins[place.origin as usize])
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        parse(&bytes, &self.origins[place.origin as usize]).map_err(invalid)
     }
 
     /// Traces before the place, newest first: when each starts, here, and its id.
@@ -338,12 +370,18 @@ impl Memtable {
     }
 
     /// Traces in which a word occurs or, if `beginning`, a word that begins so; some may be wrong.
-    pub(super) fn find(&self, word: &str, beginning: bool) -> io::Result<HashSet<TraceId>> {
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.catch_up(self)?;
-        let of_beginning = if beginning { words.beginning(word) } else { &[] };
-        let found = words.whole(word).iter().chain(of_beginning);
-        Ok(found.map(|&trace| self.traces[trace as usize].id).collect())
+    pub(super) fn find(
+        table: &RwLock<Self>,
+        word: &str,
+        beginning: bool,
+    ) -> io::Result<HashSet<TraceId>> {
+        let words = Arc::clone(&read(table).words);
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.catch_up(table)?;
+        let of_beginning = beginning.then(|| words.beginning(word));
+        let found = words.whole(word).chain(of_beginning.into_iter().flatten());
+        let table = read(table);
+        Ok(found.map(|trace| table.traces[trace as usize].id).collect())
     }
 
     /// The traces of which a span failed.
@@ -353,8 +391,15 @@ impl Memtable {
     }
 
     /// Brings the index of words up to date, so that no search has to.
-    pub(super) fn index_words(&self) -> io::Result<()> {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner).catch_up(self)
+    pub(super) fn index_words(table: &RwLock<Self>) -> io::Result<()> {
+        let words = Arc::clone(&read(table).words);
+        words.lock().unwrap_or_else(PoisonError::into_inner).catch_up(table)
+    }
+
+    /// How much there is of it.
+    fn extent(&self) -> Extent {
+        let (spans, logs) = (self.spans.len(), self.logs.len());
+        Extent { spans, logs, repeats: self.repeats.len() }
     }
 
     /// Spans that have not ended, but for those of traces that have moved on.
@@ -385,40 +430,6 @@ impl Memtable {
     fn stays(&self, row: u32, moved: &HashSet<TraceId>) -> bool {
         let trace = self.spans[row as usize].trace;
         moved.is_empty() || !moved.contains(&self.traces[trace as usize].id)
-    }
-
-    /// What should be in the next table rather than be sealed: traces that are going on, whole, as
-    /// long as they are no more than so many records; and of others, the spans that are open.
-    pub(super) fn going_on(&self, at_most: usize) -> io::Result<GoingOn> {
-        let now = self.age().as_millis();
-        let mut going: Vec<(bool, u32, &TraceRow)> = self
-            .traces
-            .iter()
-            .filter_map(|trace| {
-                let open = trace.spans.iter().any(|&row| self.is_open(row));
-                let fresh = now.saturating_sub(u128::from(trace.touched)) < FRESH.as_millis();
-                (open || fresh).then_some((open, trace.touched, trace))
-            })
-            .collect();
-        going.sort_by_key(|&(open, touched, _)| std::cmp::Reverse((open, touched)));
-        let (mut found, mut room) = (GoingOn::default(), at_most);
-        for (open, _, trace) in going {
-            let size = trace.spans.len() + trace.logs.len();
-            if size <= room {
-                room -= size;
-                for &row in &trace.spans {
-                    found.whole.push(Record::Span(self.span(row)?));
-                }
-                for &row in &trace.logs {
-                    found.whole.push(Record::Log(self.log(row)?));
-                }
-            } else if open {
-                for &row in trace.spans.iter().filter(|&&row| self.is_open(row)) {
-                    found.open.push(Record::Span(self.span(row)?));
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// Traces that moved here whole from the table before.
@@ -452,16 +463,6 @@ impl Memtable {
     pub(super) fn sample(&self) -> io::Result<Vec<Span>> {
         let to = number(self.spans.len());
         (to.saturating_sub(SAMPLE)..to).map(|row| self.span(row)).collect()
-    }
-
-    /// The trace of a span, by number.
-    pub(super) fn trace_of_span(&self, row: u32) -> u32 {
-        self.spans[row as usize].trace
-    }
-
-    /// The trace of a line, if it has one.
-    pub(super) fn trace_of_log(&self, row: u32) -> Option<u32> {
-        self.logs[row as usize].trace
     }
 
     /// The traces that have not moved on, for sealing: by the start of what is sealed of them, each
@@ -538,21 +539,16 @@ impl Memtable {
     }
 }
 
-/// What goes on, and so moves into the next table.
-#[derive(Debug, Default)]
-pub(super) struct GoingOn {
-    /// Whole traces.
-    pub(super) whole: Vec<Record>,
-    /// Open spans of traces too large to move.
-    pub(super) open: Vec<Record>,
-}
-
 /// A trace's rows, in the order of a segment.
 #[derive(Debug)]
 pub(super) struct Sealable {
     pub(super) id: TraceId,
     pub(super) spans: Vec<u32>,
     pub(super) logs: Vec<u32>,
+}
+
+fn invalid(error: proto::Invalid) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// A place in a list. There are never four thousand million: a memtable is sealed long before.
