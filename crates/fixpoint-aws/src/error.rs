@@ -125,7 +125,7 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.reason.as_ref().map(|reason| reason as _)
+        self.reason.as_ref().map(Reason::as_error)
     }
 }
 

@@ -10,6 +10,7 @@ use std::{fmt, io};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use fixpoint_trace::record::NotDurable;
 
 /// Whether no answer came in time: to the call with all its attempts, or to one of them.
 pub(crate) fn is_timeout<E>(error: &OrchestratorError<E>) -> bool {
@@ -34,20 +35,49 @@ pub(crate) enum End {
 }
 
 /// The cause of an [`End`] in one sentence, in place of the SDK's layers of errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Told(Words),
+    /// Kept as it is: who runs plans has to know it from all others.
+    NotDurable(NotDurable),
+}
+
+/// An error of which only the words are left.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Reason(Box<str>);
+pub(crate) struct Words(Box<str>);
 
 impl Reason {
+    fn told(words: impl Into<Box<str>>) -> Self {
+        Self::Told(Words(words.into()))
+    }
+
     /// The innermost cause, in its own words.
     pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> Self {
-        let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
-        Self(text.split_whitespace().collect::<Vec<_>>().join(" ").into())
+        let Some(cause) = causes(error).last() else { return Self::told("") };
+        if let Some(not_durable) = cause.downcast_ref() {
+            return Self::NotDurable(*not_durable);
+        }
+        Self::told(cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// A refusal that does not say why: of a proxy, say.
     pub(crate) fn wordless(status: u16) -> Self {
-        Self(format!("HTTP {status} without a reason").into())
+        Self::told(format!("HTTP {status} without a reason"))
+    }
+
+    /// As the cause of another error.
+    pub(crate) fn as_error(&self) -> &(dyn StdError + 'static) {
+        match self {
+            Self::Told(words) => words,
+            Self::NotDurable(not_durable) => not_durable,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_error(), f)
     }
 }
 
@@ -84,15 +114,15 @@ pub(crate) fn unanswered(error: &(dyn StdError + 'static)) -> (End, Reason) {
         return (End::NotSent, innermost());
     }
     if causes.iter().any(|cause| cause.is::<CredentialsError>()) {
-        return (End::NotSent, Reason(format!("no AWS credentials: {}", innermost()).into()));
+        return (End::NotSent, Reason::told(format!("no AWS credentials: {}", innermost())));
     }
     // The words of hyper's client and of the SDK's connector.
     let connecting = has("client error (Connect)") || has("HTTP connect timeout");
     if let Some((limit, whole)) = causes.iter().find_map(|cause| limit(&cause.to_string())) {
         let together = if whole { ", all attempts together" } else { "" };
         return match connecting {
-            true => (End::Unreachable, Reason(format!("no connection in {limit}").into())),
-            false => (End::Lost, Reason(format!("no answer in {limit}{together}").into())),
+            true => (End::Unreachable, Reason::told(format!("no connection in {limit}"))),
+            false => (End::Lost, Reason::told(format!("no answer in {limit}{together}"))),
         };
     }
     if let Some(kind) = io_kind(&causes) {
@@ -108,7 +138,7 @@ pub(crate) fn unanswered(error: &(dyn StdError + 'static)) -> (End, Reason) {
                 | AddrNotAvailable
         );
         if connecting || unreachable {
-            return (End::Unreachable, Reason(kind.to_string().into()));
+            return (End::Unreachable, Reason::told(kind.to_string()));
         }
     }
     if connecting {
@@ -140,7 +170,7 @@ fn broken(causes: &[&(dyn StdError + 'static)]) -> Option<Reason> {
         _ if causes.iter().any(|cause| cause.to_string() == closed) => "connection closed",
         _ => return None,
     };
-    Some(Reason(format!("{how} before an answer came").into()))
+    Some(Reason::told(format!("{how} before an answer came")))
 }
 
 /// The innermost kind of I/O error that says something.
@@ -200,6 +230,14 @@ mod tests {
         assert_eq!(told(odd), (End::Lost, "the moon is full".into()));
         let ours = ConnectorError::user("the disk is full".into());
         assert_eq!(told(ours), (End::NotSent, "the disk is full".into()));
+    }
+
+    #[test]
+    fn that_a_call_could_not_be_recorded_is_known_and_not_only_told() {
+        let ours = ConnectorError::user(NotDurable.into());
+        let (end, reason) = unanswered(&ours);
+        assert_eq!((end, reason.to_string()), (End::NotSent, NotDurable.to_string()));
+        assert!(reason.as_error().is::<NotDurable>());
     }
 
     #[test]
