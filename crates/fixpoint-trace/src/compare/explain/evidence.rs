@@ -219,7 +219,7 @@ impl<'a> Evidences<'a> {
 
     /// Which call follows which.
     fn order(&mut self, at: PathId, here: &Path, good: &Path) {
-        if here.calls.given_up() || good.calls.given_up() {
+        if here.calls.given_up() || good.calls.given_up() || good.beside.given_up() {
             return;
         }
         let followers = Followers::of(&good.calls);
@@ -235,7 +235,11 @@ impl<'a> Evidences<'a> {
             let Some(next) = followers.after(good_before) else { continue };
             // A call that good traces never make here is extra wherever it stands.
             let Some(good_then) = known(then) else { continue };
-            let seen = next.count(&good_then);
+            // Of these none waits for the other.
+            if good.side_by_side(good_before, good_then) {
+                continue;
+            }
+            let seen = good.successions(good_before, good_then);
             let first_time = next.first_time(self.novelty.order);
             let usual = probability(next.as_rare_as(seen), next.total(), first_time);
             let count = Count { with: here.calls.count(&(before, then)), of };

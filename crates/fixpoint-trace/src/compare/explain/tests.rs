@@ -351,3 +351,43 @@ fn nothing_is_found_in_nothing() {
     assert_eq!(why(&Profile::default(), &Trace::default()), []);
     assert_eq!(explain(&good_runs(5), &[], Limits::default()).findings, []);
 }
+
+/// A buyer asks for the price and the stock, the price first, and then pays; asked `together`, or one
+/// after the other.
+fn bought(number: u64, first: &str, second: &str, together: bool) -> Trace {
+    let mut story = Story::new(number);
+    let buy = story.open(None, "shop", "buy");
+    let one = story.open(Some(buy), "shop", first);
+    if !together {
+        story.close(one, 10 * MS);
+    }
+    let other = story.open(Some(buy), "shop", second);
+    story.close(other, 10 * MS);
+    if together {
+        story.close(one, 10 * MS);
+    }
+    let pay = story.open(Some(buy), "shop", "pay");
+    story.close(pay, 10 * MS);
+    story.close(buy, MS);
+    story.trace
+}
+
+#[test]
+fn of_calls_side_by_side_either_may_come_first() {
+    let profile_of = |together: bool| {
+        let mut profile = Profile::default();
+        (0..200).for_each(|n| profile.add(&bought(n, "price", "stock", together)));
+        profile
+    };
+    let reordered = |profile: &Profile, together: bool| {
+        let here = bought(5_000, "stock", "price", together);
+        // So few calls say little.
+        let limits = Limits { bits: 4.0, ..Limits::default() };
+        let found = explain(profile, std::slice::from_ref(&here), limits).findings;
+        found.iter().any(|it| it.stands && matches!(it.what, What::Reordered { .. }))
+    };
+    let (waits, together) = (profile_of(false), profile_of(true));
+    assert!(reordered(&waits, false));
+    assert!(!reordered(&together, true));
+    assert!(!reordered(&together, false), "one was over before the other began, by chance");
+}

@@ -4,6 +4,7 @@
 //! good one. The surprise: nothing is kept of single traces and nothing is averaged. Everything is
 //! counted, so two profiles put together are the profile of all their traces.
 
+mod beside;
 pub mod histogram;
 pub mod paths;
 mod said;
@@ -17,6 +18,7 @@ use hashbrown::{HashMap, HashSet};
 
 pub(super) use self::said::{Lines, each_value};
 use self::{
+    beside::side_by_side,
     paths::{
         ABOVE_ALL, ATTRIBUTE_BYTES, EDGE, MOST_ATTRIBUTES, MOST_PAIRS, MOST_VALUES, PATH_BYTES,
         Path, PathId, rounded,
@@ -177,10 +179,13 @@ impl Profile {
         above.spans += 1;
         above.traces += 1;
         let mut calls = Vec::new();
-        self.count_calls(ABOVE_ALL, true, tree.tops().iter().map(|&at| places[at]), &mut calls);
+        let tops = tree.tops().iter().copied();
+        self.count_calls(ABOVE_ALL, true, tops.clone().map(|at| places[at]), &mut calls);
+        self.count_beside(ABOVE_ALL, tree, &places, tops);
         for at in (0..tree.len()).filter(|&at| places[at] != NOWHERE) {
             let below = tree.children(at).map(|child| places[child]);
             self.count_calls(places[at], tree.span(at).end.is_some(), below, &mut calls);
+            self.count_beside(places[at], tree, &places, tree.children(at));
         }
         places
     }
@@ -290,6 +295,26 @@ impl Profile {
             }
             self.weight += order.weight();
         }
+    }
+
+    /// Counts which calls of a span were at work at the same time.
+    fn count_beside(
+        &mut self,
+        caller: PathId,
+        tree: &Tree<'_>,
+        places: &[PathId],
+        below: impl Iterator<Item = At>,
+    ) {
+        let limit = self.limit(MOST_PAIRS);
+        let known = &mut self.paths[caller as usize].beside;
+        if known.given_up() {
+            return;
+        }
+        self.weight -= known.weight();
+        for pair in side_by_side(tree, places, below) {
+            known.add(&pair, 1, limit);
+        }
+        self.weight += known.weight();
     }
 }
 

@@ -51,8 +51,10 @@ pub struct Path {
     pub gap: Histogram,
     /// In how many traces an attribute, or a place in a JSON text, had which value.
     pub values: HashMap<Name, Tally<String>>,
-    /// Which call is followed by which. Calls go by their path's number.
+    /// Which call came after which. Calls go by their path's number.
     pub calls: Tally<(u32, u32)>,
+    /// Which calls were at work at the same time, the lesser number first.
+    pub beside: Tally<(u32, u32)>,
     /// Which event or log line is followed by which. Lines go by their name's number.
     pub lines: Tally<(u32, u32)>,
     /// The last trace that was counted here.
@@ -75,6 +77,11 @@ pub(super) const ATTRIBUTE_BYTES: usize = size_of::<(Name, Tally<String>)>() * 3
 pub fn rounded(calls: u32) -> u32 {
     let octave = calls.max(1).ilog2();
     if octave < 3 { calls } else { calls >> (octave - 3) << (octave - 3) }
+}
+
+/// Two paths that are in no order.
+pub(super) fn ordered(a: PathId, b: PathId) -> (PathId, PathId) {
+    (a.min(b), a.max(b))
 }
 
 impl Path {
@@ -100,7 +107,7 @@ impl Path {
         let durations = [&self.whole, &self.own, &self.gap].map(Histogram::weight);
         let values = self.values.values().map(|values| ATTRIBUTE_BYTES + values.weight());
         let made = self.per_caller.weight() + self.so_far.weight();
-        let tallies = made + self.calls.weight() + self.lines.weight();
+        let tallies = made + self.calls.weight() + self.beside.weight() + self.lines.weight();
         PATH_BYTES + durations.iter().sum::<usize>() + tallies + values.sum::<usize>()
     }
 
@@ -139,6 +146,8 @@ impl Path {
         }
         let pair = |&(a, b): &(u32, u32)| (path(a), path(b));
         self.calls.merge(&other.calls, limit(MOST_PAIRS), pair);
+        let pair = |&(a, b): &(u32, u32)| ordered(path(a), path(b));
+        self.beside.merge(&other.beside, limit(MOST_PAIRS), pair);
         let pair = |&(a, b): &(u32, u32)| (line(a), line(b));
         self.lines.merge(&other.lines, limit(MOST_PAIRS), pair);
     }
@@ -175,6 +184,7 @@ impl Path {
         }
         self.values.retain(|_, values| values.total() > 0);
         self.calls.take_out(&other.calls, |&(a, b)| Some((path(a)?, path(b)?)));
+        self.beside.take_out(&other.beside, |&(a, b)| Some(ordered(path(a)?, path(b)?)));
         self.lines.take_out(&other.lines, |&(a, b)| Some((line(a)?, line(b)?)));
     }
 }

@@ -65,6 +65,12 @@ fn told(profile: &Profile) -> Vec<String> {
         let calls =
             path.calls.iter().map(|(&(a, b), n)| format!("{label:?} {} {} {n}", name(a), name(b)));
         told.extend(calls);
+        let beside = path.beside.iter().map(|(&(a, b), n)| {
+            let mut pair = [name(a), name(b)];
+            pair.sort();
+            format!("{label:?} {pair:?} {n}")
+        });
+        told.extend(beside);
         let lines =
             path.lines.iter().map(|(&(a, b), n)| format!("{label:?} {} {} {n}", line(a), line(b)));
         told.extend(lines);
