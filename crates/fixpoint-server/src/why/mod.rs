@@ -13,6 +13,7 @@ mod own;
 mod passing;
 mod plan;
 mod rank;
+mod repeats;
 mod unusual;
 mod view;
 
@@ -183,6 +184,7 @@ impl Case {
             if let Some(run) = run {
                 own::with_name(&mut cause, &run.resource);
             }
+            repeats::fold(&mut cause);
             cause.hint = cause.error_type.as_deref().and_then(hints).map(str::to_owned);
             cause
         });

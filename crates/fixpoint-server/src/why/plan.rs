@@ -8,7 +8,10 @@ use std::collections::HashSet;
 use fixpoint_client::{Cause, CauseKind, Evidence, Iteration, Run, RunState, Verb};
 use fixpoint_trace::{compare::tree::At, semconv};
 
-use super::view::{CREATE, View, description, number, text};
+use super::{
+    repeats,
+    view::{CREATE, View, description, number, text},
+};
 
 /// Most log lines that are told as evidence.
 const LINES: usize = 3;
@@ -283,13 +286,15 @@ pub(super) fn at_place(view: &View, at: At, kind: CauseKind, sentence: &str) -> 
         text: format!("log: {}", line.body.to_text()),
         span_id: line.span_id.map(|id| id.to_string()),
     };
+    let mut logged: Vec<Evidence> = lines.iter().map(logged).collect();
+    repeats::once(&mut logged, |it| &mut it.text);
     Cause {
         service: span.service().to_owned(),
         step: view.step(at).map(|step| view.span(step).name.clone()),
         span_id: Some(span.span_id.to_string()),
         request_id: text(span, semconv::AWS_REQUEST_ID).map(str::to_owned),
         error_type: text(span, semconv::ERROR_TYPE).map(str::to_owned),
-        evidence: lines.iter().rev().take(LINES).rev().map(logged).collect(),
+        evidence: logged.split_off(logged.len().saturating_sub(LINES)),
         ..cause(kind, &span.name, sentence)
     }
 }
