@@ -1,12 +1,13 @@
 //! Takes connections on a listener and answers the requests on them: the API's and the receivers'.
 //!
 //! Not here: what is answered. The surprise: a connection that does not say anything is closed
-//! after a while, whatever protocol it speaks, so that nobody can keep the others out by silence.
+//! after a while, whatever protocol it speaks, so that nobody can keep the others out by silence; and
+//! once there are too many, those on which nothing is asked make room for those who wait.
 
 use std::{
     future, io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -21,7 +22,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time,
 };
@@ -33,6 +34,12 @@ use super::tls::Tls;
 
 /// More connections than this wait in the system's queue.
 const MAX_CONNECTIONS: usize = 1_024;
+
+/// A connection on which nothing was asked for so long makes room when others wait for it.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How often those that are idle are told that others wait.
+const CROWDED: Duration = Duration::from_millis(250);
 
 /// How long a connection may take to begin a request, and a request's head to come.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -57,25 +64,36 @@ pub(crate) async fn serve(
     routes: Router,
     stopping: CancellationToken,
 ) {
+    serve_at_most(MAX_CONNECTIONS, listener, wire, tls, routes, stopping).await;
+}
+
+async fn serve_at_most(
+    connections: usize,
+    listener: TcpListener,
+    wire: Wire,
+    tls: Option<Tls>,
+    routes: Router,
+    stopping: CancellationToken,
+) {
     let failed = Arc::new(AtomicU64::new(0));
     let builder = builder(wire);
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let room = Room { places: Arc::new(Semaphore::new(connections)), crowded: Arc::default() };
     let mut open = JoinSet::new();
     let accepting = async {
         loop {
-            // The semaphore is never closed.
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             let stream = accept(&listener).await;
+            let Some(place) = room.place().await else { return };
             // Reaps what has ended, so that the set does not grow.
             while open.try_join_next().is_some() {}
             let (builder, routes) = (builder.clone(), routes.clone());
             let (stopping, tls, failed) = (stopping.clone(), tls.clone(), Arc::clone(&failed));
+            let crowded = Arc::clone(&room.crowded);
             open.spawn(async move {
                 match tls {
-                    None => talk(stream, &builder, routes, stopping).await,
+                    None => talk(stream, &builder, routes, stopping, &crowded).await,
                     Some(tls) => {
                         if let Some(stream) = secure(stream, wire, &tls, &failed).await {
-                            talk(stream, &builder, routes, stopping).await;
+                            talk(stream, &builder, routes, stopping, &crowded).await;
                         }
                     }
                 }
@@ -89,6 +107,26 @@ pub(crate) async fn serve(
     }
     drop(listener);
     while open.join_next().await.is_some() {}
+}
+
+/// For how many connections there is room.
+struct Room {
+    places: Arc<Semaphore>,
+    /// Somebody waits for a place.
+    crowded: Arc<Notify>,
+}
+
+impl Room {
+    /// A place, once there is one. None if there will never be one again.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let place = Arc::clone(&self.places).acquire_owned();
+            if let Ok(place) = time::timeout(CROWDED, place).await {
+                return place.ok();
+            }
+            self.crowded.notify_waiters();
+        }
+    }
 }
 
 fn builder(wire: Wire) -> Builder<TokioExecutor> {
@@ -158,12 +196,16 @@ async fn talk(
     builder: &Builder<TokioExecutor>,
     routes: Router,
     stopping: CancellationToken,
+    crowded: &Notify,
 ) {
     let began = CancellationToken::new();
+    let asked = Arc::new(Mutex::new(time::Instant::now()));
+    let last = || *asked.lock().unwrap_or_else(PoisonError::into_inner);
     let service = hyper::service::service_fn({
-        let began = began.clone();
+        let (began, asked) = (began.clone(), Arc::clone(&asked));
         move |request: Request<Incoming>| {
             began.cancel();
+            *asked.lock().unwrap_or_else(PoisonError::into_inner) = time::Instant::now();
             routes.clone().oneshot(request)
         }
     });
@@ -174,11 +216,68 @@ async fn talk(
             future::pending::<()>().await;
         }
     };
-    tokio::select! {
-        // Whoever hung up knows that already.
-        _broken = connection.as_mut() => return,
-        () = silence => return,
-        () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    let mut silence = std::pin::pin!(silence);
+    loop {
+        tokio::select! {
+            // Whoever hung up knows that already.
+            _broken = connection.as_mut() => return,
+            () = silence.as_mut() => return,
+            () = stopping.cancelled() => break,
+            () = crowded.notified() => if last().elapsed() >= IDLE { break },
+        }
     }
+    // What is still being answered is answered, however long that takes.
+    connection.as_mut().graceful_shutdown();
     let _broken = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A connection on which `path` was asked for. It stays open.
+    async fn ask(address: std::net::SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// What comes until there is `end`.
+    async fn answer(stream: &mut TcpStream, end: &str) -> String {
+        let mut answer = Vec::new();
+        let reading = async {
+            while !String::from_utf8_lossy(&answer).contains(end) {
+                assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "closed");
+            }
+        };
+        time::timeout(SILENCE / 3, reading).await.expect("an answer in time");
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn idle_connections_make_room_for_those_who_wait_and_busy_ones_are_not_cut_off() {
+        let slow = || async {
+            let _elapsed = time::timeout(IDLE * 3, future::pending::<()>()).await;
+            "slow answer"
+        };
+        let routes = Router::new().route("/quick", get(|| async { "quick answer" }));
+        let routes = routes.route("/slow", get(slow));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let serving = serve_at_most(2, listener, Wire::Http1, None, routes, stop.clone());
+        let serving = tokio::spawn(serving);
+        let mut busy = ask(address, "/slow").await;
+        let mut idle = ask(address, "/quick").await;
+        answer(&mut idle, "quick answer").await;
+        let mut third = ask(address, "/quick").await;
+        answer(&mut third, "quick answer").await;
+        assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0, "it was told to go");
+        answer(&mut busy, "slow answer").await;
+        stop.cancel();
+        serving.await.unwrap();
+    }
 }
