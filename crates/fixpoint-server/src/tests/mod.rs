@@ -251,6 +251,12 @@ impl Harness {
         self.send(Request::delete(path).body(Body::empty()).unwrap()).await
     }
 
+    /// Stores spans as if they had come in.
+    async fn keep(&self, spans: Vec<model::Span>) {
+        let records: Vec<_> = spans.into_iter().map(model::Record::Span).collect();
+        self.app.traces.whole().append(&records).await.unwrap();
+    }
+
     /// The run, once `ready` says so.
     async fn run_when(&self, id: &str, ready: impl Fn(&Run) -> bool) -> Run {
         let mut last = None;

@@ -9,7 +9,7 @@ use fixpoint_client::{
     AttributePage, OperationPage, PinPage, Problem, RatePage, ServicePage, StoreStats, TracePage,
 };
 use fixpoint_trace::model::{
-    Kind, Record, Resource, Span, SpanContext, SpanId, Status, TraceId, UnixNanos,
+    Kind, Resource, Span, SpanContext, SpanId, Status, TraceId, UnixNanos,
 };
 use jiff::Timestamp;
 
@@ -42,15 +42,6 @@ fn ids(page: &TracePage) -> Vec<TraceId> {
 }
 
 impl Harness {
-    pub(super) async fn keep(&self, spans: Vec<Span>) {
-        self.app
-            .traces
-            .whole()
-            .append(&spans.into_iter().map(Record::Span).collect::<Vec<_>>())
-            .await
-            .unwrap();
-    }
-
     /// `GET path` with a query in the parameter `q`.
     async fn search(&self, q: &str, others: &str) -> Answer {
         let q: String = q.bytes().map(|byte| format!("%{byte:02x}")).collect();

@@ -2,7 +2,7 @@
 
 use fixpoint_client::{CauseKind, Conclusion, RunState, Why};
 use fixpoint_trace::{
-    model::{Record, Span, SpanContext, SpanId, Status, TraceId},
+    model::{Span, SpanContext, SpanId, Status, TraceId},
     semconv,
 };
 use serde_json::json;
@@ -167,13 +167,7 @@ async fn a_run_that_is_in_the_middle_of_a_step_as_others_were_is_not_unusual() {
             span.end = None;
         }
     }
-    server
-        .app
-        .traces
-        .whole()
-        .append(&spans.into_iter().map(Record::Span).collect::<Vec<_>>())
-        .await
-        .unwrap();
+    server.keep(spans).await;
     under_way.run.id = "run-9".to_owned();
     under_way.run.trace_id = trace_id.to_string();
     under_way.run.state = RunState::Running;
@@ -226,13 +220,7 @@ async fn shop(server: &Harness, number: u64, is_bad: bool, end: Status) -> Trace
     if is_bad {
         spans.remove(2);
     }
-    server
-        .app
-        .traces
-        .whole()
-        .append(&spans.into_iter().map(Record::Span).collect::<Vec<_>>())
-        .await
-        .unwrap();
+    server.keep(spans).await;
     trace_id
 }
 
