@@ -187,11 +187,21 @@ impl From<fixpoint_client::Error> for CliError {
                         .into(),
                 );
             }
-            Error::Unreachable { .. } => this.hints.push(
-                "is the server running? Start one with `fixpoint dev`, or name another with --url \
-                 or FIXPOINT_URL"
-                    .into(),
-            ),
+            Error::Unreachable { url, .. } => {
+                this.hints.push(
+                    "is the server running? Start one with `fixpoint dev`, or name another with \
+                     --url or FIXPOINT_URL"
+                        .into(),
+                );
+                // Why it hung up is not always heard before it has.
+                if url.starts_with("https:") {
+                    this.hints.push(
+                        "one that hangs up may want a certificate from you: --client-cert and \
+                         --client-key"
+                            .into(),
+                    );
+                }
+            }
             Error::Problem(problem) => {
                 this.details.extend(problem.errors.iter().map(|field| {
                     let pointer = if field.pointer.is_empty() { "/" } else { &field.pointer };
