@@ -635,11 +635,13 @@ impl Trace {
 }
 
 /// How many ancestors each span has among the spans. A circle of parents, which only a foreign
-/// sender can make, is cut open somewhere.
+/// sender can make, is cut open at the same place in whatever order the spans come.
 fn depths(spans: &[Span]) -> HashMap<SpanId, usize> {
     let parents: HashMap<_, _> = spans.iter().map(|span| (span.span_id, span.parent)).collect();
     let mut depths = HashMap::with_capacity(spans.len());
     let mut path = Vec::new();
+    let mut spans: Vec<&Span> = spans.iter().collect();
+    spans.sort_unstable_by_key(|span| (span.start, span.span_id));
     for span in spans {
         let mut at = Some(span.span_id);
         while let Some(id) = at.filter(|id| parents.contains_key(id) && !depths.contains_key(id)) {
@@ -655,4 +657,29 @@ fn depths(spans: &[Span]) -> HashMap<SpanId, usize> {
         }
     }
     depths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_that_are_each_others_parents_have_one_order_in_whatever_order_they_come() {
+        let trace_id = TraceId::random();
+        let [a, b, c] = [1, 2, 3].map(|n| SpanId::from_bytes([n; 8]).unwrap());
+        let span = |span_id, parent| {
+            let span = Span::new(SpanContext { trace_id, span_id }, "step", 7);
+            Span { parent: Some(parent), ..span }
+        };
+        let (ab, ba, ca) = (span(a, b), span(b, a), span(c, a));
+        let sorted = |spans: [&Span; 3]| {
+            let mut trace = Trace { spans: spans.map(Clone::clone).into(), ..Trace::default() };
+            trace.sort();
+            trace.spans.iter().map(|span| span.span_id).collect::<Vec<_>>()
+        };
+        let once = sorted([&ab, &ba, &ca]);
+        for others in [[&ba, &ab, &ca], [&ca, &ba, &ab], [&ca, &ab, &ba]] {
+            assert_eq!(sorted(others), once);
+        }
+    }
 }
