@@ -323,30 +323,14 @@ impl Memtable {
         })
     }
 
-    /// Shows a span as it lies in the log.
-    fn show_span(
+    /// Shows a message as it lies in the log, to whoever looks at one after the other.
+    fn show(
         &self,
-        row: u32,
+        place: Place,
         ahead: &mut Ahead,
-        show: impl FnOnce(&SpanView<'_>, Place) -> Result<(), proto::Invalid>,
+        show: impl FnOnce(&[u8]) -> Result<(), proto::Invalid>,
     ) -> io::Result<()> {
-        let place = self.spans[row as usize].place;
-        let bytes = self.journal.read_ahead(place.at, place.len, ahead)?;
-        let shown = SpanView::parse(bytes, &mut Spare::default());
-        shown.and_then(|span| show(&span, place)).map_err(invalid)
-    }
-
-    /// Shows a log line likewise.
-    fn show_log(
-        &self,
-        row: u32,
-        ahead: &mut Ahead,
-        show: impl FnOnce(&LogView<'_>, Place) -> Result<(), proto::Invalid>,
-    ) -> io::Result<()> {
-        let place = self.logs[row as usize].place;
-        let bytes = self.journal.read_ahead(place.at, place.len, ahead)?;
-        let shown = LogView::parse(bytes, &mut Spare::default());
-        shown.and_then(|log| show(&log, place)).map_err(invalid)
+        show(self.journal.read_ahead(place.at, place.len, ahead)?).map_err(invalid)
     }
 
     fn read<T>(

@@ -35,12 +35,13 @@ impl Memtable {
     /// What should be in the next table rather than be sealed: traces that are going on, whole, as
     /// long as they are no more than so many records; and of others, the spans that are open.
     pub(in super::super) fn going_on(&self, at_most: usize) -> io::Result<GoingOn> {
+        let now = self.age().as_millis();
         let mut going: Vec<(bool, &TraceRow)> = self
             .traces
             .iter()
             .filter_map(|trace| {
                 let open = trace.spans.iter().any(|&row| self.is_open(row));
-                (open || self.is_fresh(trace)).then_some((open, trace))
+                (open || self.is_fresh(trace, now)).then_some((open, trace))
             })
             .collect();
         going.sort_by_key(|&(open, trace)| Reverse((open, trace.touched)));
@@ -67,13 +68,15 @@ impl Memtable {
         Ok(GoingOn { whole: whole.into_iter().flatten().collect(), open: Vec::from_iter(open) })
     }
 
-    fn is_fresh(&self, trace: &TraceRow) -> bool {
-        let ended = trace.spans.iter().any(|&row| {
-            let row = &self.spans[row as usize];
-            row.parent.is_none() && row.end.is_some()
-        });
-        let fresh = if ended { FRESH_WITH_ROOT } else { FRESH };
-        self.age().as_millis().saturating_sub(trace.touched.into()) < fresh.as_millis()
+    /// Whether something of it came a short while before `now`, in milliseconds as `touched` is.
+    fn is_fresh(&self, trace: &TraceRow, now: u128) -> bool {
+        let quiet = now.saturating_sub(trace.touched.into());
+        // Most are old, and need no look at their spans.
+        let root_has_ended = || {
+            let mut spans = trace.spans.iter().map(|&row| &self.spans[row as usize]);
+            spans.any(|span| span.parent.is_none() && span.end.is_some())
+        };
+        quiet < FRESH_WITH_ROOT.as_millis() || quiet < FRESH.as_millis() && !root_has_ended()
     }
 
     /// The messages as a request, in the order in which they came; none of nothing.

@@ -13,10 +13,13 @@ use std::{
     sync::RwLock,
 };
 
-use super::{Memtable, Origin, number};
-use crate::store::{
-    engine::{journal::Ahead, write::read},
-    tokens,
+use super::{LogRow, Memtable, Origin, SpanRow, number};
+use crate::{
+    otlp::view::{LogView, SpanView, Spare},
+    store::{
+        engine::{journal::Ahead, write::read},
+        tokens,
+    },
 };
 
 /// How many records are looked at while the table is held.
@@ -109,11 +112,12 @@ impl Words {
     }
 
     fn span(&mut self, table: &Memtable, row: u32, looking: &mut Looking) -> io::Result<()> {
-        let trace = table.spans[row as usize].trace;
+        let SpanRow { trace, place, .. } = table.spans[row as usize];
         let Self { fresh, hasher, .. } = self;
         let mut add =
             |word: &str| Key::of_word(word, hasher, |key| fresh.push(key | u64::from(trace)));
-        table.show_span(row, &mut looking.ahead, |span, place| {
+        table.show(place, &mut looking.ahead, |message| {
+            let span = SpanView::parse(message, &mut Spare::default())?;
             add(&span.span_id.to_string());
             // Spans of a trace mostly come together, and from one place.
             if looking.last.replace((trace, place.origin)) != Some((trace, place.origin)) {
@@ -126,11 +130,14 @@ impl Words {
     }
 
     fn log(&mut self, table: &Memtable, row: u32, looking: &mut Looking) -> io::Result<()> {
-        let Some(trace) = table.logs[row as usize].trace else { return Ok(()) };
+        let LogRow { trace: Some(trace), place, .. } = table.logs[row as usize] else {
+            return Ok(());
+        };
         let Self { fresh, hasher, .. } = self;
         let mut add =
             |word: &str| Key::of_word(word, hasher, |key| fresh.push(key | u64::from(trace)));
-        table.show_log(row, &mut looking.ahead, |log, _| {
+        table.show(place, &mut looking.ahead, |message| {
+            let log = LogView::parse(message, &mut Spare::default())?;
             if let Some(id) = log.trace_id {
                 add(&id.to_string());
             }
