@@ -9,8 +9,9 @@ use fixpoint_trace::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use tokio::time;
 
-use super::{Harness, toy::World};
+use super::{Harness, PATIENCE, toy::World};
 use crate::{
     records::{ResourceKey, key, put},
     store::Precondition,
@@ -25,6 +26,17 @@ async fn a_run_that_a_crash_cut_off_goes_on_in_its_own_span_and_makes_nothing_tw
     world.state().no_paint = true;
     let id = server.post("/v1/toys", json!({"name": "car"})).await.run_id();
     let before = server.run_when(&id, |run| run.state == RunState::Waiting).await;
+    // The run's record and the spans are written beside each other: its state may be there first.
+    let stored = async || {
+        let trace = server.app.traces.whole().trace(before.trace_id.parse().unwrap()).await;
+        trace.unwrap().is_some_and(|it| it.spans.iter().any(|it| it.name == "wait_for_paint"))
+    };
+    let waiting = async {
+        while !stored().await {
+            super::pause().await;
+        }
+    };
+    time::timeout(PATIENCE, waiting).await.expect("the span of the wait");
     crash(server).await;
 
     world.state().no_paint = false;
